@@ -1,0 +1,1 @@
+"""From volumes to the degree of alloying and the diffusion coefficient."""

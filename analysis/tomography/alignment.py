@@ -1,0 +1,137 @@
+"""Bring the projections of a tilt series onto one tilt axis.
+
+Three steps, each finer than the last:
+
+1. cross-correlation of neighbouring tilts, outward from the lowest tilt (paper 004);
+2. what projection conserves: along the axis (x) the profile summed over y is the same at every tilt; across it (y)
+   the centre of mass of an isolated object describes ``y cos t + z sin t``, so putting it on the centre row puts the
+   object's centre of mass on the axis;
+3. projection matching: each projection against the re-projection of a quick reconstruction of all of them.
+
+A shift (y, x) in px is what must be added to a projection's content to bring it into place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.tomography.projector import Projector, Stack
+from analysis.tomography.reconstruction import reconstruct
+
+_UPSAMPLING = 20
+_MATCHING_ITERATIONS = 6
+_DARK_BORDER = 0.15
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Shifts (tilt, 2) in px as (y, x), and what they rest on."""
+
+    shifts_px: NDArray[np.float64]
+    isolated_y: bool
+    """The object ends inside the field across the axis: its centre of mass was used."""
+    isolated_x: bool
+    residual_px: float
+    """Median size of the last correction by projection matching."""
+
+
+def align(stack: Stack, tilts_deg: NDArray[np.float64], *, matching_rounds: int = 2) -> Alignment:
+    """Find the shifts that align a tilt series (tilt, y, x) with zero background."""
+    smooth = _smoothed(stack)
+    level = float(np.percentile(smooth, 99.5))
+    dark = _DARK_BORDER * level
+    isolated_y = _mean_border(smooth, axis=1) < dark
+    isolated_x = _mean_border(smooth, axis=2) < dark
+    shifts = _neighbour_shifts(smooth, tilts_deg)
+    weight = np.where(smooth > dark, smooth, 0.0)
+    if isolated_y:
+        shifts[:, 0] = _centre_on_axis(weight, axis=1)
+    if isolated_x:
+        shifts[:, 1] = _centre_on_axis(weight, axis=2)
+    else:
+        shifts[:, 1] = _match_profiles(smooth, shifts[:, 1])
+    residual = 0.0
+    for _ in range(matching_rounds):
+        correction = _match_projections(shifted(stack, shifts), tilts_deg)
+        shifts += correction
+        residual = float(np.median(np.hypot(*correction.T)))
+    return Alignment(shifts, bool(isolated_y), bool(isolated_x), residual)
+
+
+def shifted(stack: Stack, shifts_px: NDArray[np.float64]) -> Stack:
+    """Move each projection's content by its shift (y, x), in Fourier space so that noise stays white."""
+    from scipy.ndimage import fourier_shift
+
+    pad = int(np.ceil(np.abs(shifts_px).max(initial=0.0))) + 4
+    rows, columns = stack.shape[1:]
+    out = np.empty_like(stack, dtype=np.float32)
+    for i, (image, shift) in enumerate(zip(stack, shifts_px, strict=True)):
+        wide = np.pad(image, pad, mode="edge")
+        moved = np.fft.ifft2(fourier_shift(np.fft.fft2(wide), shift)).real
+        out[i] = moved[pad : pad + rows, pad : pad + columns]
+    return out
+
+
+def cross_correlation_shift(reference: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Shift (y, x) in px to add to `moving` so that it lies on `reference`; sub-pixel."""
+    from skimage.registration import phase_cross_correlation
+
+    shift, _, _ = phase_cross_correlation(reference, moving, upsample_factor=_UPSAMPLING, normalization=None)
+    return np.asarray(shift, np.float64)
+
+
+def _smoothed(stack: Stack) -> Stack:
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(np.asarray(stack, np.float32), 1.0, axes=(1, 2)))
+
+
+def _mean_border(stack: Stack, axis: int) -> float:
+    """Mean of the brighter of the two borders across `axis`."""
+    first, last = np.take(stack, 0, axis), np.take(stack, -1, axis)
+    return float(max(first.mean(), last.mean()))
+
+
+def _neighbour_shifts(stack: Stack, tilts_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+    order = np.argsort(tilts_deg)
+    start = int(np.argmin(np.abs(tilts_deg[order])))
+    shifts = np.zeros((len(stack), 2))
+    for step in (1, -1):
+        for i in range(start + step, len(order) if step > 0 else -1, step):
+            before, now = order[i - step], order[i]
+            shifts[now] = shifts[before] + cross_correlation_shift(stack[before], stack[now])
+    return shifts
+
+
+def _centre_on_axis(weight: Stack, axis: int) -> NDArray[np.float64]:
+    n = weight.shape[axis]
+    profile = weight.sum(axis=3 - axis)
+    position = np.arange(n) - 0.5 * (n - 1)
+    return np.asarray(-(profile @ position) / np.maximum(profile.sum(axis=1), 1e-9))
+
+
+def _match_profiles(stack: Stack, start: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shifts along the axis that bring every tilt's y-summed profile onto their mean."""
+    shifts = start - start.mean()
+    profiles = stack.sum(axis=1)
+    frequency = np.fft.fftfreq(profiles.shape[1])
+    window = np.hanning(profiles.shape[1])
+    for _ in range(3):
+        moved = np.fft.ifft(np.fft.fft(profiles) * np.exp(-2j * np.pi * frequency * shifts[:, None])).real
+        edges = np.gradient(moved, axis=1) * window
+        mean = edges.mean(axis=0, keepdims=True)
+        for i, edge in enumerate(edges):
+            step = cross_correlation_shift(mean.astype(np.float32), edge[None].astype(np.float32))[1]
+            shifts[i] += float(np.clip(step, -8.0, 8.0))
+        shifts -= shifts.mean()
+    return shifts
+
+
+def _match_projections(stack: Stack, tilts_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+    volume = reconstruct(stack, tilts_deg, iterations=_MATCHING_ITERATIONS)
+    depth, rows, columns = volume.shape
+    model = Projector(tilts_deg, (depth, rows, columns)).forward(volume)
+    return np.array([cross_correlation_shift(m, p) for m, p in zip(model, stack, strict=True)])

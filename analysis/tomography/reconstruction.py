@@ -1,0 +1,93 @@
+"""MLEM and SIRT, batch or incremental.
+
+Expectation maximisation (papers 002 and 004) multiplies the volume by the back-projected ratio of data to model:
+the maximum-likelihood iteration for Poisson counts, which keeps the volume positive.
+SIRT adds the back-projected residual, normalised by row and column sums.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.tomography.projector import Projector, Stack, Volume
+
+Method = Literal["mlem", "sirt"]
+_TINY = np.float32(1e-6)
+
+
+class Reconstruction:
+    """A volume (z, y, x) that improves while projections arrive.
+
+    Parameters
+    ----------
+    shape : (z, y, x) voxels; y and x must equal the projections' rows and columns
+    method : ``mlem`` (Poisson likelihood, positive) or ``sirt`` (least squares, clipped at zero)
+    """
+
+    def __init__(self, shape: tuple[int, int, int], method: Method = "mlem") -> None:
+        self.shape = shape
+        self.method = method
+        self._projections: list[NDArray[np.float32]] = []
+        self._tilts_deg: list[float] = []
+        self._volume: Volume | None = None
+
+    def add(self, projection: NDArray[np.float32], tilt_deg: float) -> None:
+        """Take one more projection (y, x). A missing tilt only leaves the volume less well determined."""
+        if projection.shape != self.shape[1:]:
+            raise ValueError(f"the projection is {projection.shape}, the volume needs {self.shape[1:]}")
+        self._projections.append(np.asarray(projection, np.float32))
+        self._tilts_deg.append(float(tilt_deg))
+
+    def iterate(self, n: int) -> None:
+        """Run n iterations over every projection taken so far, from the present volume."""
+        if not self._projections:
+            return
+        stack = np.stack(self._projections)
+        if self._volume is None:
+            self._volume = _uniform(stack, self.shape)
+        projector = Projector(np.asarray(self._tilts_deg), self.shape)
+        step = _mlem if self.method == "mlem" else _sirt
+        self._volume = step(self._volume, stack, projector, n)
+
+    def volume(self) -> Volume:
+        """The present volume (z, y, x), in projection units per voxel edge."""
+        return np.zeros(self.shape, np.float32) if self._volume is None else self._volume
+
+
+def reconstruct(
+    stack: Stack, tilts_deg: NDArray[np.float64], *, iterations: int, method: Method = "mlem"
+) -> Volume:
+    """Reconstruct an aligned tilt stack (tilt, y, x) in one go; returns (z, y, x) with as many z as y."""
+    _, ny, nx = stack.shape
+    reconstruction = Reconstruction((ny, ny, nx), method)
+    for projection, tilt_deg in zip(stack, tilts_deg, strict=True):
+        reconstruction.add(projection, float(tilt_deg))
+    reconstruction.iterate(iterations)
+    return reconstruction.volume()
+
+
+def _uniform(stack: Stack, shape: tuple[int, int, int]) -> Volume:
+    """Every slice filled evenly with its own mean projected mass."""
+    per_slice = np.maximum(stack.sum(axis=1).mean(axis=0), _TINY) / (shape[0] * shape[1])
+    return np.ascontiguousarray(np.broadcast_to(per_slice.astype(np.float32), shape))
+
+
+def _mlem(volume: Volume, stack: Stack, projector: Projector, n: int) -> Volume:
+    sensitivity = np.maximum(projector.backward(np.ones_like(stack)), _TINY)
+    data = np.maximum(stack, 0.0)
+    for _ in range(n):
+        ratio = data / np.maximum(projector.forward(volume), _TINY)
+        volume = volume * (projector.backward(ratio) / sensitivity)
+    return volume
+
+
+def _sirt(volume: Volume, stack: Stack, projector: Projector, n: int) -> Volume:
+    columns = np.maximum(projector.backward(np.ones_like(stack)), _TINY)
+    rows = np.maximum(projector.forward(np.ones(projector.shape, np.float32)), _TINY)
+    for _ in range(n):
+        residual = (stack - projector.forward(volume)) / rows
+        volume = np.maximum(volume + projector.backward(residual) / columns, 0.0)
+    return volume

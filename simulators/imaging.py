@@ -1,0 +1,92 @@
+"""What the HAADF detector sees of a specimen: projected scattering, probe blur, counting noise, gain and offset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.rays import line_integrals
+from simulators.specimens import Voxels
+
+ELECTRONS_PER_PA_S = 6.241509e6
+"""Electrons per second in one picoampere."""
+
+SILVER_PER_NM = 0.0025
+"""Fraction of the beam that one nm of silver scatters onto the detector."""
+GOLD_PER_NM = SILVER_PER_NM * (79.0 / 47.0) ** 1.7
+"""Gold on the same scale: Z to the power 1.7 at the same atomic density."""
+SILICA_PER_NM = 0.04 * SILVER_PER_NM
+"""Mesoporous silica, 40 % pores."""
+
+OVERSAMPLING = 2
+"""Rays per pixel edge."""
+
+
+@dataclass(frozen=True)
+class Optics:
+    """The probe and the detector."""
+
+    probe_sigma_nm: float = 0.6
+    gain: float = 12.0
+    """Digital counts per electron."""
+    offset: float = 420.0
+    """Digital counts without beam."""
+    read_noise: float = 6.0
+    """Digital counts, one standard deviation."""
+
+
+def scattering(
+    voxels: Voxels,
+    gold: NDArray[np.float32],
+    *,
+    tilt_deg: float,
+    centre_nm: tuple[float, float, float],
+    pixel_nm: float,
+    shape: tuple[int, int],
+    probe_sigma_nm: float,
+) -> NDArray[np.float32]:
+    """Fraction of the beam scattered onto the detector per pixel, (y, x).
+
+    Parameters
+    ----------
+    gold : (z, y, x) gold fraction on the specimen's voxels
+    tilt_deg : true tilt of the stage
+    centre_nm : (z, y, x) of the particle's centre; y and x in the image plane and z along the beam at 0 deg,
+        all from the tilt axis through the image centre; x moves along the axis
+    """
+    from scipy.ndimage import gaussian_filter
+
+    fine_nm = pixel_nm / OVERSAMPLING
+    rows, columns = (n * OVERSAMPLING for n in shape)
+    heights = (np.arange(rows) - 0.5 * (rows - 1)) * fine_nm
+    along = (np.arange(columns) - 0.5 * (columns - 1)) * fine_nm - centre_nm[2]
+    metal = np.where(voxels.inside, SILVER_PER_NM + (GOLD_PER_NM - SILVER_PER_NM) * gold, 0.0).astype(np.float32)
+    image = np.zeros((rows, columns), np.float32)
+    for volume, voxel_nm in ((metal, voxels.voxel_nm), (voxels.silica * np.float32(SILICA_PER_NM), voxels.silica_voxel_nm)):
+        lines = line_integrals(volume, voxel_nm, centre_nm[:2], tilt_deg, heights)
+        image += _resample(lines, voxel_nm, along)
+    blurred = gaussian_filter(image, probe_sigma_nm / fine_nm)
+    return np.asarray(blurred.reshape(shape[0], OVERSAMPLING, shape[1], OVERSAMPLING).mean(axis=(1, 3)), np.float32)
+
+
+def detect(
+    fraction: NDArray[np.float32], electrons_per_pixel: float, optics: Optics, rng: np.random.Generator
+) -> NDArray[np.uint16]:
+    """Digital counts of one scan: Poisson electrons, then gain, offset and read noise; clipped at 16 bits."""
+    electrons = rng.poisson(np.maximum(fraction, 0.0) * electrons_per_pixel)
+    counts = electrons * optics.gain + optics.offset + rng.normal(0.0, optics.read_noise, fraction.shape)
+    return np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
+
+
+def _resample(lines: NDArray[np.float32], voxel_nm: float, along_nm: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Linear interpolation of (height, x) at positions from the volume's centre; zero outside."""
+    n = lines.shape[1]
+    position = along_nm / voxel_nm + 0.5 * (n - 1)
+    left = np.floor(position).astype(int)
+    part = (position - left).astype(np.float32)
+    padded = np.pad(lines, ((0, 0), (1, 2)))
+    at = np.clip(left + 1, 0, n + 1)
+    inside = (left >= -1) & (left < n)
+    return np.where(inside, padded[:, at] * (1 - part) + padded[:, np.clip(at + 1, 0, n + 2)] * part, 0.0).astype(np.float32)
