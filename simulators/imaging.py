@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from simulators.rays import line_integrals
 from simulators.specimens import Voxels
 
-ELECTRONS_PER_PA_S = 6.241509e6
-"""Electrons per second in one picoampere."""
-
 SILVER_PER_NM = 0.0025
 """Fraction of the beam that one nm of silver scatters onto the detector."""
 GOLD_PER_NM = SILVER_PER_NM * (79.0 / 47.0) ** 1.7
@@ -46,6 +43,7 @@ def scattering(
     pixel_nm: float,
     shape: tuple[int, int],
     probe_sigma_nm: float,
+    image_shift_nm: tuple[float, float] = (0.0, 0.0),
 ) -> NDArray[np.float32]:
     """Fraction of the beam scattered onto the detector per pixel, (y, x).
 
@@ -55,13 +53,14 @@ def scattering(
     tilt_deg : true tilt of the stage
     centre_nm : (z, y, x) of the particle's centre; y and x in the image plane and z along the beam at 0 deg,
         all from the tilt axis through the image centre; x moves along the axis
+    image_shift_nm : (y, x) by which the content is displaced in the image, whatever the tilt
     """
     from scipy.ndimage import gaussian_filter
 
     fine_nm = pixel_nm / OVERSAMPLING
     rows, columns = (n * OVERSAMPLING for n in shape)
-    heights = (np.arange(rows) - 0.5 * (rows - 1)) * fine_nm
-    along = (np.arange(columns) - 0.5 * (columns - 1)) * fine_nm - centre_nm[2]
+    heights = (np.arange(rows) - 0.5 * (rows - 1)) * fine_nm - image_shift_nm[0]
+    along = (np.arange(columns) - 0.5 * (columns - 1)) * fine_nm - centre_nm[2] - image_shift_nm[1]
     metal = np.where(voxels.inside, SILVER_PER_NM + (GOLD_PER_NM - SILVER_PER_NM) * gold, 0.0).astype(np.float32)
     image = np.zeros((rows, columns), np.float32)
     for volume, voxel_nm in ((metal, voxels.voxel_nm), (voxels.silica * np.float32(SILICA_PER_NM), voxels.silica_voxel_nm)):

@@ -24,6 +24,7 @@ from analysis.tomography.reconstruction import reconstruct
 _UPSAMPLING = 20
 _MATCHING_ITERATIONS = 6
 _DARK_BORDER = 0.15
+_MATCHED_PX = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def align(stack: Stack, tilts_deg: NDArray[np.float64], *, matching_rounds: int 
         correction = _match_projections(shifted(stack, shifts), tilts_deg)
         shifts += correction
         residual = float(np.median(np.hypot(*correction.T)))
+        if residual < _MATCHED_PX:
+            break
     return Alignment(shifts, bool(isolated_y), bool(isolated_x), residual)
 
 

@@ -1,0 +1,107 @@
+"""D from the alloying curve, with its standard deviation.
+
+Paper 002: the simulated curve is fitted to the measured degrees by Brent's method on the squared difference; the
+standard deviation comes from the finite-difference Fisher information at the optimum. Two terms the counting noise
+does not know are added: the position of the particle's surface (D scales with length squared) and the level of the
+unalloyed state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.alloying.measurement import AlloyingCurve
+
+_LN_STEP = 0.02
+_LEAST_SCATTER = 0.003
+
+
+@dataclass(frozen=True)
+class Fit:
+    """D per temperature, and how well the curve describes the data."""
+
+    temperatures_c: tuple[float, ...]
+    d_m2_per_s: NDArray[np.float64]
+    std_m2_per_s: NDArray[np.float64]
+    scatter: float
+    """RMS difference between measured and fitted degree."""
+    saturated: bool
+    """The data only bound D: every heated state is unalloyed or fully alloyed."""
+
+
+def fit_diffusivity(
+    curve: AlloyingCurve,
+    seconds: NDArray[np.float64],
+    temperatures_c: tuple[float, ...],
+    degree: NDArray[np.float64],
+    *,
+    surface_ln_std: float,
+    level_degree: float,
+) -> Fit:
+    """Fit one D per temperature to all heated states together.
+
+    Parameters
+    ----------
+    seconds : (state, temperature) cumulative time at each temperature
+    degree : (state,) measured degree of alloying
+    surface_ln_std : standard deviation of ln D from the surface's position
+    level_degree : uncertainty of the unalloyed level, as a degree at the start; it fades as alloying proceeds
+    """
+    ln_d = _best_ln_d(curve, seconds, degree)
+    slopes = _slopes(curve, seconds, ln_d)
+    residual = degree - _model(curve, seconds, ln_d)
+    free = max(1, len(degree) - len(temperatures_c))
+    scatter = float(np.sqrt(np.sum(residual**2) / free))
+    information = slopes.T @ slopes
+    saturated = bool(np.any(np.diag(information) < 1e-4))
+    covariance = np.linalg.pinv(information) * max(scatter, _LEAST_SCATTER) ** 2
+    level = np.linalg.pinv(slopes) @ (level_degree * (1.0 - degree))
+    ln_std = np.sqrt(np.diag(covariance) + surface_ln_std**2 + level**2)
+    if saturated:
+        ln_std = np.where(np.diag(information) < 1e-4, np.inf, ln_std)
+    d = np.exp(ln_d) * 1e-18
+    return Fit(temperatures_c, d, d * ln_std, float(np.sqrt(np.mean(residual**2))), saturated)
+
+
+def _model(curve: AlloyingCurve, seconds: NDArray[np.float64], ln_d: NDArray[np.float64]) -> NDArray[np.float64]:
+    return curve.degree(seconds @ np.exp(ln_d))
+
+
+def _best_ln_d(curve: AlloyingCurve, seconds: NDArray[np.float64], degree: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln of D in nm2/s: Brent for one temperature, Levenberg-Marquardt from there for several."""
+    from scipy.optimize import least_squares, minimize_scalar
+
+    total = seconds.sum(axis=1, keepdims=True)
+
+    def loss(ln_d: float) -> float:
+        return float(np.sum((_model(curve, total, np.array([ln_d])) - degree) ** 2))
+
+    longest = float(total.max())
+    low = np.log(curve.tau_nm2[1] / longest) - 2.0
+    high = np.log(curve.tau_nm2[-1] / max(float(total[total > 0].min()), 1e-9)) + 2.0
+    grid = np.linspace(low, high, 60)
+    best = int(np.argmin([loss(g) for g in grid]))
+    bracket = (grid[max(0, best - 1)], grid[best], grid[min(59, best + 1)])
+    if best in (0, 59):
+        single = float(grid[best])
+    else:
+        single = float(minimize_scalar(loss, bracket=bracket, method="brent").x)
+    if seconds.shape[1] == 1:
+        return np.array([single])
+    start = np.full(seconds.shape[1], single)
+    found = least_squares(lambda p: _model(curve, seconds, p) - degree, start, diff_step=_LN_STEP)
+    return np.asarray(found.x)
+
+
+def _slopes(curve: AlloyingCurve, seconds: NDArray[np.float64], ln_d: NDArray[np.float64]) -> NDArray[np.float64]:
+    """d degree / d ln D by central differences, (state, temperature)."""
+    columns = []
+    for i in range(len(ln_d)):
+        step = np.zeros_like(ln_d)
+        step[i] = _LN_STEP
+        rise = _model(curve, seconds, ln_d + step) - _model(curve, seconds, ln_d - step)
+        columns.append(rise / (2 * _LN_STEP))
+    return np.stack(columns, axis=1)

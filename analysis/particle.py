@@ -1,0 +1,309 @@
+"""One particle through its heating session: tilt series in, degree of alloying and D out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.alloying.fit import Fit, fit_diffusivity
+from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement
+from analysis.alloying.two_phase import find_two_phases
+from analysis.results import Diffusivity, DiffusivityResult, Estimate, Result, StateResult
+from analysis.tomography.alignment import Alignment, align, shifted
+from analysis.tomography.counting import darkest_level, estimate_noise
+from analysis.tomography.projector import Stack, Volume
+from analysis.tomography.reconstruction import reconstruct
+from drivers.frames import Frame, FrameHeader, SeriesEnd
+
+_FEWEST_TILTS = 15
+_NARROWEST_DEG = 80.0
+_VOLUME_MOVED = 0.03
+_SURFACE_PX = 0.15
+"""Uncertainty of the particle's surface, one standard deviation."""
+_LEAST_CONTRAST = 1.15
+_WORST_SCATTER = 0.03
+_MARGIN_PX = 5
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What the unheated state taught."""
+
+    crop: tuple[slice, slice]
+    measurement: Measurement
+    curve: AlloyingCurve
+    spread: float
+    bright_centre: NDArray[np.float64]
+    level_degree: float
+    surface_ln_std: float
+    volume_nm3: float
+    pixel_nm: float
+    mass_per_tilt: float
+    """Mean sum of a projection, particle and surroundings."""
+    problems: list[str]
+
+
+class ParticleAnalysis:
+    """Takes finished tilt series of one particle in order; gives results with quality in words."""
+
+    def __init__(self, name: str, seed: int) -> None:
+        self.name = name
+        self.last_volume: Volume | None = None
+        """The newest reconstruction (z, y, x)."""
+        self._seed = seed
+        self._reference: _Reference | None = None
+        self._states: list[tuple[FrameHeader, float, list[str]]] = []
+
+    def add_series(self, frames: list[Frame], end: SeriesEnd) -> list[Result]:
+        """Analyse one tilt series; never raises for poor data."""
+        began = time.monotonic()
+        kept, rejected = _usable(frames)
+        header = frames[-1].header if frames else None
+        if header is None or len(kept) < 3:
+            return [self._state(end, header, kept, rejected, began, [f"only {len(kept)} usable tilts"])]
+        tilts_deg = np.array([f.header.tilt_deg for f in kept])
+        intensity = _intensity(kept)
+        alignment = align(intensity, tilts_deg)
+        aligned = shifted(intensity, alignment.shifts_px)
+        problems = _series_problems(tilts_deg, alignment, end, len(kept))
+        if not (header.core and header.shell):
+            self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
+            problems.append("no core and shell named: reconstruction only")
+            return [self._state(end, header, kept, rejected, began, problems, alignment)]
+        if self._reference is None:
+            first = self._first_state(aligned, tilts_deg, kept[0].header, intensity, problems)
+            return [self._state(end, header, kept, rejected, began, problems, alignment, *first)]
+        degree = self._heated_state(aligned, tilts_deg, header, problems)
+        return [
+            self._state(end, header, kept, rejected, began, problems, alignment, *degree),
+            *self._diffusivity(header.simulated),
+        ]
+
+    def _first_state(
+        self,
+        aligned: Stack,
+        tilts_deg: NDArray[np.float64],
+        header: FrameHeader,
+        raw: Stack,
+        problems: list[str],
+    ) -> tuple[Estimate | None, float | None, float | None]:
+        if header.heat:
+            problems.append("the first tilt series was taken after heating: there is no unalloyed state to compare with")
+            self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
+            return None, None, None
+        crop = _window(aligned)
+        aligned = np.ascontiguousarray(aligned[:, crop[0], crop[1]])
+        volume = self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
+        particle = find_two_phases(aligned, tilts_deg, volume)
+        voxels = np.count_nonzero(particle.mask)
+        if voxels < 300 or np.count_nonzero(particle.core) < 50:
+            problems.append("no core-shell particle was found in the first tilt series")
+            return None, None, None
+        if particle.core_level < _LEAST_CONTRAST * particle.shell_level:
+            problems.append(
+                f"core and shell differ only by {particle.core_level / particle.shell_level:.2f} in intensity: "
+                "already alloyed, or not core-shell"
+            )
+            return None, None, None
+        measurement = Measurement(particle, tilts_deg, estimate_noise(raw), self._seed)
+        curve = measurement.curve(header.pixel_nm)
+        reading = measurement.read(volume)
+        range_ = reading.spread - curve.alloyed_spread
+        if range_ < 0.1 * curve.alloyed_spread:
+            problems.append("the first tilt series looks fully alloyed already")
+            return None, None, None
+        level = 0.5 * abs(reading.spread - curve.spread[0]) / range_ + 0.002
+        volume_nm3 = voxels * header.pixel_nm**3
+        self._reference = _Reference(
+            crop=crop,
+            measurement=measurement,
+            curve=curve,
+            spread=reading.spread,
+            bright_centre=_bright_centre(volume, particle.shell_level),
+            level_degree=level,
+            surface_ln_std=2.0 / 3.0 * _SURFACE_PX * _surface_px2(particle.mask) / voxels,
+            volume_nm3=volume_nm3,
+            pixel_nm=header.pixel_nm,
+            mass_per_tilt=float(aligned.sum()) / len(aligned),
+            problems=list(problems),
+        )
+        self._states.append((header, 0.0, []))
+        return Estimate(0.0, level), volume_nm3, particle.core_fraction
+
+    def _heated_state(
+        self, aligned: Stack, tilts_deg: NDArray[np.float64], header: FrameHeader, problems: list[str]
+    ) -> tuple[Estimate | None, float | None, float | None]:
+        reference = self._reference
+        assert reference is not None, "called only after the first state"
+        if abs(header.pixel_nm / reference.pixel_nm - 1.0) > 0.005 or aligned.shape[1] < reference.crop[0].stop:
+            problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
+            return None, None, None
+        particle = reference.measurement.particle
+        stack = np.ascontiguousarray(aligned[:, reference.crop[0], reference.crop[1]])
+        volume = self.last_volume = reconstruct(stack, tilts_deg, iterations=ITERATIONS)
+        offset = _bright_centre(volume, particle.shell_level) - reference.bright_centre
+        reading = reference.measurement.read(volume, offset)
+        if not np.isfinite(reading.spread):
+            problems.append("the particle is not where the first state left it")
+            return None, None, None
+        degree = (reference.spread - reading.spread) / (reference.spread - reference.curve.alloyed_spread)
+        growth = reading.bright_voxels / reference.curve.bright_at(degree)
+        std = float(np.hypot(reference.level_degree * (1.0 - degree), 0.003))
+        if abs(growth - 1.0) > _VOLUME_MOVED:
+            problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: reshaping, sublimation or a bad series")
+        self._states.append((header, float(degree), problems))
+        mass = np.count_nonzero(particle.mask) * reference.measurement.expected_mean
+        gained = (float(stack.sum()) / len(stack) - reference.mass_per_tilt) / mass
+        contrast = (particle.core_level - particle.shell_level) / reference.measurement.expected_mean
+        return Estimate(float(degree), std), reference.volume_nm3 * growth, particle.core_fraction + gained / contrast
+
+    def _diffusivity(self, simulated: bool) -> list[Result]:
+        reference = self._reference
+        heated = [s for s in self._states if s[0].heat]
+        if reference is None or not heated:
+            return []
+        temperatures = tuple(sorted({round(p.temperature_c, 1) for h, _, _ in heated for p in h.heat}))
+        seconds = np.array([_seconds(h, temperatures) for h, _, _ in heated])
+        degree = np.array([d for _, d, _ in heated])
+        fit = fit_diffusivity(
+            reference.curve,
+            seconds,
+            temperatures,
+            degree,
+            surface_ln_std=reference.surface_ln_std,
+            level_degree=reference.level_degree,
+        )
+        total = seconds.sum(axis=1)
+        draw_s = np.linspace(0.0, float(total.max()), 60)
+        path = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
+        curve = reference.curve.degree(path @ (fit.d_m2_per_s * 1e18))
+        return [
+            DiffusivityResult(
+                particle=self.name,
+                states=len(heated),
+                diffusivities=tuple(
+                    Diffusivity(t, float(d), float(s))
+                    for t, d, s in zip(temperatures, fit.d_m2_per_s, fit.std_m2_per_s, strict=True)
+                ),
+                heated_s=tuple(float(t) for t in total),
+                measured=tuple(
+                    Estimate(float(d), float(np.hypot(reference.level_degree * (1 - d), 0.003))) for d in degree
+                ),
+                curve_s=tuple(float(t) for t in draw_s),
+                curve=tuple(float(c) for c in curve),
+                quality=_fit_quality(fit, reference.problems, [p for _, _, ps in heated for p in ps]),
+                simulated=simulated,
+            )
+        ]
+
+    def _state(
+        self,
+        end: SeriesEnd,
+        header: FrameHeader | None,
+        kept: list[Frame],
+        rejected: list[str],
+        began: float,
+        problems: list[str],
+        alignment: Alignment | None = None,
+        alloying: Estimate | None = None,
+        volume_nm3: float | None = None,
+        gold_fraction: float | None = None,
+    ) -> StateResult:
+        pulses = header.heat if header is not None else ()
+        return StateResult(
+            step=end.step,
+            particle=self.name,
+            state=len(pulses),
+            heated_s=sum(p.duration_s for p in pulses),
+            frames=len(kept),
+            planned=end.planned,
+            rejected=tuple(rejected),
+            alloying=alloying,
+            volume_nm3=volume_nm3,
+            gold_fraction=gold_fraction,
+            quality="good" if not problems else "poor: " + "; ".join(problems),
+            simulated=header.simulated if header is not None else False,
+            shifts_px=() if alignment is None else tuple((float(y), float(x)) for y, x in alignment.shifts_px),
+            analysis_s=time.monotonic() - began,
+        )
+
+
+def _usable(frames: list[Frame]) -> tuple[list[Frame], list[str]]:
+    """Frames with signal, and why the others were left out."""
+    kept: list[Frame] = []
+    rejected: list[str] = []
+    signal = []
+    for frame in frames:
+        image = np.asarray(frame.image, np.float32)
+        signal.append(float(np.percentile(image, 99) - np.percentile(image, 1)) if np.isfinite(image).all() else np.nan)
+    typical = float(np.nanmedian(signal)) if np.isfinite(signal).any() else 0.0
+    for frame, s in zip(frames, signal, strict=True):
+        tilt = f"{frame.header.tilt_deg:.1f} deg"
+        if not np.isfinite(s):
+            rejected.append(f"{tilt}: pixels that are not numbers")
+        elif s < 0.3 * typical:
+            rejected.append(f"{tilt}: blank")
+        else:
+            kept.append(frame)
+    return kept, rejected
+
+
+def _intensity(frames: list[Frame]) -> Stack:
+    """Counts above the detector's offset, (tilt, y, x)."""
+    stack = np.stack([np.asarray(f.image, np.float32) for f in frames])
+    offset = frames[0].header.offset
+    return stack - np.float32(darkest_level(stack) if offset is None else offset)
+
+
+def _window(aligned: Stack) -> tuple[slice, slice]:
+    """The rows (symmetric about the axis) and columns that hold the particle at every tilt."""
+    from scipy.ndimage import gaussian_filter
+
+    brightest = gaussian_filter(aligned, 1.0, axes=(1, 2)).max(axis=0)
+    bright = brightest > 0.15 * np.percentile(brightest, 99)
+    rows, columns = aligned.shape[1:]
+    hit_y, hit_x = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    reach = max(rows / 2 - hit_y[0], hit_y[-1] + 1 - rows / 2) + _MARGIN_PX
+    low = max(0, int(np.floor(rows / 2 - reach)))
+    return slice(low, rows - low), slice(max(0, int(hit_x[0]) - _MARGIN_PX), min(columns, int(hit_x[-1]) + 1 + _MARGIN_PX))
+
+
+def _bright_centre(volume: Volume, shell_level: float) -> NDArray[np.float64]:
+    """Centre (z, y, x) of the voxels above half the shell's level."""
+    bright = np.argwhere(volume > 0.5 * shell_level)
+    return np.asarray(bright.mean(axis=0)) if len(bright) else np.zeros(3)
+
+
+def _surface_px2(mask: NDArray[np.bool_]) -> float:
+    """Surface of a voxel body: its faces times 2/3, exact for a body of random orientation."""
+    faces = sum(np.count_nonzero(np.diff(mask.astype(np.int8), axis=axis)) for axis in range(3))
+    return 2.0 / 3.0 * float(faces)
+
+
+def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float]:
+    return [sum(p.duration_s for p in header.heat if round(p.temperature_c, 1) == t) for t in temperatures]
+
+
+def _series_problems(tilts_deg: NDArray[np.float64], alignment: Alignment, end: SeriesEnd, kept: int) -> list[str]:
+    problems = []
+    if kept < _FEWEST_TILTS:
+        problems.append(f"only {kept} usable tilts")
+    elif kept < 0.9 * end.planned:
+        problems.append(f"{end.planned - kept} of {end.planned} tilts are missing")
+    if np.ptp(tilts_deg) < _NARROWEST_DEG:
+        problems.append(f"the tilts span only {np.ptp(tilts_deg):.0f} deg")
+    if alignment.residual_px > 0.5:
+        problems.append(f"alignment still moved by {alignment.residual_px:.1f} px")
+    return problems
+
+
+def _fit_quality(fit: Fit, *problems: list[str]) -> str:
+    found = [p for group in problems for p in group]
+    if fit.saturated:
+        found.append("D is only bounded: no state between unalloyed and fully alloyed")
+    if fit.scatter > _WORST_SCATTER:
+        found.append(f"the diffusion curve misses the data by {fit.scatter:.3f}: lattice diffusion alone may not hold")
+    return "good" if not found else "poor: " + "; ".join(dict.fromkeys(found))

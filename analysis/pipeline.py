@@ -1,0 +1,111 @@
+"""Frames in, results out: one class for live sessions, replays and old data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.particle import ParticleAnalysis
+from analysis.results import Preview, Result
+from analysis.tomography.counting import darkest_level
+from analysis.tomography.projector import Volume
+from analysis.tomography.reconstruction import Reconstruction
+from drivers.frames import Frame, SeriesEnd, StreamItem
+
+_SLAB = 16
+_PREVIEW_EVERY = 4
+_PREVIEW_SIDE = 96
+
+
+class Pipeline:
+    """Feed it a session's stream in order; it gives results as soon as they exist.
+
+    Parameters
+    ----------
+    seed : of the noise drawn in simulated measurements; one seed gives the same numbers twice
+    preview : also give orthoslices while a tilt series is still running
+    keep_volume : called with (step, volume) after each tilt series
+    """
+
+    def __init__(
+        self, seed: int = 0, *, preview: bool = False, keep_volume: Callable[[str, Volume], None] | None = None
+    ) -> None:
+        self._seed = seed
+        self._preview = preview
+        self._keep_volume = keep_volume
+        self._particles: dict[str, ParticleAnalysis] = {}
+        self._frames: dict[str, list[Frame]] = {}
+        self._running: tuple[str, Reconstruction, float] | None = None
+
+    def feed(self, item: StreamItem) -> list[Result]:
+        """Take the next item of the stream."""
+        if isinstance(item, Frame):
+            frames = self._frames.setdefault(item.header.step, [])
+            frames.append(item)
+            return self._preview_of(item, len(frames)) if self._preview else []
+        return self._finish(item)
+
+    def _finish(self, end: SeriesEnd) -> list[Result]:
+        frames = self._frames.pop(end.step, [])
+        self._running = None
+        name = end.particle
+        particle = self._particles.setdefault(name, ParticleAnalysis(name, self._seed))
+        results = particle.add_series(frames, end)
+        if self._keep_volume is not None and particle.last_volume is not None:
+            self._keep_volume(end.step, particle.last_volume)
+        return results
+
+    def unfinished(self) -> list[SeriesEnd]:
+        """End marks for series whose own mark never came (the session was cut)."""
+        return [
+            SeriesEnd(
+                seq=frames[-1].header.seq + 1,
+                step=step,
+                particle=frames[-1].header.particle,
+                frames=len(frames),
+                planned=len(frames),
+            )
+            for step, frames in self._frames.items()
+            if frames
+        ]
+
+    def _preview_of(self, frame: Frame, count: int) -> list[Result]:
+        """One more iteration on a slab around the image's middle, roughly centred."""
+        step, image = frame.header.step, np.asarray(frame.image, np.float32)
+        if min(image.shape) < _SLAB or not np.isfinite(image).all():
+            return []
+        if self._running is None or self._running[0] != step:
+            offset = frame.header.offset
+            level = darkest_level(image[None]) if offset is None else offset
+            self._running = (step, Reconstruction((image.shape[0], image.shape[0], _SLAB)), level)
+        _, running, level = self._running
+        signal = np.maximum(image - np.float32(level), 0.0)
+        if running.shape[1] != signal.shape[0]:
+            return []
+        running.add(_centred_slab(signal), frame.header.tilt_deg)
+        running.iterate(1)
+        if count % _PREVIEW_EVERY:
+            return []
+        pixels = _as_picture(running.volume()[:, :, _SLAB // 2])
+        return [Preview(step=step, particle=frame.header.particle, frames=count, shape=pixels.shape, pixels=pixels.tobytes())]
+
+
+def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The middle columns of an image rolled so that its bright part is centred."""
+    weight = np.where(signal > 0.3 * signal.max(), signal, 0.0)
+    for axis in (0, 1):
+        profile = weight.sum(axis=1 - axis)
+        centre = float(profile @ np.arange(profile.size)) / max(float(profile.sum()), 1e-9)
+        signal = np.roll(signal, round(0.5 * (profile.size - 1) - centre), axis)
+        weight = np.roll(weight, round(0.5 * (profile.size - 1) - centre), axis)
+    left = (signal.shape[1] - _SLAB) // 2
+    return np.ascontiguousarray(signal[:, left : left + _SLAB])
+
+
+def _as_picture(slice_: NDArray[np.float32]) -> NDArray[np.uint8]:
+    stride = max(1, -(-max(slice_.shape) // _PREVIEW_SIDE))
+    small = slice_[::stride, ::stride]
+    top = float(np.percentile(small, 99.5))
+    return np.clip(small * (255.0 / top if top > 0 else 0.0), 0, 255).astype(np.uint8)

@@ -1,0 +1,135 @@
+"""What the analysis says: values with one standard deviation, a unit in the name, and a quality in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A value and its standard deviation."""
+
+    value: float
+    std: float
+
+    def __str__(self) -> str:
+        return pretty(self.value, self.std)
+
+
+def pretty(value: float, std: float) -> str:
+    """Value +- std with one common power of ten: ``(2.41 +- 0.05)e-19``."""
+    if not (math.isfinite(value) and math.isfinite(std)):
+        return f"{value:g} +- {std:g}"
+    size = max(abs(value), std)
+    exponent = math.floor(math.log10(size)) if size > 0 else 0
+    if -3 <= exponent < 4:
+        exponent = 0
+    scale = 10.0**exponent
+    digits = 2 if std <= 0 else min(6, max(0, 1 - math.floor(math.log10(std / scale))))
+    text = f"{value / scale:.{digits}f} +- {std / scale:.{digits}f}"
+    return text if exponent == 0 else f"({text})e{exponent:d}"
+
+
+class StateResult(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
+    """One tilt series of one particle."""
+
+    step: str
+    particle: str
+    state: int
+    """0 = before any heat."""
+    heated_s: float
+    """Total time at temperature so far."""
+    frames: int
+    planned: int
+    rejected: tuple[str, ...] = ()
+    """Tilts left out, each with the reason."""
+    alloying: Estimate | None = None
+    volume_nm3: float | None = None
+    gold_fraction: float | None = None
+    """Atomic fraction of the core's element over the whole particle."""
+    quality: str
+    simulated: bool
+    shifts_px: tuple[tuple[float, float], ...] = ()
+    """Alignment (y, x), in order of acquisition; rejected tilts excluded."""
+    analysis_s: float = 0.0
+
+
+class Diffusivity(msgspec.Struct, frozen=True):
+    temperature_c: float
+    value: float
+    std: float
+    """m2/s"""
+
+
+class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusivity"):
+    """D of one particle from all its states so far."""
+
+    particle: str
+    states: int
+    diffusivities: tuple[Diffusivity, ...]
+    heated_s: tuple[float, ...]
+    measured: tuple[Estimate, ...]
+    """Alloying degree per state."""
+    curve_s: tuple[float, ...]
+    curve: tuple[float, ...]
+    """The fitted alloying curve, for drawing."""
+    quality: str
+    simulated: bool
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True, tag="preview"):
+    """An orthoslice of the running reconstruction, for the screen only."""
+
+    step: str
+    particle: str
+    frames: int
+    shape: tuple[int, int]
+    pixels: bytes
+    """uint8, (z, y)"""
+
+
+Result = StateResult | DiffusivityResult | Preview
+"""What a pipeline gives."""
+
+_decoder = msgspec.msgpack.Decoder(Result)
+
+
+def encode(result: Result) -> bytes:
+    return msgspec.msgpack.encode(result)
+
+
+def decode(data: bytes) -> Result:
+    return _decoder.decode(data)
+
+
+def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of every run: live, dry and offline (documented in the README)."""
+    particles: dict[str, Any] = {}
+    for result in results:
+        if isinstance(result, StateResult):
+            states = particles.setdefault(result.particle, {"states": []})["states"]
+            states[:] = [s for s in states if s["step"] != result.step]
+            states.append(
+                {
+                    "step": result.step,
+                    "heated_s": round(result.heated_s, 6),
+                    "alloying": None if result.alloying is None else msgspec.to_builtins(result.alloying),
+                    "volume_nm3": result.volume_nm3,
+                    "gold_fraction": result.gold_fraction,
+                    "frames": result.frames,
+                    "rejected": list(result.rejected),
+                    "quality": result.quality,
+                }
+            )
+        elif isinstance(result, DiffusivityResult):
+            entry = particles.setdefault(result.particle, {"states": []})
+            values = [msgspec.to_builtins(d) for d in result.diffusivities]
+            entry["diffusivity_quality"] = result.quality
+            entry["diffusivities"] = values
+            if len(values) == 1:
+                entry["diffusivity_m2_per_s"] = {"value": values[0]["value"], "std": values[0]["std"]}
+            else:
+                entry.pop("diffusivity_m2_per_s", None)
+    return {"particles": particles, "provenance": provenance}

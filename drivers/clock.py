@@ -1,0 +1,174 @@
+"""Time as an interface: wall, scaled, stepped.
+
+A dry run uses the stepped clock: when the event loop has nothing left to do, time jumps to the next sleeper. Six
+hours of session pass in seconds, yet every periodic task ticks as often as it would. Work that takes real time (a
+write, a result the plan waits for) holds the clock with `working`, so time never runs ahead of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import selectors
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, TypeVar
+
+from drivers.errors import DeviceTimeout
+
+T = TypeVar("T")
+
+
+class Timer(Protocol):
+    """A callback that has not run yet."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Session time in seconds since the session began."""
+
+    def now(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer: ...
+
+    def working(self) -> AbstractContextManager[None]:
+        """Real work is in flight: a stepped clock stands still inside this context."""
+        ...
+
+
+class ScaledClock:
+    """Real time times a factor. `epoch` is a monotonic time, shared to keep two processes on one clock."""
+
+    def __init__(self, speed: float = 1.0, epoch: float | None = None) -> None:
+        if not speed > 0.0:
+            raise ValueError(f"the clock's speed is {speed}; it must be above 0")
+        self.speed = speed
+        self.epoch = time.monotonic() if epoch is None else epoch
+
+    def now(self) -> float:
+        return (time.monotonic() - self.epoch) * self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds) / self.speed)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(max(0.0, seconds) / self.speed, callback)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        yield
+
+
+class WallClock(ScaledClock):
+    """Real time."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+
+class SteppedClock:
+    """Time that jumps to the next sleeper whenever nothing else is left to do.
+
+    The loop must come from `new_loop` (use `run`): its selector steps the clock exactly when it would block.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._sleepers: list[tuple[float, int, _Sleeper]] = []
+        self._order = itertools.count()
+        self._working = 0
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        done = asyncio.get_running_loop().create_future()
+        timer = self.call_later(seconds, lambda: None if done.done() else done.set_result(None))
+        try:
+            await done
+        finally:
+            timer.cancel()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        sleeper = _Sleeper(callback)
+        heapq.heappush(self._sleepers, (self._now + max(0.0, seconds), next(self._order), sleeper))
+        return sleeper
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._working -= 1
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end on a loop that steps this clock."""
+        with asyncio.Runner(loop_factory=self.new_loop) as runner:
+            return runner.run(main)
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(_IdleSelector(self))
+
+    def step(self) -> bool:
+        """Jump to the next sleeper, unless work is in flight or nobody sleeps."""
+        while self._sleepers and self._sleepers[0][2].cancelled:
+            heapq.heappop(self._sleepers)
+        if self._working or not self._sleepers:
+            return False
+        due, _, sleeper = heapq.heappop(self._sleepers)
+        self._now = max(self._now, due)
+        sleeper.callback()
+        return True
+
+
+class _Sleeper:
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class _IdleSelector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]  # chosen per platform
+    def __init__(self, clock: SteppedClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        if self._clock.step():
+            return []
+        ready = super().select(timeout)
+        return ready
+
+
+async def within(clock: Clock, limit_s: float, device: str, asked: str, call: Awaitable[T]) -> T:
+    """Await a device call for at most `limit_s` of session time.
+
+    Raises
+    ------
+    DeviceTimeout
+        Names the device, what was asked and the limit.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as scope:
+            timer = clock.call_later(limit_s, lambda: scope.reschedule(loop.time()))
+            try:
+                return await call
+            finally:
+                timer.cancel()
+    except TimeoutError:
+        raise DeviceTimeout(
+            device,
+            f"asked to {asked}, no answer within {limit_s:g} s; check the device and its connection, then resume",
+        ) from None

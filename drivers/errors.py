@@ -1,0 +1,52 @@
+"""One small tree of errors. A message says what was asked, what was found and what to do."""
+
+from __future__ import annotations
+
+
+class AlloyscopeError(Exception):
+    """Anything the user can be told in a sentence."""
+
+
+class ConfigError(AlloyscopeError):
+    """A session file, manifest or input file that cannot be used; carries every problem found."""
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join([f"{source}:", *(f"  - {p}" for p in problems)]))
+
+
+class DeviceError(AlloyscopeError):
+    """A device did not do what was asked."""
+
+    def __init__(self, device: str, message: str) -> None:
+        self.device = device
+        super().__init__(f"{device}: {message}")
+
+
+class DeviceTimeout(DeviceError):
+    """A device call ran past its time limit."""
+
+
+class LimitExceeded(DeviceError):
+    """A value outside the limits was asked of a device, or read back from it."""
+
+
+class NotConnected(AlloyscopeError):
+    """One or more devices could not be connected; carries all failures."""
+
+    def __init__(self, failures: dict[str, BaseException]) -> None:
+        self.failures = failures
+        lines = [f"  - {name}: {error}" for name, error in failures.items()]
+        super().__init__("\n".join([f"{len(failures)} device(s) could not be connected:", *lines]))
+
+
+class InterlockTripped(AlloyscopeError):
+    """The guard made the chip safe; the message is its reason."""
+
+
+class RecordingError(AlloyscopeError):
+    """A frame could not be written. The session stops: data are never lost silently."""
+
+
+class CorruptFrame(AlloyscopeError):
+    """A message on the wire is not a whole frame."""

@@ -1,0 +1,170 @@
+"""The borders: what a heating chip, a microscope and an EDX detector can be asked.
+
+Real systems and simulators implement the same Protocols and are chosen by name in the session file. Every method may
+raise `DeviceError`; the caller sets the time limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.clock import Clock
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every backend is given when it is built, besides its own options."""
+
+    clock: Clock
+    seed: int
+    folder: Path
+    """The session's folder; simulators keep their truth in ``truth/`` below it."""
+    origin: Path = Path()
+    """Folder that relative paths in options start from: the session file's."""
+
+
+@dataclass(frozen=True)
+class StagePosition:
+    x_nm: float = 0.0
+    """Along the tilt axis."""
+    y_nm: float = 0.0
+    z_nm: float = 0.0
+    """Along the beam at 0 deg."""
+    tilt_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class HeaterReading:
+    time_s: float
+    temperature_c: float
+    """From the measured resistance and the chip's calibration."""
+    setpoint_c: float
+    resistance_ohm: float
+    power_mw: float
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    pixel_nm: float
+    shape: tuple[int, int] = (128, 128)
+    """Pixels (y, x)."""
+    dwell_s: float = 3e-6
+    """Per pixel."""
+
+    @property
+    def frame_s(self) -> float:
+        """Scan time of one frame."""
+        return self.dwell_s * self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One HAADF image with what was read back while it was taken."""
+
+    image: NDArray[np.generic]
+    """(y, x) digital counts."""
+    time_s: float
+    stage: StagePosition
+    pixel_nm: float
+    electrons_per_nm2: float | None = None
+    gain: float | None = None
+    offset: float | None = None
+    defocus_nm: float = 0.0
+    image_shift_nm: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class EdxSettings:
+    pixel_nm: float
+    shape: tuple[int, int]
+    dwell_s: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class SpectrumFrame:
+    """One frame of an EDX map."""
+
+    counts: NDArray[np.generic]
+    """(y, x, channel)"""
+    haadf: NDArray[np.generic]
+    """(y, x), taken with it."""
+    time_s: float
+    channel_ev: float
+    offset_ev: float = 0.0
+    live_s: float | None = None
+    stage: StagePosition = field(default_factory=StagePosition)
+
+
+class Device(Protocol):
+    """What every device can do."""
+
+    name: str
+    simulated: bool
+
+    async def connect(self) -> None: ...
+
+    async def make_safe(self) -> None:
+        """Bring the device into a state that harms nothing: any time, any number of times, in bounded time."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class HeatingChip(Device, Protocol):
+    """A MEMS heater with four-point resistance read-out."""
+
+    async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        """Ramp and return when the temperature has been reached."""
+        ...
+
+    async def quench(self) -> None:
+        """Cut the power; returns at once."""
+        ...
+
+    async def read(self) -> HeaterReading: ...
+
+
+class Microscope(Device, Protocol):
+    """Stage, beam and HAADF detector.
+
+    Signs: a positive image shift (dy, dx) moves the content of the next image to larger (y, x); moving the stage by
+    +x moves it to larger x. Tilt turns about the image's x axis; a feature above the axis (+z) moves to larger y
+    when the tilt grows.
+    """
+
+    async def move_to(self, position: StagePosition) -> None: ...
+
+    async def read_stage(self) -> StagePosition: ...
+
+    async def set_beam_blank(self, blanked: bool) -> None: ...
+
+    async def set_defocus(self, defocus_nm: float) -> None: ...
+
+    async def shift_beam(self, dy_nm: float, dx_nm: float) -> None: ...
+
+    async def shift_image(self, dy_nm: float, dx_nm: float) -> None:
+        """Set the image shift (absolute)."""
+        ...
+
+    async def scan(self, settings: ScanSettings) -> Scan: ...
+
+    def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncIterator[Scan]:
+        """Tilt continuously to `to_deg` and yield scans taken on the way."""
+        ...
+
+    def tilt_range_deg(self) -> tuple[float, float]:
+        """What the holder allows."""
+        ...
+
+
+class EdxDetector(Device, Protocol):
+    """An X-ray detector on a scanning beam."""
+
+    def map_frames(self, settings: EdxSettings) -> AsyncIterator[SpectrumFrame]: ...

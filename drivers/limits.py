@@ -1,0 +1,50 @@
+"""What a heating chip must never exceed, checked twice: before sending and on what is read back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from drivers.errors import LimitExceeded
+from drivers.interfaces import HeaterReading
+
+_OVERSHOOT_C = 15.0
+"""A closed loop may overshoot this far before a reading counts as a breach."""
+
+
+@dataclass(frozen=True)
+class ChipLimits:
+    max_c: float = 800.0
+    min_c: float = 15.0
+    max_ramp_c_per_s: float = 2000.0
+    max_power_mw: float = 60.0
+
+    def check_target(self, device: str, target_c: float, rate_c_per_s: float) -> None:
+        """Raise `LimitExceeded` before anything is sent."""
+        if not math.isfinite(target_c) or not self.min_c <= target_c <= self.max_c:
+            raise LimitExceeded(
+                device,
+                f"{target_c:g} C was asked, the limits are {self.min_c:g} to {self.max_c:g} C; "
+                "lower the plan or change chip.limits",
+            )
+        if not 0.0 < rate_c_per_s <= self.max_ramp_c_per_s:
+            raise LimitExceeded(
+                device,
+                f"a ramp of {rate_c_per_s:g} C/s was asked, the limit is {self.max_ramp_c_per_s:g} C/s; "
+                "slow the ramp or raise chip.limits.max_ramp_c_per_s",
+            )
+
+    def breach(self, reading: HeaterReading) -> str | None:
+        """Why a reading is not acceptable, or None."""
+        if not math.isfinite(reading.temperature_c):
+            return f"the chip reads {reading.temperature_c} C ({reading.resistance_ohm:g} ohm): heater or wiring broken"
+        if reading.temperature_c > self.max_c + _OVERSHOOT_C:
+            return f"the chip reads {reading.temperature_c:.1f} C, above the limit of {self.max_c:g} C"
+        if reading.temperature_c > reading.setpoint_c + 10 * _OVERSHOOT_C and reading.power_mw > 1.0:
+            return (
+                f"the chip reads {reading.temperature_c:.1f} C at a setpoint of {reading.setpoint_c:.1f} C "
+                "and is still powered: runaway"
+            )
+        if reading.power_mw > self.max_power_mw:
+            return f"the heater takes {reading.power_mw:.1f} mW, above the limit of {self.max_power_mw:g} mW"
+        return None

@@ -1,0 +1,85 @@
+"""Load a backend by name, and connect all devices at once.
+
+A backend is a class that takes ``(name, bench, **options)``. It is named either by an entry point in one of the
+groups below or as ``module:Class``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from drivers.errors import ConfigError, NotConnected
+from drivers.interfaces import Bench, Device
+
+Kind = Literal["chip", "microscope", "edx"]
+
+
+def group(kind: Kind) -> str:
+    return f"alloyscope.{kind}"
+
+
+def backends(kind: Kind) -> list[str]:
+    """Names of the installed backends of one kind."""
+    return sorted({point.name for point in entry_points(group=group(kind))})
+
+
+def find(kind: Kind, backend: str) -> Callable[..., Any]:
+    """The backend's class; raises `ConfigError` that lists what exists."""
+    if ":" in backend:
+        module, _, attribute = backend.partition(":")
+        try:
+            found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(
+                f"{kind}.backend", [f"{backend!r} cannot be loaded ({error}); write module:Class of a class on the path"]
+            ) from error
+        return found
+    for point in entry_points(group=group(kind)):
+        if point.name == backend:
+            loaded: Callable[..., Any] = point.load()
+            return loaded
+    known = backends(kind)
+    near = difflib.get_close_matches(backend, known, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(
+        f"{kind}.backend",
+        [f"no backend is called {backend!r}; {hint}installed: {', '.join(known) or 'none'}; or write module:Class"],
+    )
+
+
+def check_options(kind: Kind, backend: str, options: Mapping[str, Any]) -> list[str]:
+    """Problems with the options of a backend, in words."""
+    accepted = [p for p in inspect.signature(find(kind, backend)).parameters if p not in ("name", "bench", "self")]
+    problems = []
+    for key in options:
+        if key not in accepted:
+            near = difflib.get_close_matches(key, accepted, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes: {', '.join(accepted) or 'none'}"
+            problems.append(f"{kind}.options.{key}: backend {backend!r} has no such option; {hint}")
+    return problems
+
+
+def load(kind: Kind, backend: str, bench: Bench, options: Mapping[str, Any]) -> Any:
+    """Build a backend. The caller knows which Protocol the kind stands for."""
+    problems = check_options(kind, backend, options)
+    if problems:
+        raise ConfigError(f"{kind} backend {backend!r}", problems)
+    return find(kind, backend)(name=kind, bench=bench, **options)
+
+
+async def connect_all(devices: Iterable[Device]) -> None:
+    """Connect every device at the same time; raises one `NotConnected` with all failures."""
+    devices = list(devices)
+    outcomes = await asyncio.gather(*(d.connect() for d in devices), return_exceptions=True)
+    failures = {d.name: e for d, e in zip(devices, outcomes, strict=True) if isinstance(e, BaseException)}
+    cancelled = [e for e in failures.values() if isinstance(e, asyncio.CancelledError)]
+    if cancelled:
+        raise cancelled[0]
+    if failures:
+        raise NotConnected(failures)

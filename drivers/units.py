@@ -1,0 +1,19 @@
+"""Units and constants. Celsius at the chip, kelvin inside physics."""
+
+from __future__ import annotations
+
+GAS_CONSTANT_J_PER_MOL_K = 8.314462618
+"""CODATA 2018, exact."""
+
+ELECTRONS_PER_PA_S = 6.241509074e6
+"""Electrons per second in one picoampere: 1e-12 over the elementary charge (CODATA 2018, exact)."""
+
+
+def kelvin(temperature_c: float) -> float:
+    """Absolute temperature of a temperature in Celsius."""
+    return temperature_c + 273.15
+
+
+def electrons_per_nm2(current_pa: float, dwell_s: float, pixel_nm: float) -> float:
+    """Electron dose of one scan."""
+    return current_pa * ELECTRONS_PER_PA_S * dwell_s / pixel_nm**2

@@ -1,0 +1,126 @@
+"""A MEMS heating chip: first-order heat balance, four-point resistance, closed loop, fast quench.
+
+The loop holds the *measured* temperature at its setpoint with a small lag; without power the chip cools towards
+ambient with its thermal time constant. Between calls the state follows the exact solution, sampled finely enough
+that diffusion in the particles can be integrated along it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from drivers.interfaces import Bench, HeaterReading
+from simulators.thermal_history import AMBIENT_C, ThermalHistory
+
+WINDOW_OFFSETS_C: dict[str, dict[str, float]] = {
+    "double-spiral": {"centre": 0.0, "edge": -34.0},
+    "circular-spiral": {"centre": 0.0, "edge": 0.0},
+}
+"""True temperature of each window against the chip's nominal one, near 400 C (paper 004)."""
+
+_SAMPLE_S = 0.005
+
+
+class SimulatedChip:
+    """Implements `HeatingChip`.
+
+    Parameters
+    ----------
+    loop_s : lag of the closed loop
+    cooling_s : thermal time constant without power
+    r0_ohm, alpha_per_c, beta_per_c2 : resistance ``r0 (1 + alpha dT + beta dT^2)`` above 25 C
+    noise_ohm : resistance noise, one standard deviation
+    """
+
+    simulated = True
+
+    def __init__(
+        self,
+        name: str,
+        bench: Bench,
+        loop_s: float = 0.02,
+        cooling_s: float = 0.12,
+        r0_ohm: float = 220.0,
+        alpha_per_c: float = 1.6e-3,
+        beta_per_c2: float = -1.5e-7,
+        noise_ohm: float = 0.02,
+        watt_per_c: float = 5.5e-5,
+    ) -> None:
+        self.name = name
+        self._clock = bench.clock
+        self._history = ThermalHistory(bench.folder)
+        self._rng = np.random.default_rng([bench.seed, 11])
+        self._loop_s, self._cooling_s = loop_s, cooling_s
+        self._r0, self._alpha, self._beta, self._noise = r0_ohm, alpha_per_c, beta_per_c2, noise_ohm
+        self._watt_per_c = watt_per_c
+        self._time_s = 0.0
+        self._temperature_c = AMBIENT_C
+        self._powered = False
+        self._target_c = self._setpoint_c = AMBIENT_C
+        self._rate_c_per_s = 1.0
+
+    async def connect(self) -> None:
+        self._time_s = self._clock.now()
+        self._history.append([(self._time_s, self._temperature_c)])
+
+    async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        self._advance()
+        self._setpoint_c = self._setpoint_c if self._powered else self._temperature_c
+        self._target_c, self._rate_c_per_s, self._powered = target_c, rate_c_per_s, True
+        await self._clock.sleep(abs(target_c - self._setpoint_c) / rate_c_per_s + 4.0 * self._loop_s)
+        while abs((await self.read()).temperature_c - target_c) > 0.5:
+            await self._clock.sleep(self._loop_s)
+
+    async def quench(self) -> None:
+        self._advance()
+        self._powered = False
+        self._target_c = self._setpoint_c = AMBIENT_C
+
+    async def read(self) -> HeaterReading:
+        self._advance()
+        rise = self._temperature_c - AMBIENT_C
+        ohm = self._r0 * (1.0 + self._alpha * rise + self._beta * rise**2) + self._rng.normal(0.0, self._noise)
+        power_mw = 1e3 * self._watt_per_c * max(0.0, rise) if self._powered else 0.0
+        return HeaterReading(self._time_s, self._calibrated_c(ohm), self._setpoint_c, ohm, power_mw)
+
+    async def make_safe(self) -> None:
+        await self.quench()
+
+    async def close(self) -> None:
+        await self.quench()
+
+    def _calibrated_c(self, ohm: float) -> float:
+        ratio = ohm / self._r0 - 1.0
+        if self._beta == 0.0:
+            return AMBIENT_C + ratio / self._alpha
+        root = math.sqrt(max(0.0, self._alpha**2 + 4.0 * self._beta * ratio))
+        return AMBIENT_C + (root - self._alpha) / (2.0 * self._beta)
+
+    def _advance(self) -> None:
+        """Bring the state to the present, sampling changes finely and plateaus not at all."""
+        now = self._clock.now()
+        points = []
+        while self._time_s < now:
+            settled = self._setpoint_c == self._target_c and abs(self._temperature_c - self._setpoint_c) < 1e-3
+            step = now - self._time_s if settled else min(_SAMPLE_S, now - self._time_s)
+            if self._powered:
+                self._follow(step)
+            else:
+                decay = math.exp(-step / self._cooling_s)
+                self._temperature_c = AMBIENT_C + (self._temperature_c - AMBIENT_C) * decay
+            self._time_s = now if settled else self._time_s + step
+            points.append((self._time_s, self._temperature_c))
+            if now - self._time_s < 1e-12:
+                self._time_s = now
+        self._history.append(points)
+
+    def _follow(self, step: float) -> None:
+        """Exact response of a first-order lag to the setpoint's ramp over one step."""
+        wanted = self._target_c - self._setpoint_c
+        change = math.copysign(min(abs(wanted), self._rate_c_per_s * step), wanted)
+        slope = change / step
+        lag = self._temperature_c - self._setpoint_c + slope * self._loop_s
+        self._setpoint_c = self._target_c if abs(change) == abs(wanted) else self._setpoint_c + change
+        self._temperature_c = self._setpoint_c - slope * self._loop_s + lag * math.exp(-step / self._loop_s)

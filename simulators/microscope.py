@@ -1,0 +1,201 @@
+"""A STEM that sees the twin: goniometer, drift, probe, HAADF detector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from drivers.errors import ConfigError, DeviceError
+from drivers.interfaces import Bench, Scan, ScanSettings, StagePosition
+from drivers.units import electrons_per_nm2
+from simulators.chip import WINDOW_OFFSETS_C
+from simulators.imaging import Optics, detect, scattering
+from simulators.specimens import SPECIMENS
+from simulators.twin import Place, Twin
+
+_STAGE_SPEED_NM_PER_S = 2000.0
+_TILT_SPEED_DEG_PER_S = 2.0
+_SETTLE_S = 0.5
+_CONVERGENCE_RAD = 0.01
+_THERMAL_DRIFT_NM_PER_C = 0.012
+_THERMAL_DRIFT_S = 40.0
+
+
+class SimulatedMicroscope:
+    """Implements `Microscope`. Same seed, same bytes.
+
+    Parameters
+    ----------
+    particles : tables with ``specimen`` and optionally ``x_nm y_nm z_nm window``
+    chip_design : ``double-spiral`` or ``circular-spiral``; sets the windows' true offsets
+    window_offsets_c : overrides the design's offsets
+    current_pa : probe current
+    tilt_error_deg : one standard deviation between the tilt read back and the true one
+    jitter_nm : image displacement after each stage move, one standard deviation
+    drift_nm_per_sqrt_s : random walk of the stage
+    height_change_nm : height gained over 90 deg of tilt (imperfect eucentric height)
+    """
+
+    simulated = True
+
+    def __init__(
+        self,
+        name: str,
+        bench: Bench,
+        particles: Sequence[Mapping[str, Any]],
+        chip_design: str = "circular-spiral",
+        window_offsets_c: Mapping[str, float] | None = None,
+        current_pa: float = 50.0,
+        probe_sigma_nm: float = 0.6,
+        gain: float = 12.0,
+        offset: float = 420.0,
+        read_noise: float = 6.0,
+        tilt_error_deg: float = 0.2,
+        jitter_nm: float = 0.7,
+        drift_nm_per_sqrt_s: float = 0.15,
+        height_change_nm: float = 4.0,
+        max_tilt_deg: float = 75.0,
+    ) -> None:
+        if chip_design not in WINDOW_OFFSETS_C:
+            raise ConfigError("microscope.options.chip_design", [f"{chip_design!r}: choose {' or '.join(WINDOW_OFFSETS_C)}"])
+        unknown = [p.get("specimen") for p in particles if p.get("specimen") not in SPECIMENS]
+        if unknown:
+            raise ConfigError("microscope.options.particles", [f"no specimen {u!r}; there are {', '.join(SPECIMENS)}" for u in unknown])
+        self.name = name
+        self._bench, self._clock = bench, bench.clock
+        self._places = [Place(**p) for p in particles]
+        self._offsets_c = dict(window_offsets_c or WINDOW_OFFSETS_C[chip_design])
+        self._current_pa = current_pa
+        self._optics = Optics(probe_sigma_nm, gain, offset, read_noise)
+        self._tilt_error_deg, self._jitter_nm = tilt_error_deg, jitter_nm
+        self._walk_nm, self._height_change_nm = drift_nm_per_sqrt_s, height_change_nm
+        self._max_tilt_deg = max_tilt_deg
+        self._rng = np.random.default_rng([bench.seed, 23])
+        self._twin: Twin | None = None
+        self._stage = StagePosition()
+        self._blanked = True
+        self._defocus_nm = 0.0
+        self._image_shift_nm = np.zeros(2)
+        self._beam_shift_nm = np.zeros(2)
+        self._jitter = np.zeros(2)
+        self._drift_nm = np.zeros(2)
+        self._drift_time_s = 0.0
+        self._thermal_way = self._rng.normal(size=2) / np.sqrt(2.0)
+
+    async def connect(self) -> None:
+        with self._clock.working():
+            self._twin = await asyncio.to_thread(Twin, self._bench.folder, self._places, self._offsets_c)
+            self._twin.write_truth({"seed": self._bench.seed})
+            # The first call compiles the kernels: now, with the chip cold, not in the middle of a session.
+            await asyncio.to_thread(self._render, 4.0, (8, 8), 0.0)
+
+    async def make_safe(self) -> None:
+        self._blanked = True
+
+    async def close(self) -> None:
+        self._blanked = True
+
+    def tilt_range_deg(self) -> tuple[float, float]:
+        return -self._max_tilt_deg, self._max_tilt_deg
+
+    async def move_to(self, position: StagePosition) -> None:
+        if abs(position.tilt_deg) > self._max_tilt_deg:
+            raise DeviceError(
+                self.name,
+                f"asked to tilt to {position.tilt_deg:g} deg, the holder ends at {self._max_tilt_deg:g} deg; lower the tilt range",
+            )
+        way_nm = np.hypot(position.x_nm - self._stage.x_nm, position.y_nm - self._stage.y_nm)
+        turn_deg = abs(position.tilt_deg - self._stage.tilt_deg)
+        await self._clock.sleep(max(way_nm / _STAGE_SPEED_NM_PER_S, turn_deg / _TILT_SPEED_DEG_PER_S) + _SETTLE_S)
+        self._stage = position
+        self._jitter = self._rng.normal(0.0, self._jitter_nm, 2)
+
+    async def read_stage(self) -> StagePosition:
+        return self._stage
+
+    async def set_beam_blank(self, blanked: bool) -> None:
+        self._blanked = blanked
+
+    async def set_defocus(self, defocus_nm: float) -> None:
+        self._defocus_nm = defocus_nm
+
+    async def shift_beam(self, dy_nm: float, dx_nm: float) -> None:
+        self._beam_shift_nm[:] = dy_nm, dx_nm
+
+    async def shift_image(self, dy_nm: float, dx_nm: float) -> None:
+        self._image_shift_nm[:] = dy_nm, dx_nm
+
+    async def scan(self, settings: ScanSettings) -> Scan:
+        await self._clock.sleep(settings.frame_s)
+        return await self._scan_at(settings, self._stage.tilt_deg)
+
+    async def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncIterator[Scan]:
+        start_deg, began_s = self._stage.tilt_deg, self._clock.now()
+        way = np.sign(to_deg - start_deg) * rate_deg_per_s
+        while abs(self._stage.tilt_deg - to_deg) > 1e-9:
+            await self._clock.sleep(settings.frame_s)
+            tilt_deg = start_deg + way * (self._clock.now() - began_s)
+            tilt_deg = min(tilt_deg, to_deg) if way > 0 else max(tilt_deg, to_deg)
+            half_deg = 0.5 * way * settings.frame_s
+            self._stage = replace(self._stage, tilt_deg=float(tilt_deg))
+            yield await self._scan_at(settings, float(tilt_deg - half_deg))
+
+    async def _scan_at(self, settings: ScanSettings, tilt_deg: float) -> Scan:
+        true_deg = tilt_deg + self._rng.normal(0.0, self._tilt_error_deg)
+        with self._clock.working():
+            fraction = await asyncio.to_thread(self._render, settings.pixel_nm, settings.shape, true_deg)
+        dose = electrons_per_nm2(self._current_pa, settings.dwell_s, settings.pixel_nm)
+        electrons = 0.0 if self._blanked else dose * settings.pixel_nm**2
+        return Scan(
+            image=detect(fraction, electrons, self._optics, self._rng),
+            time_s=self._clock.now(),
+            stage=replace(self._stage, tilt_deg=tilt_deg),
+            pixel_nm=settings.pixel_nm,
+            electrons_per_nm2=0.0 if self._blanked else dose,
+            gain=self._optics.gain,
+            offset=self._optics.offset,
+            defocus_nm=self._defocus_nm,
+            image_shift_nm=(float(self._image_shift_nm[0]), float(self._image_shift_nm[1])),
+        )
+
+    def _render(self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+        assert self._twin is not None, "connect() builds the twin"
+        self._twin.catch_up()
+        self._drift()
+        height_nm = self._height_change_nm * np.sin(np.radians(tilt_deg))
+        image = np.zeros(shape, np.float32)
+        shift_nm = self._image_shift_nm + self._jitter
+        field_nm = pixel_nm * max(shape)
+        for particle in self._twin.particles:
+            place = particle.place
+            y_nm, x_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm]) + self._drift_nm
+            if max(abs(y_nm), abs(x_nm)) > field_nm:
+                continue
+            z_nm = self._stage.z_nm - place.z_nm + height_nm
+            blur_nm = np.hypot(self._optics.probe_sigma_nm, _CONVERGENCE_RAD * (self._defocus_nm - z_nm))
+            image += scattering(
+                particle.voxels,
+                particle.gold,
+                tilt_deg=tilt_deg,
+                centre_nm=(z_nm, y_nm, x_nm),
+                image_shift_nm=(float(shift_nm[0]), float(shift_nm[1])),
+                pixel_nm=pixel_nm,
+                shape=shape,
+                probe_sigma_nm=float(blur_nm),
+            )
+        return image
+
+    def _drift(self) -> None:
+        """A random walk, and a creep after each change of temperature that dies away in a minute."""
+        assert self._twin is not None, "connect() builds the twin"
+        now, before = self._clock.now(), self._drift_time_s
+        self._drift_nm += self._rng.normal(0.0, 1.0, 2) * self._walk_nm * np.sqrt(max(0.0, now - before))
+        if self._twin.last_change is not None:
+            at_s, size_c = self._twin.last_change
+            left = np.exp(-np.array([max(before, at_s) - at_s, now - at_s]) / _THERMAL_DRIFT_S)
+            self._drift_nm += self._thermal_way * _THERMAL_DRIFT_NM_PER_C * size_c * (left[0] - left[1])
+        self._drift_time_s = now

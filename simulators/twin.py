@@ -1,0 +1,94 @@
+"""The truth: particles in the windows of a chip, alloying as the chip's temperature tells them to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulators.diffusion import diffuse
+from simulators.specimens import SPECIMENS, Specimen, Voxels, build
+from simulators.thermal_history import ThermalHistory, arrhenius, tau_nm2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a specimen lies: the stage position that centres it, and its window."""
+
+    specimen: str
+    x_nm: float = 0.0
+    y_nm: float = 0.0
+    z_nm: float = 0.0
+    window: str = "centre"
+
+
+class Particle:
+    """One specimen that alloys."""
+
+    def __init__(self, specimen: Specimen, place: Place) -> None:
+        self.specimen = specimen
+        self.place = place
+        self.voxels: Voxels = build(specimen)
+        self.gold = self.voxels.core.astype(np.float32)
+        self.tau_nm2 = 0.0
+        self._start_spread = float(self.gold[self.voxels.inside].std())
+
+    def heat(self, tau_nm2: float) -> None:
+        if tau_nm2 > 1e-6:
+            self.gold = diffuse(self.gold, self.voxels.inside, tau_nm2, self.voxels.voxel_nm, self.tau_nm2)
+            self.tau_nm2 += tau_nm2
+
+    def alloying(self) -> float:
+        """True degree of alloying: how much of the composition's spread is gone, 0..1."""
+        return 1.0 - float(self.gold[self.voxels.inside].std()) / self._start_spread
+
+
+class Twin:
+    """All particles of a chip; writes its truth under ``truth/`` in the session folder."""
+
+    def __init__(self, folder: Path, places: list[Place], offsets_c: Mapping[str, float]) -> None:
+        self._folder = folder / "truth"
+        self._history = ThermalHistory(folder)
+        self.offsets_c = dict(offsets_c)
+        self.particles = [Particle(SPECIMENS[p.specimen], p) for p in places]
+        self.last_change: tuple[float, float] | None = None
+        """Time and size of the last change of temperature, in s and C."""
+
+    def write_truth(self, more: dict[str, Any]) -> None:
+        """Constants of this world, for scoring. Analysis never opens this file."""
+        particles = {
+            p.specimen.name: {
+                "d_450_m2_per_s": p.specimen.d_450_m2_per_s,
+                "q_j_per_mol": p.specimen.q_j_per_mol,
+                "volume_nm3": float(p.voxels.inside.sum()) * p.voxels.voxel_nm**3,
+                "gold_fraction": float(p.voxels.core.sum() / p.voxels.inside.sum()),
+                "window": p.place.window,
+            }
+            for p in self.particles
+        }
+        self._folder.mkdir(parents=True, exist_ok=True)
+        truth = {"simulated": True, "particles": particles, "window_offsets_c": self.offsets_c, **more}
+        (self._folder / "truth.json").write_text(json.dumps(truth, indent=1))
+
+    def catch_up(self) -> None:
+        """Let every particle diffuse along the chip's temperature since the last call."""
+        points = self._history.new()
+        if len(points) < 2:
+            return
+        swing = np.abs(np.diff(points[:, 1]))
+        if swing.sum() > 20.0:
+            self.last_change = (float(points[np.flatnonzero(swing > 1e-3)[-1] + 1, 0]), float(np.ptp(points[:, 1])))
+        moved = False
+        for particle in self.particles:
+            law = arrhenius(particle.specimen.d_450_m2_per_s, particle.specimen.q_j_per_mol)
+            tau = tau_nm2(points, law, self.offsets_c.get(particle.place.window, 0.0))
+            particle.heat(tau)
+            moved |= tau > 1e-6
+        if moved:
+            state = {p.specimen.name: {"tau_nm2": p.tau_nm2, "alloying": p.alloying()} for p in self.particles}
+            with (self._folder / "states.jsonl").open("a") as file:
+                file.write(json.dumps({"time_s": float(points[-1, 0]), "particles": state}) + "\n")
