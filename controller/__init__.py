@@ -1,0 +1,1 @@
+"""What happens next: plan, engine, guard, recorder, streams, session and screen."""

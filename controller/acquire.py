@@ -1,0 +1,181 @@
+"""Tilt series, stepped and continuous: the beam is on only while a frame is taken, and every frame is recorded
+before anything else happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller import events as ev
+from controller.engine import Engine
+from controller.journal import Journal
+from controller.ledger import Ledger
+from controller.plan import TiltSeries
+from controller.recorder import Recorder
+from controller.streams import Streams
+from drivers.clock import Clock, within
+from drivers.frames import Frame, FrameHeader, SeriesEnd
+from drivers.interfaces import Microscope, Scan, ScanSettings, StagePosition
+
+T = TypeVar("T")
+
+_MOVE_LIMIT_S = 180.0
+_ANSWER_LIMIT_S = 20.0
+_RECENTRE_PX = 2.0
+_PICTURE_SIDE = 96
+
+
+@dataclass
+class Acquisition:
+    """Everything a tilt series needs."""
+
+    session: str
+    microscope: Microscope
+    settings: ScanSettings
+    clock: Clock
+    engine: Engine
+    recorder: Recorder
+    streams: Streams
+    journal: Journal
+    events: ev.Events
+    ledger: Ledger
+    chip_temperature_c: Callable[[], float | None]
+    on_tilt: Callable[[TiltSeries, int, int, float], None]
+
+    async def tilt_series(self, step: TiltSeries) -> None:
+        """Acquire one tilt series; whatever was taken is closed off properly, also after an abort."""
+        tilts_deg = step.scheme.tilts_deg()
+        taken = 0
+        shift_nm = np.zeros(2)
+        self.journal.write("series_begin", step=step.id, particle=step.particle.name, planned=len(tilts_deg))
+        scans = self._stepped(step, tilts_deg) if step.scheme.mode == "stepped" else self._continuous(step, tilts_deg)
+        try:
+            async with aclosing(scans):
+                async for scan in scans:
+                    await self._record(step, scan, taken)
+                    taken += 1
+                    self.on_tilt(step, taken, len(tilts_deg), scan.stage.tilt_deg)
+                    shift_nm = await self._recentre(scan, shift_nm)
+                    await self.engine.checkpoint()
+        finally:
+            await self.recorder.end_step()
+            if taken:
+                end = SeriesEnd(
+                    seq=self.streams.next_seq,
+                    step=step.id,
+                    particle=step.particle.name,
+                    frames=taken,
+                    planned=len(tilts_deg),
+                )
+                mark = {"seq": end.seq, "step": end.step, "particle": end.particle, "frames": taken, "planned": end.planned}
+                self.journal.write("series_end", mark=mark)
+                self.streams.publish(end)
+
+    async def _stepped(self, step: TiltSeries, tilts_deg: tuple[float, ...]) -> AsyncIterator[Scan]:
+        for tilt_deg in tilts_deg:
+            await self._move(step, tilt_deg)
+            async with self._beam():
+                limit_s = _ANSWER_LIMIT_S + 3 * self.settings.frame_s
+                yield await self._ask("scan a frame", limit_s, self.microscope.scan(self.settings))
+
+    async def _continuous(self, step: TiltSeries, tilts_deg: tuple[float, ...]) -> AsyncIterator[Scan]:
+        """Sweep and keep the scan nearest to each planned tilt."""
+        scheme = step.scheme
+        await self._move(step, tilts_deg[0])
+        way = 1.0 if scheme.to_deg > scheme.from_deg else -1.0
+        wanted = list(tilts_deg)
+        async with self._beam(), aclosing(
+            self.microscope.sweep(self.settings, scheme.to_deg, scheme.rate_deg_per_s)  # type: ignore[type-var]  # an async generator by contract
+        ) as sweep:
+            async for scan in sweep:
+                if wanted and way * (scan.stage.tilt_deg - wanted[0]) >= -0.5 * scheme.rate_deg_per_s * self.settings.frame_s:
+                    wanted.pop(0)
+                    yield scan
+
+    async def _move(self, step: TiltSeries, tilt_deg: float) -> None:
+        p = step.particle
+        target = StagePosition(p.x_nm, p.y_nm, p.z_nm, tilt_deg)
+        await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
+
+    @asynccontextmanager
+    async def _beam(self) -> AsyncIterator[None]:
+        await self._ask("unblank the beam", _ANSWER_LIMIT_S, self.microscope.set_beam_blank(False))
+        try:
+            yield
+        finally:
+            await self._ask("blank the beam", _ANSWER_LIMIT_S, self.microscope.set_beam_blank(True))
+
+    async def _record(self, step: TiltSeries, scan: Scan, index: int) -> None:
+        p = step.particle
+        frame = Frame(
+            FrameHeader(
+                seq=self.streams.next_seq,
+                session=self.session,
+                step=step.id,
+                index=index,
+                particle=p.name,
+                core=p.core,
+                shell=p.shell,
+                window=p.window,
+                time_s=scan.time_s,
+                tilt_deg=scan.stage.tilt_deg,
+                pixel_nm=scan.pixel_nm,
+                stage_nm=(scan.stage.x_nm, scan.stage.y_nm, scan.stage.z_nm),
+                image_shift_nm=scan.image_shift_nm,
+                defocus_nm=scan.defocus_nm,
+                temperature_c=self.chip_temperature_c(),
+                electrons_per_nm2=scan.electrons_per_nm2,
+                gain=scan.gain,
+                offset=scan.offset,
+                heat=self.ledger.heat,
+                simulated=self.microscope.simulated,
+            ),
+            scan.image,
+        )
+        await self.recorder.write(frame)
+        self.journal.write("frame", seq=frame.header.seq, step=step.id, tilt_deg=scan.stage.tilt_deg)
+        self.streams.publish(frame)
+        self.ledger.book_dose(p.name, scan.electrons_per_nm2 or 0.0)
+        pixels = small_picture(scan.image)
+        self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes()))
+
+    async def _recentre(self, scan: Scan, shift_nm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Follow slow drift with the image shift, so that the particle stays in the field."""
+        off_px = _off_centre_px(scan.image)
+        if off_px is None or np.abs(off_px).max() < _RECENTRE_PX:
+            return shift_nm
+        shift_nm = shift_nm - 0.7 * off_px * scan.pixel_nm
+        await self._ask(
+            "shift the image", _ANSWER_LIMIT_S, self.microscope.shift_image(float(shift_nm[0]), float(shift_nm[1]))
+        )
+        return shift_nm
+
+    async def _ask(self, asked: str, limit_s: float, call: Awaitable[T]) -> T:
+        return await within(self.clock, limit_s, self.microscope.name, asked, call)
+
+
+def small_picture(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """A thumbnail for the screen, stretched between its percentiles."""
+    stride = max(1, -(-max(image.shape) // _PICTURE_SIDE))
+    small = np.asarray(image[::stride, ::stride], np.float32)
+    low, high = np.percentile(small, (1.0, 99.7))
+    return np.clip((small - low) * (255.0 / max(high - low, 1e-9)), 0, 255).astype(np.uint8)
+
+
+def _off_centre_px(image: NDArray[np.generic]) -> NDArray[np.float64] | None:
+    """Offset (y, x) of the bright object from the image's centre; None when it is not alone in the field."""
+    signal = np.asarray(image, np.float64)
+    dark, bright = np.percentile(signal, (5.0, 99.5))
+    weight = np.where(signal > dark + 0.3 * (bright - dark), signal - dark, 0.0)
+    border = np.concatenate([weight[0], weight[-1], weight[:, 0], weight[:, -1]])
+    if weight.sum() <= 0 or np.count_nonzero(border) > 0.1 * border.size:
+        return None
+    rows, columns = signal.shape
+    y = weight.sum(axis=1) @ np.arange(rows) / weight.sum() - 0.5 * (rows - 1)
+    x = weight.sum(axis=0) @ np.arange(columns) / weight.sum() - 0.5 * (columns - 1)
+    return np.array([y, x])

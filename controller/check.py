@@ -1,0 +1,103 @@
+"""Look at a session before beam time: every error at once, or the timeline with dose and duration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from controller.plan import Heat, Plan, Step, TiltSeries
+from controller.session_file import SessionFile, load_session
+from drivers.clock import SteppedClock
+from drivers.errors import AlloyscopeError, ConfigError
+from drivers.interfaces import Bench
+from drivers.registry import Kind, check_options, find, load
+
+
+def checked_session(path: Path) -> SessionFile:
+    """Load a session file and hold it against limits, holder and installed backends.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found.
+    """
+    session = load_session(path)
+    problems = [*_limit_problems(session)]
+    sections: tuple[tuple[Kind, str, dict[str, object]], ...] = (
+        ("chip", session.chip.backend, session.chip.options),
+        ("microscope", session.microscope.backend, session.microscope.options),
+    )
+    usable = True
+    for kind, backend, options in sections:
+        try:
+            find(kind, backend)
+            found = check_options(kind, backend, options)
+        except ConfigError as error:
+            found = [f"{kind}.backend: {p}" for p in error.problems]
+        problems += found
+        usable &= not found
+    if usable:
+        problems += _built_problems(path, session)
+    if problems:
+        raise ConfigError(str(path), problems)
+    return session
+
+
+def timeline(session: SessionFile) -> Iterator[str]:
+    """Lines for people: each step with its start, then dose and duration."""
+    plan = Plan(session)
+    yield f"{session.title} (seed {session.seed})"
+    at_s = 0.0
+    for step in plan.steps():
+        yield f"  {clock_time(at_s)}  {step.id:<18} {_describe(step)}"
+        at_s += step.estimate_s()
+    for name, dose in plan.dose_e_per_nm2().items():
+        yield f"dose on {name}: {dose:.3g} electrons per nm2"
+    yield f"estimated duration: {clock_time(at_s)} (h:mm:ss, without waiting for people)"
+
+
+def clock_time(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _describe(step: Step) -> str:
+    match step:
+        case Heat():
+            return f"heat to {step.temperature_c:g} C at {step.rate_c_per_s:g} C/s, hold {step.duration_s:g} s, quench"
+        case TiltSeries():
+            s = step.scheme
+            return f"{s.mode} tilt series, {len(s.tilts_deg())} tilts from {s.from_deg:g} to {s.to_deg:g} deg"
+        case _:
+            return "wait for results"
+
+
+def _limit_problems(session: SessionFile) -> Iterator[str]:
+    limits = session.chip_limits()
+    for number, block in enumerate(session.plan, 1):
+        if block.kind == "pulses":
+            try:
+                limits.check_target(f"plan[{number}].temperature_c", block.temperature_c, session.chip.ramp_c_per_s)
+            except AlloyscopeError as error:
+                yield str(error)
+
+
+def _built_problems(path: Path, session: SessionFile) -> Iterator[str]:
+    """Build, but do not connect, what the session names, and ask what only the backend knows."""
+    bench = Bench(SteppedClock(), session.seed, Path("unused"), path.parent)
+    try:
+        load("chip", session.chip.backend, bench, session.chip.options)
+        microscope = load("microscope", session.microscope.backend, bench, session.microscope.options)
+    except ConfigError as error:
+        yield from error.problems
+        return
+    except (TypeError, ValueError) as error:
+        yield f"a backend refuses its options: {error}; see its docstring"
+        return
+    low, high = microscope.tilt_range_deg()
+    for key, tilt_deg in (("from_deg", session.tilt.from_deg), ("to_deg", session.tilt.to_deg)):
+        if not low <= tilt_deg <= high:
+            yield (
+                f"tilt.{key}: {tilt_deg:g} deg is beyond the holder's range of {low:g} to {high:g} deg; "
+                f"write a value inside it"
+            )

@@ -1,0 +1,201 @@
+"""The command line. Heavy packages are imported inside the commands that need them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from drivers.errors import AlloyscopeError, ConfigError
+
+if TYPE_CHECKING:
+    from drivers.clock import Clock
+
+app = typer.Typer(
+    help="In-situ heating and tomography sessions with live alloying, diffusion and temperature results.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SessionPath = Annotated[Path, typer.Argument(metavar="SESSION.toml", help="session file")]
+JsonPath = Annotated[Path | None, typer.Option("--json", help="write the results here as JSON")]
+OutPath = Annotated[Path | None, typer.Option("--out", help="session folder; by default a new one below sessions/")]
+Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="session folder, or the address of its desk")]
+NoScreen = Annotated[bool, typer.Option("--no-screen", help="print lines instead of drawing the screen")]
+Seed = Annotated[int | None, typer.Option("--seed", help="use this seed instead of the file's")]
+
+
+@app.command()
+def check(session: SessionPath) -> None:
+    """Check a session file: timeline, dose and duration, or every error at once."""
+    from controller.check import checked_session, timeline
+
+    for line in timeline(checked_session(session)):
+        print(line)
+
+
+@app.command("dry-run")
+def dry_run(
+    session: SessionPath,
+    json_path: JsonPath = None,
+    out: OutPath = None,
+    seed: Seed = None,
+    no_screen: NoScreen = False,
+) -> None:
+    """Run a session on the stepped clock: hours pass in seconds, everything else is real."""
+    from drivers.clock import SteppedClock
+
+    _session(session, json_path, out, seed, no_screen, SteppedClock, ["dry-run"])
+
+
+@app.command()
+def run(
+    session: SessionPath,
+    json_path: JsonPath = None,
+    out: OutPath = None,
+    seed: Seed = None,
+    no_screen: NoScreen = False,
+    speed: Annotated[float, typer.Option(help="run the clock faster; for simulated devices", min=0.01)] = 1.0,
+) -> None:
+    """Run a session in real time, the chip guarded by a process of its own."""
+    from drivers.clock import ScaledClock
+
+    _session(session, json_path, out, seed, no_screen, lambda: ScaledClock(speed), ["run", "--speed", str(speed)])
+
+
+@app.command()
+def analyse(
+    source: Annotated[Path, typer.Argument(metavar="MANIFEST.toml|FOLDER", help="manifest or session folder")],
+    json_path: JsonPath = None,
+) -> None:
+    """Analyse old data: tilt-series files named in a manifest, or a recorded session."""
+    from analysis.offline import analyse as analyse_source
+    from controller.console import result_lines
+
+    _check_writable(json_path)
+
+    def report(result: Any) -> None:
+        for line in result_lines(result):
+            print(line, flush=True)
+
+    _write_json(json_path, analyse_source(source, report))
+
+
+@app.command()
+def reconstruct(
+    stack: Annotated[Path, typer.Argument(help="tilt series (tilt, y, x), MRC or TIFF; tilt axis along x")],
+    angles: Annotated[Path, typer.Option(help="tilts in degrees, one per line")],
+    out: Annotated[Path, typer.Option(help="volume to write, MRC (z, y, x)")],
+    method: Annotated[str, typer.Option(help="mlem or sirt")] = "mlem",
+    iterations: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    align: Annotated[bool, typer.Option(help="align the projections first")] = True,
+) -> None:
+    """Reconstruct a single tilt series."""
+    if method not in ("mlem", "sirt"):
+        raise ConfigError("--method", [f"{method!r}; write mlem or sirt"])
+    if not out.resolve().parent.is_dir():
+        raise ConfigError("--out", [f"the folder {out.parent} does not exist; create it first"])
+    from analysis.tilt_series_file import read_tilt_series, write_volume
+    from analysis.tomography.single import reconstruct_series
+
+    images, tilts_deg = read_tilt_series(stack, angles)
+    volume = reconstruct_series(images, tilts_deg, method=method, iterations=iterations, aligned=not align)
+    write_volume(out, volume)
+    print(f"{out}: {volume.shape[0]} x {volume.shape[1]} x {volume.shape[2]} voxels (z, y, x), {method} {iterations}")
+
+
+@app.command()
+def monitor(endpoint: Endpoint) -> None:
+    """Watch a session running elsewhere; closing the screen never stops it."""
+    from controller.attach import find_endpoints
+    from controller.monitor.app import MonitorApp
+
+    MonitorApp(find_endpoints(endpoint)).run()
+
+
+def _command(name: str, words: str) -> Callable[[str], None]:
+    def send(endpoint: Endpoint) -> None:
+        from controller.attach import find_endpoints, send_command
+
+        print(send_command(find_endpoints(endpoint), name))
+
+    send.__doc__ = words
+    return send
+
+
+for _name, _words in (
+    ("pause", "Pause a running session at the next safe point."),
+    ("resume", "Resume a paused session."),
+    ("abort", "Abort a session: quench, blank, keep everything recorded."),
+    ("stop", "Emergency stop: the chip off and the beam blanked, at once."),
+):
+    app.command(_name)(_command(_name, _words))
+
+
+def main() -> None:
+    """Entry point: errors of the user become one message and exit code 2, failures of a session exit code 1."""
+    try:
+        app()
+    except ConfigError as error:
+        print(f"alloyscope: {error}", file=sys.stderr)
+        sys.exit(2)
+    except AlloyscopeError as error:
+        print(f"alloyscope: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("alloyscope: interrupted; devices were made safe, recorded data are kept", file=sys.stderr)
+        sys.exit(130)
+
+
+def _session(
+    path: Path,
+    json_path: Path | None,
+    out: Path | None,
+    seed: int | None,
+    no_screen: bool,
+    clock: Callable[[], Clock],
+    again: list[str],
+) -> None:
+    from controller.check import checked_session
+
+    file = checked_session(path)
+    if seed is not None:
+        file = file.model_copy(update={"seed": seed})
+    _check_writable(json_path)
+    folder = out if out is not None else Path("sessions") / f"{_slug(file.title)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise ConfigError("--out", [f"{folder} already exists; name a new folder, data are never overwritten"])
+    if not no_screen and sys.stdout.isatty():
+        from controller.attach import run_behind_screen
+
+        options = [*(["--seed", str(seed)] if seed is not None else []), *(["--json", str(json_path)] if json_path else [])]
+        run_behind_screen([*again, str(path), "--no-screen", "--out", str(folder), *options], folder)
+        return
+    from controller.run import run_session
+
+    _write_json(json_path, run_session(file, path, folder, clock()))
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "session"
+
+
+def _check_writable(json_path: Path | None) -> None:
+    if json_path is not None and not json_path.resolve().parent.is_dir():
+        raise ConfigError("--json", [f"the folder {json_path.parent} does not exist; create it first"])
+
+
+def _write_json(json_path: Path | None, data: dict[str, Any]) -> None:
+    if json_path is not None:
+        json_path.write_text(json.dumps(data, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

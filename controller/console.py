@@ -1,0 +1,88 @@
+"""Events as lines, for pipes, logs and CI; and the table at the end of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from analysis.results import DiffusivityResult, Result, StateResult, pretty
+from controller import events as ev
+from controller.check import clock_time
+
+
+class Console:
+    """Prints an event as a line where a person would want one."""
+
+    def __init__(self) -> None:
+        self._step = ""
+
+    def hear(self, event: ev.Event) -> None:
+        for line in self._lines(event):
+            print(line, flush=True)
+
+    def _lines(self, event: ev.Event) -> Iterator[str]:
+        match event:
+            case ev.Started():
+                kind = "SIMULATED " if event.simulated else ""
+                yield f"{kind}session {event.title!r}: {event.steps} steps, particles {', '.join(event.particles)}"
+                yield f"folder: {event.folder}"
+            case ev.RunStateChanged():
+                yield f"[{clock_time(event.time_s)}] {event.state}{': ' + event.reason if event.reason else ''}"
+            case ev.Progress() if event.step != self._step:
+                self._step = event.step
+                at, left = clock_time(event.time_s), clock_time(event.left_s)
+                yield f"[{at}] step {event.step_number}/{event.steps} {event.step} (about {left} left)"
+            case ev.Told(result):
+                yield from result_lines(result)
+            case ev.Log():
+                yield f"[{clock_time(event.time_s)}] {event.level}: {event.text}"
+            case _:
+                pass
+
+
+def result_lines(result: Result) -> Iterator[str]:
+    """A result in words."""
+    match result:
+        case StateResult():
+            name = f"{result.particle} after {result.heated_s:g} s"
+            degree = f"alloying {result.alloying}" if result.alloying else "no alloying degree"
+            volume = f", volume {result.volume_nm3:.0f} nm3" if result.volume_nm3 else ""
+            gold = f", core element {100 * result.gold_fraction:.1f} at%" if result.gold_fraction else ""
+            yield f"    {name}: {degree}{volume}{gold}; {result.frames}/{result.planned} tilts; {result.quality}"
+            yield from (f"      left out {r}" for r in result.rejected)
+        case DiffusivityResult():
+            for d in result.diffusivities:
+                yield (
+                    f"    {result.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s "
+                    f"from {result.states} state(s); {result.quality}"
+                )
+        case _:
+            pass
+
+
+def final_lines(results: list[Result], folder: Path) -> Iterator[str]:
+    """What the session found, beside the twin's truth where there is one."""
+    truth = _truth(folder)
+    latest = {r.particle: r for r in results if isinstance(r, DiffusivityResult)}
+    for name, result in latest.items():
+        for d in result.diffusivities:
+            yield f"{name}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s (1 sigma); {result.quality}"
+        known = truth.get("particles", {}).get(name)
+        if known and any(abs(d.temperature_c - 450.0) < 0.5 for d in result.diffusivities):
+            found = next(d for d in result.diffusivities if abs(d.temperature_c - 450.0) < 0.5)
+            true = known["d_450_m2_per_s"]
+            yield (
+                f"{name}: truth of the twin {true:.3g} m2/s; the fit is {100 * (found.value / true - 1):+.1f} % "
+                f"= {(found.value - true) / found.std:+.1f} sigma off"
+            )
+    yield f"session folder: {folder}"
+
+
+def _truth(folder: Path) -> dict[str, Any]:
+    path = folder / "truth" / "truth.json"
+    if not path.is_file():
+        return {}
+    truth: dict[str, Any] = json.loads(path.read_text())
+    return truth

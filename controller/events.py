@@ -1,0 +1,127 @@
+"""What a session tells the world, and the memory of it for those who come late."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from analysis.results import DiffusivityResult, Preview, Result, StateResult
+
+
+class Started(msgspec.Struct, frozen=True, tag=True):
+    title: str
+    folder: str
+    simulated: bool
+    particles: tuple[str, ...]
+    steps: int
+
+
+class RunStateChanged(msgspec.Struct, frozen=True, tag=True):
+    time_s: float
+    state: str
+    reason: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    """Where the plan is; `left_s` is an estimate in session time."""
+
+    time_s: float
+    step: str
+    step_number: int
+    steps: int
+    part: int
+    parts: int
+    left_s: float
+    tilt_deg: float | None = None
+
+
+class Reading(msgspec.Struct, frozen=True, tag=True):
+    time_s: float
+    temperature_c: float
+    setpoint_c: float
+    power_mw: float
+
+
+class Picture(msgspec.Struct, frozen=True, tag=True):
+    """The last frame, small, for the screen."""
+
+    step: str
+    tilt_deg: float
+    shape: tuple[int, int]
+    pixels: bytes
+
+
+class Told(msgspec.Struct, frozen=True, tag=True):
+    """A result of the analysis."""
+
+    result: Result
+
+
+class Log(msgspec.Struct, frozen=True, tag=True):
+    time_s: float
+    level: str
+    """info, warning or error"""
+    text: str
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    reason: str
+    message: str
+    folder: str
+
+
+Event = Started | RunStateChanged | Progress | Reading | Picture | Told | Log | Finished
+Listener = Callable[[Event], None]
+
+_decoder = msgspec.msgpack.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    return msgspec.msgpack.encode(event)
+
+
+def decode(data: bytes) -> Event:
+    return _decoder.decode(data)
+
+
+class Events:
+    """Hands every event to its listeners and keeps what a late monitor needs."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+        self._latest: dict[str, Event] = {}
+        self._readings: deque[Event] = deque(maxlen=600)
+        self._logs: deque[Event] = deque(maxlen=200)
+
+    def listen(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def tell(self, event: Event) -> None:
+        self._remember(event)
+        for listener in self._listeners:
+            listener(event)
+
+    def memory(self) -> Iterator[Event]:
+        """Enough to draw the screen as if one had watched from the start."""
+        yield from (e for k, e in self._latest.items() if k == "Started")
+        yield from self._readings
+        yield from (e for k, e in self._latest.items() if k not in ("Started", "Finished"))
+        yield from self._logs
+        yield from (e for k, e in self._latest.items() if k == "Finished")
+
+    def _remember(self, event: Event) -> None:
+        match event:
+            case Reading():
+                self._readings.append(event)
+            case Log():
+                self._logs.append(event)
+            case Told(StateResult() as result):
+                self._latest[f"state {result.step}"] = event
+            case Told(DiffusivityResult() as result):
+                self._latest[f"diffusivity {result.particle}"] = event
+            case Told(Preview()):
+                self._latest["preview"] = event
+            case _:
+                self._latest[type(event).__name__] = event

@@ -1,0 +1,133 @@
+"""The guard owns the chip driver and makes the chip safe when anything is wrong.
+
+It refuses what is outside the limits before sending, looks at every reading, and quenches when the controller's
+heartbeat stops. In `alloyscope run` it lives in a process of its own (`controller.guard_process`); in a dry run the
+same class runs on the stepped clock. Once it has tripped, the chip stays cold until a new session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from controller.journal import Journal
+from drivers.clock import Clock
+from drivers.errors import DeviceError, InterlockTripped
+from drivers.interfaces import HeaterReading, HeatingChip
+from drivers.limits import ChipLimits
+
+COLD_C = 60.0
+"""Below this nothing alloys and nothing burns."""
+
+
+class Guard:
+    """A `HeatingChip` that wraps another one.
+
+    Parameters
+    ----------
+    watch_clock : real time in a process of its own; the stepped clock in a dry run
+    period_s : between two looks at the chip
+    heartbeat_limit_s : without a heartbeat for this long the chip is made safe
+    """
+
+    def __init__(
+        self,
+        chip: HeatingChip,
+        limits: ChipLimits,
+        journal: Journal,
+        watch_clock: Clock,
+        *,
+        period_s: float,
+        heartbeat_limit_s: float,
+    ) -> None:
+        self.name = chip.name
+        self.simulated = chip.simulated
+        self.tripped: str | None = None
+        self._chip, self._limits, self._journal = chip, limits, journal
+        self._clock = watch_clock
+        self._period_s, self._limit_s = period_s, heartbeat_limit_s
+        self._last_beat_s = watch_clock.now()
+        self._last: HeaterReading | None = None
+        self._cold = True
+
+    async def connect(self) -> None:
+        await self._chip.connect()
+        self._last = await self._chip.read()
+        self._last_beat_s = self._clock.now()
+
+    def beat(self) -> None:
+        """The controller is alive."""
+        self._last_beat_s = self._clock.now()
+
+    async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        self._refuse_if_tripped()
+        self._limits.check_target(self.name, target_c, rate_c_per_s)
+        self._journal.write("ramp", target_c=target_c, rate_c_per_s=rate_c_per_s)
+        self._cold = False
+        await self._chip.ramp_to(target_c, rate_c_per_s)
+        self._refuse_if_tripped()
+
+    async def quench(self) -> None:
+        self._journal.write("quench")
+        await self._chip.quench()
+
+    async def read(self) -> HeaterReading:
+        self._refuse_if_tripped()
+        if self._last is None:
+            raise DeviceError(self.name, "asked for a reading before connect; connect the chip first")
+        return self._last
+
+    async def make_safe(self) -> None:
+        await self._chip.make_safe()
+
+    async def close(self) -> None:
+        await self._chip.close()
+
+    async def watch(self) -> None:
+        """Look at the chip for ever; raises `InterlockTripped` once the chip has been made safe."""
+        while True:
+            reason = await self._look()
+            if reason is not None:
+                await self.trip(reason)
+                raise InterlockTripped(f"{self.name}: {reason}; the chip was made safe")
+            await self._clock.sleep(self._period_s)
+
+    async def trip(self, reason: str) -> None:
+        """Make the chip safe, say why, and follow it until it is cold."""
+        first = self.tripped is None
+        self.tripped = self.tripped or reason
+        await self._chip.make_safe()
+        if first:
+            since_s = round(self._clock.now() - self._last_beat_s, 3)
+            hot_c = None if self._last is None else round(self._last.temperature_c, 1)
+            self._journal.write("made_safe", reason=reason, since_heartbeat_s=since_s, temperature_c=hot_c)
+        self._cold = False
+        while not self._cold:
+            await self._look_once()
+            if not self._cold:
+                await self._clock.sleep(0.02)
+
+    async def _look(self) -> str | None:
+        if self._clock.now() - self._last_beat_s > self._limit_s:
+            return f"no heartbeat from the controller for {self._limit_s:g} s"
+        try:
+            reading = await asyncio.wait_for(self._look_once(), 5.0)
+        except (DeviceError, OSError, TimeoutError) as error:
+            return f"the chip cannot be read ({error or type(error).__name__})"
+        return self._limits.breach(reading)
+
+    async def _look_once(self) -> HeaterReading:
+        reading = self._last = await self._chip.read()
+        if not self._cold and reading.temperature_c < COLD_C and reading.power_mw < 1.0:
+            self._cold = True
+            self._journal.write(
+                "cold",
+                temperature_c=round(reading.temperature_c, 1),
+                since_heartbeat_s=round(self._clock.now() - self._last_beat_s, 3),
+            )
+        return reading
+
+    def _refuse_if_tripped(self) -> None:
+        if self.tripped is not None:
+            raise InterlockTripped(
+                f"{self.name}: the guard made the chip safe ({self.tripped}); find the cause, then start a new session"
+            )

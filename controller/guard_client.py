@@ -1,0 +1,133 @@
+"""The controller's end of the guard process: a `HeatingChip` whose driver lives elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import zmq
+import zmq.asyncio
+
+from drivers import errors
+from drivers.errors import AlloyscopeError, DeviceTimeout
+from drivers.interfaces import HeaterReading
+
+BEAT_S = 0.1
+_START_LIMIT_S = 30.0
+
+
+class GuardClient:
+    """Implements `HeatingChip` by asking the guard process."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.name = "chip"
+        self.simulated = False
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._context = zmq.asyncio.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 200)
+        self._socket.connect(settings["endpoint"])
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._next_id = 0
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    async def connect(self) -> None:
+        log = (Path(self._settings["folder"]) / "guard.log").open("ab")
+        with log:
+            # Its own session: neither a closed terminal nor a signal to our group may end the guard.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "controller.guard_process", json.dumps(self._settings)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            async with asyncio.timeout(_START_LIMIT_S):
+                self.simulated = bool(await self._call("connect"))
+        except TimeoutError:
+            raise DeviceTimeout(
+                self.name, f"asked the guard to start, no answer within {_START_LIMIT_S:g} s; see guard.log"
+            ) from None
+
+    async def serve(self) -> None:
+        """Take answers and send heartbeats until cancelled. Runs in the event loop, so a hung loop stops beating."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_answers(), name="guard answers")
+            tasks.create_task(self._beat(), name="heartbeat")
+
+    async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        await self._call("ramp_to", target_c, rate_c_per_s)
+
+    async def quench(self) -> None:
+        await self._call("quench")
+
+    async def read(self) -> HeaterReading:
+        return HeaterReading(**await self._call("read"))
+
+    async def emergency_stop(self) -> None:
+        await self._call("stop")
+
+    async def make_safe(self) -> None:
+        async with asyncio.timeout(2.0):
+            await self._call("make_safe")
+
+    async def close(self) -> None:
+        """Say goodbye; the guard makes the chip safe once more and leaves."""
+        await self._socket.send(json.dumps({"id": -1, "call": "leave"}).encode())
+        if self._process is not None:
+            process = self._process
+            await asyncio.to_thread(_wait, process)
+        self._context.destroy(linger=200)
+
+    async def _call(self, call: str, *args: float) -> Any:
+        self._next_id += 1
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[self._next_id] = answer
+        await self._socket.send(json.dumps({"id": self._next_id, "call": call, "args": args}).encode())
+        return await answer
+
+    async def _take_answers(self) -> None:
+        while True:
+            answer = json.loads(await self._socket.recv())
+            future = self._waiting.pop(answer["id"], None)
+            if future is None or future.done():
+                continue
+            if "error" in answer:
+                future.set_exception(_error(self.name, *answer["error"]))
+            else:
+                future.set_result(answer.get("value"))
+
+    async def _beat(self) -> None:
+        while True:
+            await self._socket.send(b'{"call":"beat"}')
+            await asyncio.sleep(BEAT_S)
+            if self._process is not None and self._process.poll() is not None:
+                raise errors.InterlockTripped(
+                    f"{self.name}: the guard process has ended (exit code {self._process.returncode}); "
+                    "the state of the chip is unknown: check it by hand, see guard.jsonl"
+                )
+
+
+def _error(device: str, kind: str, message: str) -> AlloyscopeError:
+    if kind == "InterlockTripped":
+        return errors.InterlockTripped(message)
+    error = AlloyscopeError.__new__({"LimitExceeded": errors.LimitExceeded}.get(kind, errors.DeviceError))
+    Exception.__init__(error, message)
+    return error
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(8.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

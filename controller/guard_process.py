@@ -1,0 +1,130 @@
+"""The guard as a process of its own: ``python -m controller.guard_process``.
+
+It answers on one ROUTER socket. Requests are JSON ``{"id", "call", "args"}`` with the calls ``connect ramp_to quench
+read make_safe close beat``; a long call does not hold up a short one. It outlives its controller: when heartbeats
+stop it makes the chip safe, writes so in ``guard.jsonl`` and leaves once the chip has been cold for a while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import zmq
+import zmq.asyncio
+
+from controller.guard import Guard
+from controller.journal import Journal
+from drivers.clock import ScaledClock, WallClock
+from drivers.errors import AlloyscopeError, InterlockTripped
+from drivers.interfaces import Bench
+from drivers.limits import ChipLimits
+from drivers.registry import load
+
+PERIOD_S = 0.05
+HEARTBEAT_LIMIT_S = 0.5
+_STAY_S = 5.0
+_SILENCE_S = 60.0
+
+
+class Leave(Exception):
+    """The controller said goodbye."""
+
+
+async def serve(settings: dict[str, Any]) -> None:
+    folder = Path(settings["folder"])
+    clock = ScaledClock(settings["speed"], settings["epoch"])
+    wall = WallClock()
+    journal = Journal(folder / "guard.jsonl", clock)
+    bench = Bench(clock, settings["seed"], folder, Path(settings["origin"]))
+    chip = load("chip", settings["backend"], bench, settings["options"])
+    limits = ChipLimits(**settings["limits"])
+    guard = Guard(chip, limits, journal, wall, period_s=PERIOD_S, heartbeat_limit_s=HEARTBEAT_LIMIT_S)
+    context = zmq.asyncio.Context()
+    socket = context.socket(zmq.ROUTER)
+    socket.bind(settings["endpoint"])
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_answer_all(socket, guard, tasks), name="desk of the guard")
+    except* (Leave, TimeoutError):
+        pass
+    except* InterlockTripped:
+        await asyncio.sleep(_STAY_S)
+    finally:
+        await guard.make_safe()
+        journal.write("end", tripped=guard.tripped)
+        journal.close()
+        context.destroy(linger=200)
+
+
+async def _answer_all(socket: zmq.asyncio.Socket, guard: Guard, tasks: asyncio.TaskGroup) -> None:
+    while True:
+        # A controller that dies before it connects never beats: leave then, too.
+        async with asyncio.timeout(_SILENCE_S):
+            client, body = await socket.recv_multipart()
+        question = json.loads(body)
+        match question["call"]:
+            case "beat":
+                guard.beat()
+            case "leave":
+                raise Leave
+            case _:
+                tasks.create_task(_answer(socket, client, question, guard, tasks), name=question["call"])
+
+
+async def _answer(
+    socket: zmq.asyncio.Socket, client: bytes, question: dict[str, Any], guard: Guard, tasks: asyncio.TaskGroup
+) -> None:
+    answer: dict[str, Any] = {"id": question["id"]}
+    try:
+        value: Any = None
+        match question["call"]:
+            case "connect":
+                await guard.connect()
+                tasks.create_task(_watch(guard), name="watch")
+                value = guard.simulated
+            case "ramp_to":
+                await guard.ramp_to(*question["args"])
+            case "quench":
+                await guard.quench()
+            case "read":
+                value = asdict(await guard.read())
+            case "stop":
+                await guard.trip("emergency stop")
+            case "make_safe":
+                await guard.make_safe()
+            case other:
+                raise AlloyscopeError(f"the guard knows no call {other!r}")
+        answer["value"] = value
+    except AlloyscopeError as error:
+        answer["error"] = [type(error).__name__, str(error)]
+    await socket.send_multipart([client, json.dumps(answer).encode()])
+
+
+async def _watch(guard: Guard) -> None:
+    """Watch; after a trip stay a moment so that a controller that still lives hears the reason."""
+    try:
+        await guard.watch()
+    except InterlockTripped:
+        await asyncio.sleep(_STAY_S)
+        raise
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="controller.guard_process")
+    parser.add_argument("settings", help="JSON: endpoint, folder, origin, backend, options, limits, seed, speed, epoch")
+    settings = json.loads(parser.parse_args().settings)
+    # A Ctrl-C in the terminal is for the controller; the guard stays until the chip is safe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asyncio.run(serve(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""What a particle has been through: heat and electrons, as they happened, not as they were planned."""
+
+from __future__ import annotations
+
+from drivers.frames import HeatPulse
+
+
+class Ledger:
+    """Heat is shared by everything on the chip; electrons are counted per particle."""
+
+    def __init__(self) -> None:
+        self.heat: tuple[HeatPulse, ...] = ()
+        self.dose_e_per_nm2: dict[str, float] = {}
+
+    def book_heat(self, temperature_c: float, duration_s: float) -> None:
+        if duration_s > 0.0:
+            self.heat += (HeatPulse(temperature_c, duration_s),)
+
+    def book_dose(self, particle: str, electrons_per_nm2: float) -> None:
+        self.dose_e_per_nm2[particle] = self.dose_e_per_nm2.get(particle, 0.0) + electrons_per_nm2

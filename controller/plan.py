@@ -1,0 +1,99 @@
+"""The plan: frozen steps, the same every time they are asked for, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from controller.session_file import AcquireBlock, ParticleSection, PulsesBlock, SessionFile, TiltScheme
+from drivers.units import electrons_per_nm2
+
+_SECONDS_PER_MOVE = 1.5
+"""Stage move and settling between tilts, for estimates."""
+_SECONDS_PER_QUENCH = 1.0
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Ramp, hold, quench. Irreversible: never repeated blindly."""
+
+    id: str
+    temperature_c: float
+    duration_s: float
+    rate_c_per_s: float
+
+    def estimate_s(self) -> float:
+        return abs(self.temperature_c - 25.0) / self.rate_c_per_s + self.duration_s + _SECONDS_PER_QUENCH
+
+
+@dataclass(frozen=True)
+class TiltSeries:
+    """One tilt series of one particle."""
+
+    id: str
+    particle: ParticleSection
+    scheme: TiltScheme
+    frame_s: float
+
+    def estimate_s(self) -> float:
+        tilts = len(self.scheme.tilts_deg())
+        if self.scheme.mode == "continuous":
+            return abs(self.scheme.to_deg - self.scheme.from_deg) / self.scheme.rate_deg_per_s + 60.0
+        return tilts * (self.frame_s + _SECONDS_PER_MOVE) + 30.0
+
+
+@dataclass(frozen=True)
+class WaitForResults:
+    """Hold until the analysis of everything so far is in."""
+
+    id: str
+
+    def estimate_s(self) -> float:
+        return 10.0
+
+
+Step = Heat | TiltSeries | WaitForResults
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps of a session; ids such as ``c03/NC2/tilt`` are stable across runs."""
+
+    session: SessionFile
+
+    def steps(self) -> Iterator[Step]:
+        cycle = 0
+        for block in self.session.plan:
+            match block:
+                case AcquireBlock():
+                    yield from self._series(cycle)
+                    cycle += 1
+                case PulsesBlock():
+                    cycle = max(cycle, 1)
+                    for duration_s in block.durations_s:
+                        rate = self.session.chip.ramp_c_per_s
+                        yield Heat(f"c{cycle:02d}/heat", block.temperature_c, duration_s, rate)
+                        if block.after_each == "tilt-series":
+                            yield from self._series(cycle)
+                        if block.wait_for_results:
+                            yield WaitForResults(f"c{cycle:02d}/results")
+                        cycle += 1
+
+    def _series(self, cycle: int) -> Iterator[TiltSeries]:
+        frame_s = self.session.scan.settings().frame_s
+        for particle in self.session.particles:
+            yield TiltSeries(f"c{cycle:02d}/{particle.name}/tilt", particle, self.session.tilt, frame_s)
+
+    def estimate_s(self) -> float:
+        return sum(step.estimate_s() for step in self.steps())
+
+    def dose_e_per_nm2(self) -> dict[str, float]:
+        """Electrons per nm2 that each particle will get."""
+        scan = self.session.scan
+        frame = electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
+        dose: dict[str, float] = {}
+        for step in self.steps():
+            if isinstance(step, TiltSeries):
+                frames = len(step.scheme.tilts_deg())
+                dose[step.particle.name] = dose.get(step.particle.name, 0.0) + frames * frame
+        return dose

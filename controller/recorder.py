@@ -1,0 +1,90 @@
+"""Frames to disk, from one thread that owns the files. What it has acknowledged survives any crash."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from analysis.store import StepFile, read_step, step_path
+from drivers.clock import Clock
+from drivers.errors import RecordingError
+from drivers.frames import Frame
+
+T = TypeVar("T")
+
+
+class Recorder:
+    """Writes each step into a file of its own and reads frames back on request."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        self._open: StepFile | None = None
+        self._open_step = ""
+        self._steps: dict[int, str] = {}
+        self._closed: dict[str, dict[int, Frame]] = {}
+
+    async def write(self, frame: Frame) -> None:
+        """Return when the frame is written and flushed."""
+        await self._do(lambda: self._write(frame))
+        self._steps[frame.header.seq] = frame.header.step
+
+    async def end_step(self) -> None:
+        """Close the step's file and force it to disk."""
+        await self._do(self._end_step)
+
+    async def read(self, seq: int) -> Frame:
+        """Read a frame back, from the file being written or a finished one."""
+        return await self._do(lambda: self._read(seq))
+
+    async def close(self) -> None:
+        await self._do(self._end_step)
+        self._thread.shutdown()
+
+    async def _do(self, job: Callable[[], T]) -> T:
+        with self._clock.working():
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+            except OSError as error:
+                raise RecordingError(
+                    f"frames cannot be written to {self._folder} ({error}); free space or mend the disk, then start again"
+                ) from error
+
+    def _write(self, frame: Frame) -> None:
+        if self._open is None or self._open_step != frame.header.step:
+            self._end_step()
+            self._open = StepFile(step_path(self._folder, frame.header.step), frame)
+            self._open_step = frame.header.step
+        self._open.append(frame)
+
+    def _end_step(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+            write_session_index(self._folder)
+
+    def _read(self, seq: int) -> Frame:
+        step = self._steps[seq]
+        if self._open is not None and step == self._open_step:
+            return self._open.read(seq)
+        if step not in self._closed:
+            # One finished step is kept: a restarted worker asks for whole steps in order.
+            self._closed = {step: {f.header.seq: f for f in read_step(step_path(self._folder, step))}}
+        return self._closed[step][seq]
+
+
+def write_session_index(folder: Path) -> None:
+    """``session.nxs``: external links to every step's file, replaced as a whole."""
+    import h5py
+
+    part = folder / "session.nxs.part"
+    with h5py.File(part, "w") as file:
+        file.attrs["NX_class"] = "NXroot"
+        for path in sorted((folder / "frames").glob("*.h5")):
+            file[path.stem] = h5py.ExternalLink(f"frames/{path.name}", "/entry")
+    os.replace(part, folder / "session.nxs")

@@ -1,0 +1,132 @@
+"""``session.toml``: what a microscopist writes, loaded strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from drivers.interfaces import ScanSettings
+from drivers.limits import ChipLimits
+from drivers.toml_file import Strict, load_toml
+
+
+class Limits(Strict):
+    """Never exceeded: checked before sending and on what is read back."""
+
+    max_c: float = Field(800.0, gt=0)
+    min_c: float = 15.0
+    max_ramp_c_per_s: float = Field(2000.0, gt=0)
+    max_power_mw: float = Field(60.0, gt=0)
+
+
+class Chip(Strict):
+    backend: str
+    ramp_c_per_s: float = Field(1000.0, gt=0)
+    limits: Limits = Limits()
+    options: dict[str, Any] = {}
+
+
+class MicroscopeSection(Strict):
+    backend: str
+    options: dict[str, Any] = {}
+
+
+class ScanSection(Strict):
+    pixel_nm: float = Field(gt=0)
+    shape: tuple[int, int] = (128, 128)
+    dwell_us: float = Field(3.0, gt=0)
+    current_pa: float = Field(50.0, gt=0)
+    """For the dose estimate; frames carry the dose the microscope reports."""
+
+    @model_validator(mode="after")
+    def _large_enough(self) -> Self:
+        if min(self.shape) < 16 or max(self.shape) > 8192:
+            raise ValueError("shape must lie between 16x16 and 8192x8192 pixels")
+        return self
+
+    def settings(self) -> ScanSettings:
+        return ScanSettings(self.pixel_nm, self.shape, self.dwell_us * 1e-6)
+
+
+class TiltScheme(Strict):
+    """Tilts of one series."""
+
+    mode: Literal["stepped", "continuous"] = "stepped"
+    from_deg: float = -70.0
+    to_deg: float = 70.0
+    step_deg: float = Field(2.0, gt=0)
+    rate_deg_per_s: float = Field(0.5, gt=0)
+    """Continuous mode: stage speed; a frame is kept every `step_deg`."""
+
+    @model_validator(mode="after")
+    def _spans_something(self) -> Self:
+        if abs(self.to_deg - self.from_deg) < self.step_deg:
+            raise ValueError("from_deg and to_deg must lie at least one step_deg apart")
+        return self
+
+    def tilts_deg(self) -> tuple[float, ...]:
+        n = int(np.floor(abs(self.to_deg - self.from_deg) / self.step_deg + 1e-9))
+        way = self.step_deg if self.to_deg > self.from_deg else -self.step_deg
+        return tuple(float(round(self.from_deg + way * i, 6)) for i in range(n + 1))
+
+
+class ParticleSection(Strict):
+    """One target; x, y, z are the stage position that centres it."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
+    core: str = ""
+    shell: str = ""
+    window: str = "centre"
+    x_nm: float = 0.0
+    y_nm: float = 0.0
+    z_nm: float = 0.0
+
+
+class AcquireBlock(Strict):
+    """One tilt series of every particle, without heat."""
+
+    kind: Literal["tilt-series"]
+
+
+class PulsesBlock(Strict):
+    """Heat pulses at one temperature; after each a quench and, by default, a tilt series of every particle."""
+
+    kind: Literal["pulses"]
+    temperature_c: float
+    durations_s: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    after_each: Literal["tilt-series", "nothing"] = "tilt-series"
+    wait_for_results: bool = False
+    """Hold the plan after each tilt series until its result is in."""
+
+
+Block = Annotated[AcquireBlock | PulsesBlock, Field(discriminator="kind")]
+
+
+class SessionFile(Strict):
+    title: str = Field(min_length=1)
+    seed: int = Field(0, ge=0)
+    chip: Chip
+    microscope: MicroscopeSection
+    scan: ScanSection
+    tilt: TiltScheme = TiltScheme()
+    particles: tuple[ParticleSection, ...] = Field(min_length=1)
+    plan: tuple[Block, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [p.name for p in self.particles]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"particles named twice: {', '.join(twice)}; give each its own name")
+        return self
+
+    def chip_limits(self) -> ChipLimits:
+        return ChipLimits(**self.chip.limits.model_dump())
+
+
+def load_session(path: Path) -> SessionFile:
+    """Read a session file; raises `ConfigError` with every problem."""
+    return load_toml(path, SessionFile)
