@@ -21,6 +21,7 @@ from drivers.frames import Frame, FrameHeader, SeriesEnd
 _FEWEST_TILTS = 15
 _NARROWEST_DEG = 80.0
 _VOLUME_MOVED = 0.03
+_VOLUME_BROKEN = 0.10
 _SURFACE_PX = 0.15
 """Uncertainty of the particle's surface, one standard deviation."""
 _LEAST_CONTRAST = 1.15
@@ -131,7 +132,7 @@ class ParticleAnalysis:
             problems=list(problems),
         )
         self._states.append((header, 0.0, []))
-        return Estimate(0.0, level), volume_nm3, particle.core_fraction
+        return Estimate(0.0, float(level)), volume_nm3, particle.core_fraction
 
     def _heated_state(
         self, aligned: Stack, tilts_deg: NDArray[np.float64], header: FrameHeader, problems: list[str]
@@ -222,8 +223,8 @@ class ParticleAnalysis:
             planned=end.planned,
             rejected=tuple(rejected),
             alloying=alloying,
-            volume_nm3=volume_nm3,
-            gold_fraction=gold_fraction,
+            volume_nm3=None if volume_nm3 is None else float(volume_nm3),
+            gold_fraction=None if gold_fraction is None else float(gold_fraction),
             quality="good" if not problems else "poor: " + "; ".join(problems),
             simulated=header.simulated if header is not None else False,
             shifts_px=() if alignment is None else tuple((float(y), float(x)) for y, x in alignment.shifts_px),

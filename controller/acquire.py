@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -46,12 +46,14 @@ class Acquisition:
     ledger: Ledger
     chip_temperature_c: Callable[[], float | None]
     on_tilt: Callable[[TiltSeries, int, int, float], None]
+    image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Image shift (y, x) that keeps each particle centred, carried from series to series."""
 
     async def tilt_series(self, step: TiltSeries) -> None:
         """Acquire one tilt series; whatever was taken is closed off properly, also after an abort."""
         tilts_deg = step.scheme.tilts_deg()
         taken = 0
-        shift_nm = np.zeros(2)
+        await self._shift_image(step.particle.name, self.image_shift_nm.get(step.particle.name, np.zeros(2)))
         self.journal.write("series_begin", step=step.id, particle=step.particle.name, planned=len(tilts_deg))
         scans = self._stepped(step, tilts_deg) if step.scheme.mode == "stepped" else self._continuous(step, tilts_deg)
         try:
@@ -60,7 +62,7 @@ class Acquisition:
                     await self._record(step, scan, taken)
                     taken += 1
                     self.on_tilt(step, taken, len(tilts_deg), scan.stage.tilt_deg)
-                    shift_nm = await self._recentre(scan, shift_nm)
+                    await self._recentre(step.particle.name, scan)
                     await self.engine.checkpoint()
         finally:
             await self.recorder.end_step()
@@ -144,16 +146,16 @@ class Acquisition:
         pixels = small_picture(scan.image)
         self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes()))
 
-    async def _recentre(self, scan: Scan, shift_nm: NDArray[np.float64]) -> NDArray[np.float64]:
+    async def _recentre(self, particle: str, scan: Scan) -> None:
         """Follow slow drift with the image shift, so that the particle stays in the field."""
         off_px = _off_centre_px(scan.image)
-        if off_px is None or np.abs(off_px).max() < _RECENTRE_PX:
-            return shift_nm
-        shift_nm = shift_nm - 0.7 * off_px * scan.pixel_nm
-        await self._ask(
-            "shift the image", _ANSWER_LIMIT_S, self.microscope.shift_image(float(shift_nm[0]), float(shift_nm[1]))
-        )
-        return shift_nm
+        if off_px is not None and np.abs(off_px).max() >= _RECENTRE_PX:
+            await self._shift_image(particle, self.image_shift_nm[particle] - 0.7 * off_px * scan.pixel_nm)
+
+    async def _shift_image(self, particle: str, shift_nm: NDArray[np.float64]) -> None:
+        self.image_shift_nm[particle] = shift_nm
+        call = self.microscope.shift_image(float(shift_nm[0]), float(shift_nm[1]))
+        await self._ask("shift the image", _ANSWER_LIMIT_S, call)
 
     async def _ask(self, asked: str, limit_s: float, call: Awaitable[T]) -> T:
         return await within(self.clock, limit_s, self.microscope.name, asked, call)

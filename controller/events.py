@@ -92,7 +92,7 @@ class Events:
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._latest: dict[str, Event] = {}
-        self._readings: deque[Event] = deque(maxlen=600)
+        self._readings: deque[Event] = deque(maxlen=3600)
         self._logs: deque[Event] = deque(maxlen=200)
 
     def listen(self, listener: Listener) -> None:

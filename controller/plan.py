@@ -10,6 +10,7 @@ from drivers.units import electrons_per_nm2
 
 _SECONDS_PER_MOVE = 1.5
 """Stage move and settling between tilts, for estimates."""
+_RETURN_DEG_PER_S = 2.0
 _SECONDS_PER_QUENCH = 1.0
 
 
@@ -36,10 +37,11 @@ class TiltSeries:
     frame_s: float
 
     def estimate_s(self) -> float:
-        tilts = len(self.scheme.tilts_deg())
+        range_deg = abs(self.scheme.to_deg - self.scheme.from_deg)
+        back_s = range_deg / _RETURN_DEG_PER_S
         if self.scheme.mode == "continuous":
-            return abs(self.scheme.to_deg - self.scheme.from_deg) / self.scheme.rate_deg_per_s + 60.0
-        return tilts * (self.frame_s + _SECONDS_PER_MOVE) + 30.0
+            return range_deg / self.scheme.rate_deg_per_s + back_s
+        return len(self.scheme.tilts_deg()) * (self.frame_s + _SECONDS_PER_MOVE) + back_s
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ class Session:
                 endless += self._start_watching(tasks)
                 analysis = tasks.create_task(self._keep_analysing(), name="analysis")
                 reason = await self._run_plan()
-                await analysis
+                with self.clock.working():
+                    await analysis
                 for task in endless:
                     task.cancel()
         except BaseExceptionGroup as group:
@@ -207,6 +208,8 @@ class Session:
     async def _run_plan(self) -> FinishReason:
         reason = await self.engine.run(self.plan, self._execute, self._on_step)
         self.streams.closed = True
+        if not self._analysed >= self._ended:
+            self._log("info", "acquisition is over; waiting for the analysis")
         if reason is FinishReason.COMPLETED:
             await self._wait_for_results(_RESULT_LIMIT_S)
         else:

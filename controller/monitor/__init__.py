@@ -1,0 +1,1 @@
+"""The terminal screen. It watches a session through its sockets and owns nothing."""

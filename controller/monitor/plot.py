@@ -1,0 +1,105 @@
+"""Curves in braille dots: eight dots a character, axes with numbers, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+from textual.widget import Widget
+
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points to draw: joined, or single with error bars."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    style: str
+    joined: bool = True
+    std: Sequence[float] = ()
+
+
+class Plot(Widget):
+    """A framed plot; give it curves with `show`."""
+
+    def __init__(self, title: str, unit: str, *, id: str, y_range: tuple[float, float] | None = None) -> None:
+        super().__init__(id=id)
+        self.border_title = title
+        self._unit = unit
+        self._y_range = y_range
+        self._curves: list[Curve] = []
+
+    def show(self, curves: list[Curve], y_range: tuple[float, float] | None = None) -> None:
+        self._y_range = y_range or self._y_range
+        self._curves = [c for c in curves if len(c.x)]
+        self.refresh()
+
+    def render(self) -> Text:
+        return draw(self._curves, self.size.width, self.size.height, self._unit, self._y_range)
+
+
+def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple[float, float] | None = None) -> Text:
+    """Render curves into `width` x `height` characters, the left-most for the y axis, the last line for x."""
+    if not curves or width < 16 or height < 3:
+        return Text("waiting for data", style="dim")
+    ys = [v for c in curves for v in c.y]
+    low, high = y_range if y_range else (min(ys), max(ys))
+    if high - low < 1e-9:
+        low, high = low - 1.0, high + 1.0
+    left, right = min(c.x[0] for c in curves), max(max(c.x) for c in curves)
+    right = right if right > left else left + 1.0
+    gutter = max(len(f"{low:g}"), len(f"{high:.4g}"), 3) + 1
+    columns, rows = width - gutter, height - 1
+    dots = [[0] * columns for _ in range(rows)]
+    styles = [[""] * columns for _ in range(rows)]
+
+    def put(px: int, py: int, style: str) -> None:
+        if 0 <= px < 2 * columns and 0 <= py < 4 * rows:
+            dots[py // 4][px // 2] |= _DOTS[py % 4][px % 2]
+            styles[py // 4][px // 2] = style
+
+    def at(x: float, y: float) -> tuple[int, int]:
+        px = round((x - left) / (right - left) * (2 * columns - 1))
+        py = round((high - y) / (high - low) * (4 * rows - 1))
+        return px, py
+
+    for curve in curves:
+        points = [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
+        if curve.joined:
+            for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+                steps = max(abs(x1 - x0), abs(y1 - y0), 1)
+                for i in range(steps + 1):
+                    put(round(x0 + (x1 - x0) * i / steps), round(y0 + (y1 - y0) * i / steps), curve.style)
+        else:
+            for i, (px, py) in enumerate(points):
+                for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1), (-1, 0), (0, -1)):
+                    put(px + dx, py + dy, curve.style)
+                if i < len(curve.std):
+                    reach = abs(at(left, low + curve.std[i])[1] - at(left, low)[1])
+                    for dy in range(-reach, reach + 1):
+                        put(px, py + dy, curve.style)
+    return _assemble(dots, styles, gutter, (low, high), (left, right), unit)
+
+
+def _assemble(
+    dots: list[list[int]],
+    styles: list[list[str]],
+    gutter: int,
+    y: tuple[float, float],
+    x: tuple[float, float],
+    unit: str,
+) -> Text:
+    out = Text(no_wrap=True)
+    for row, (bits, row_styles) in enumerate(zip(dots, styles, strict=True)):
+        label = f"{y[1]:.4g}" if row == 0 else (f"{y[0]:.4g}" if row == len(dots) - 1 else "")
+        out.append(label.rjust(gutter - 1) + " ", style="dim")
+        for bit, style in zip(bits, row_styles, strict=True):
+            out.append(chr(0x2800 + bit), style=style or None)
+        out.append("\n")
+    start, end = f"{x[0]:.4g}", f"{x[1]:.4g} {unit}"
+    space = max(1, len(dots[0]) - len(start) - len(end))
+    out.append(" " * gutter + start + " " * space + end, style="dim")
+    return out
