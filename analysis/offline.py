@@ -102,7 +102,10 @@ def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
     problems: list[str] = []
     loaded = []
     names = [p.name for p in manifest.particle]
-    problems += [f"particle {n!r} is named twice; give each its own name" for n in sorted({n for n in names if names.count(n) > 1})]
+    problems += [
+        f"particle {n!r} is named twice; give each its own name"
+        for n in sorted({n for n in names if names.count(n) > 1})
+    ]
     for particle in manifest.particle:
         for state in particle.state:
             try:

@@ -92,7 +92,9 @@ class ParticleAnalysis:
         problems: list[str],
     ) -> tuple[Estimate | None, float | None, float | None]:
         if header.heat:
-            problems.append("the first tilt series was taken after heating: there is no unalloyed state to compare with")
+            problems.append(
+                "the first tilt series was taken after heating: there is no unalloyed state to compare with"
+            )
             self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
             return None, None, None
         crop = _window(aligned)
@@ -269,7 +271,9 @@ def _window(aligned: Stack) -> tuple[slice, slice]:
     hit_y, hit_x = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     reach = max(rows / 2 - hit_y[0], hit_y[-1] + 1 - rows / 2) + _MARGIN_PX
     low = max(0, int(np.floor(rows / 2 - reach)))
-    return slice(low, rows - low), slice(max(0, int(hit_x[0]) - _MARGIN_PX), min(columns, int(hit_x[-1]) + 1 + _MARGIN_PX))
+    return slice(low, rows - low), slice(
+        max(0, int(hit_x[0]) - _MARGIN_PX), min(columns, int(hit_x[-1]) + 1 + _MARGIN_PX)
+    )
 
 
 def _bright_centre(volume: Volume, shell_level: float) -> NDArray[np.float64]:

@@ -89,7 +89,11 @@ class Pipeline:
         if count % _PREVIEW_EVERY:
             return []
         pixels = _as_picture(running.volume()[:, :, _SLAB // 2])
-        return [Preview(step=step, particle=frame.header.particle, frames=count, shape=pixels.shape, pixels=pixels.tobytes())]
+        return [
+            Preview(
+                step=step, particle=frame.header.particle, frames=count, shape=pixels.shape, pixels=pixels.tobytes()
+            )
+        ]
 
 
 def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -108,4 +112,4 @@ def _as_picture(slice_: NDArray[np.float32]) -> NDArray[np.uint8]:
     stride = max(1, -(-max(slice_.shape) // _PREVIEW_SIDE))
     small = slice_[::stride, ::stride]
     top = float(np.percentile(small, 99.5))
-    return np.clip(small * (255.0 / top if top > 0 else 0.0), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(small * (255.0 / top if top > 0 else 0.0), 0, 255), np.uint8)

@@ -101,7 +101,8 @@ def encode(result: Result) -> bytes:
 
 
 def decode(data: bytes) -> Result:
-    return _decoder.decode(data)
+    result: Result = _decoder.decode(data)
+    return result
 
 
 def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,9 @@ def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
     """Whole records of a session's journal; a torn last line is passed over."""
     path = folder / "journal.jsonl"
     if not path.is_file():
-        raise ConfigError(str(folder), ["is not a session folder (no journal.jsonl); give a folder made by run or dry-run"])
+        raise ConfigError(
+            str(folder), ["is not a session folder (no journal.jsonl); give a folder made by run or dry-run"]
+        )
     for line in path.read_bytes().split(b"\n"):
         try:
             record = json.loads(line)

@@ -27,7 +27,9 @@ def read_stack(path: Path) -> NDArray[np.generic]:
             with mrcfile.open(path, permissive=True) as file:
                 stack = np.array(file.data)
         else:
-            raise ConfigError(str(path), [f"{path.suffix or 'no'} extension; give an MRC (.mrc .st) or a TIFF (.tif) stack"])
+            raise ConfigError(
+                str(path), [f"{path.suffix or 'no'} extension; give an MRC (.mrc .st) or a TIFF (.tif) stack"]
+            )
     except (ValueError, OSError, IndexError, TypeError) as error:
         raise ConfigError(str(path), [f"is not a readable {path.suffix} stack ({error})"]) from error
     problems = _stack_problems(stack)

@@ -3,7 +3,7 @@ before anything else happens to it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -63,7 +63,8 @@ class Acquisition:
                     taken += 1
                     self.on_tilt(step, taken, len(tilts_deg), scan.stage.tilt_deg)
                     await self._recentre(step.particle.name, scan)
-                    await self.engine.checkpoint()
+                    # A sweep cannot stop half-way without leaving the beam on: it pauses when it has ended.
+                    await self.engine.checkpoint(may_pause=step.scheme.mode == "stepped")
         finally:
             await self.recorder.end_step()
             if taken:
@@ -74,28 +75,39 @@ class Acquisition:
                     frames=taken,
                     planned=len(tilts_deg),
                 )
-                mark = {"seq": end.seq, "step": end.step, "particle": end.particle, "frames": taken, "planned": end.planned}
+                mark = {
+                    "seq": end.seq,
+                    "step": end.step,
+                    "particle": end.particle,
+                    "frames": taken,
+                    "planned": end.planned,
+                }
                 self.journal.write("series_end", mark=mark)
                 self.streams.publish(end)
 
-    async def _stepped(self, step: TiltSeries, tilts_deg: tuple[float, ...]) -> AsyncIterator[Scan]:
+    async def _stepped(self, step: TiltSeries, tilts_deg: tuple[float, ...]) -> AsyncGenerator[Scan, None]:
         for tilt_deg in tilts_deg:
             await self._move(step, tilt_deg)
             async with self._beam():
                 limit_s = _ANSWER_LIMIT_S + 3 * self.settings.frame_s
-                yield await self._ask("scan a frame", limit_s, self.microscope.scan(self.settings))
+                scan = await self._ask("scan a frame", limit_s, self.microscope.scan(self.settings))
+            yield scan
 
-    async def _continuous(self, step: TiltSeries, tilts_deg: tuple[float, ...]) -> AsyncIterator[Scan]:
+    async def _continuous(self, step: TiltSeries, tilts_deg: tuple[float, ...]) -> AsyncGenerator[Scan, None]:
         """Sweep and keep the scan nearest to each planned tilt."""
         scheme = step.scheme
         await self._move(step, tilts_deg[0])
         way = 1.0 if scheme.to_deg > scheme.from_deg else -1.0
         wanted = list(tilts_deg)
-        async with self._beam(), aclosing(
-            self.microscope.sweep(self.settings, scheme.to_deg, scheme.rate_deg_per_s)  # type: ignore[type-var]  # an async generator by contract
-        ) as sweep:
+        async with (
+            self._beam(),
+            aclosing(self.microscope.sweep(self.settings, scheme.to_deg, scheme.rate_deg_per_s)) as sweep,
+        ):
             async for scan in sweep:
-                if wanted and way * (scan.stage.tilt_deg - wanted[0]) >= -0.5 * scheme.rate_deg_per_s * self.settings.frame_s:
+                if (
+                    wanted
+                    and way * (scan.stage.tilt_deg - wanted[0]) >= -0.5 * scheme.rate_deg_per_s * self.settings.frame_s
+                ):
                     wanted.pop(0)
                     yield scan
 
@@ -166,7 +178,7 @@ def small_picture(image: NDArray[np.generic]) -> NDArray[np.uint8]:
     stride = max(1, -(-max(image.shape) // _PICTURE_SIDE))
     small = np.asarray(image[::stride, ::stride], np.float32)
     low, high = np.percentile(small, (1.0, 99.7))
-    return np.clip((small - low) * (255.0 / max(high - low, 1e-9)), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((small - low) * (255.0 / max(high - low, 1e-9)), 0, 255), np.uint8)
 
 
 def _off_centre_px(image: NDArray[np.generic]) -> NDArray[np.float64] | None:

@@ -79,5 +79,7 @@ def _ask(desk: str, question: dict[str, str]) -> bytes:
         socket.connect(desk)
         socket.send(json.dumps(question).encode())
         if not socket.poll(_ANSWER_MS):
-            raise DeviceTimeout("session", f"asked at {desk}, no answer within {_ANSWER_MS / 1000:g} s; does it still run?")
+            raise DeviceTimeout(
+                "session", f"asked at {desk}, no answer within {_ANSWER_MS / 1000:g} s; does it still run?"
+            )
         return socket.recv_multipart()[-1]

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+class ReconstructionMethod(StrEnum):
+    MLEM = "mlem"
+    SIRT = "sirt"
+
 
 SessionPath = Annotated[Path, typer.Argument(metavar="SESSION.toml", help="session file")]
 JsonPath = Annotated[Path | None, typer.Option("--json", help="write the results here as JSON")]
@@ -93,22 +100,21 @@ def reconstruct(
     stack: Annotated[Path, typer.Argument(help="tilt series (tilt, y, x), MRC or TIFF; tilt axis along x")],
     angles: Annotated[Path, typer.Option(help="tilts in degrees, one per line")],
     out: Annotated[Path, typer.Option(help="volume to write, MRC (z, y, x)")],
-    method: Annotated[str, typer.Option(help="mlem or sirt")] = "mlem",
+    method: Annotated[ReconstructionMethod, typer.Option()] = ReconstructionMethod.MLEM,
     iterations: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     align: Annotated[bool, typer.Option(help="align the projections first")] = True,
 ) -> None:
     """Reconstruct a single tilt series."""
-    if method not in ("mlem", "sirt"):
-        raise ConfigError("--method", [f"{method!r}; write mlem or sirt"])
     if not out.resolve().parent.is_dir():
         raise ConfigError("--out", [f"the folder {out.parent} does not exist; create it first"])
     from analysis.tilt_series_file import read_tilt_series, write_volume
     from analysis.tomography.single import reconstruct_series
 
     images, tilts_deg = read_tilt_series(stack, angles)
-    volume = reconstruct_series(images, tilts_deg, method=method, iterations=iterations, aligned=not align)
+    volume = reconstruct_series(images, tilts_deg, method=method.value, iterations=iterations, aligned=not align)
     write_volume(out, volume)
-    print(f"{out}: {volume.shape[0]} x {volume.shape[1]} x {volume.shape[2]} voxels (z, y, x), {method} {iterations}")
+    size = " x ".join(str(n) for n in volume.shape)
+    print(f"{out}: {size} voxels (z, y, x), {method.value} {iterations}")
 
 
 @app.command()
@@ -175,7 +181,10 @@ def _session(
     if not no_screen and sys.stdout.isatty():
         from controller.attach import run_behind_screen
 
-        options = [*(["--seed", str(seed)] if seed is not None else []), *(["--json", str(json_path)] if json_path else [])]
+        options = [
+            *(["--seed", str(seed)] if seed is not None else []),
+            *(["--json", str(json_path)] if json_path else []),
+        ]
         run_behind_screen([*again, str(path), "--no-screen", "--out", str(folder), *options], folder)
         return
     from controller.run import run_session

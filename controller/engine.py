@@ -96,9 +96,9 @@ class Engine:
             event.set()
         return "aborting"
 
-    async def checkpoint(self) -> None:
+    async def checkpoint(self, *, may_pause: bool = True) -> None:
         """A point where the session may pause or end: waits while paused, raises `Aborted` after an abort."""
-        if self.state is RunState.PAUSING:
+        if may_pause and self.state is RunState.PAUSING:
             self._become(RunState.PAUSED, "")
             # A paused dry run must not let its stepped clock run away.
             with self._clock.working():

@@ -83,7 +83,8 @@ def encode(event: Event) -> bytes:
 
 
 def decode(data: bytes) -> Event:
-    return _decoder.decode(data)
+    event: Event = _decoder.decode(data)
+    return event
 
 
 class Events:

@@ -43,7 +43,7 @@ class GuardClient:
         log = (Path(self._settings["folder"]) / "guard.log").open("ab")
         with log:
             # Its own session: neither a closed terminal nor a signal to our group may end the guard.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220  # starts in milliseconds and must outlive this loop
                 [sys.executable, "-m", "controller.guard_process", json.dumps(self._settings)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -27,7 +27,9 @@ class Journal:
             self._file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise RecordingError(f"the journal cannot be written ({error}); free space on the disk, then resume") from error
+            raise RecordingError(
+                f"the journal cannot be written ({error}); free space on the disk, then resume"
+            ) from error
 
     def close(self) -> None:
         self._file.close()

@@ -52,7 +52,8 @@ class Recorder:
                 return await asyncio.get_running_loop().run_in_executor(self._thread, job)
             except OSError as error:
                 raise RecordingError(
-                    f"frames cannot be written to {self._folder} ({error}); free space or mend the disk, then start again"
+                    f"frames cannot be written to {self._folder} ({error}); "
+                    "free space or mend the disk, then start again"
                 ) from error
 
     def _write(self, frame: Frame) -> None:

@@ -142,7 +142,9 @@ class Session:
         self._total_s = sum(s.estimate_s() for s in steps)
         self._steps, self._step_number, self._behind_s = steps, 0, 0.0
         bench = Bench(self.clock, self.file.seed, self.folder, self.source.parent)
-        self.microscope: Microscope = load("microscope", self.file.microscope.backend, bench, self.file.microscope.options)
+        self.microscope: Microscope = load(
+            "microscope", self.file.microscope.backend, bench, self.file.microscope.options
+        )
         self.chip: Guard | GuardClient = self._guard(bench)
         self.acquisition = Acquisition(
             session=self.file.title,
@@ -397,9 +399,21 @@ def _write_csv(path: Path, results: list[Result]) -> None:
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(
-            ["particle", "step", "heated_s", "alloying", "alloying_std", "volume_nm3", "gold_fraction", "frames", "quality"]
+            [
+                "particle",
+                "step",
+                "heated_s",
+                "alloying",
+                "alloying_std",
+                "volume_nm3",
+                "gold_fraction",
+                "frames",
+                "quality",
+            ]
         )
         for r in results:
             if isinstance(r, StateResult):
                 value, std = (r.alloying.value, r.alloying.std) if r.alloying else ("", "")
-                table.writerow([r.particle, r.step, r.heated_s, value, std, r.volume_nm3, r.gold_fraction, r.frames, r.quality])
+                table.writerow(
+                    [r.particle, r.step, r.heated_s, value, std, r.volume_nm3, r.gold_fraction, r.frames, r.quality]
+                )

@@ -26,12 +26,12 @@ class Chip(Strict):
     backend: str
     ramp_c_per_s: float = Field(1000.0, gt=0)
     limits: Limits = Limits()
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class MicroscopeSection(Strict):
     backend: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class ScanSection(Strict):

@@ -33,7 +33,9 @@ _SEND_HWM = 500
 class Streams:
     """Owns the three sockets of a session."""
 
-    def __init__(self, recorder: Recorder, events: ev.Events, on_result: Callable[[Result], None], on_command: Command) -> None:
+    def __init__(
+        self, recorder: Recorder, events: ev.Events, on_result: Callable[[Result], None], on_command: Command
+    ) -> None:
         self._recorder, self._memory = recorder, events
         self._on_result, self._on_command = on_result, on_command
         self._folder = Path(tempfile.mkdtemp(prefix="alloyscope-"))
@@ -110,7 +112,7 @@ class Streams:
         self._events.send_multipart([b"event", ev.encode(event)])
 
 
-Socket = TypeVar("Socket", bound="zmq.Socket[bytes]")
+Socket = TypeVar("Socket", bound="zmq.Socket[bytes] | zmq.asyncio.Socket")
 
 
 def _bound(socket: Socket, endpoint: str) -> Socket:

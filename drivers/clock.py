@@ -136,7 +136,7 @@ class _Sleeper:
         self.cancelled = True
 
 
-class _IdleSelector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]  # chosen per platform
+class _IdleSelector(selectors.DefaultSelector):
     def __init__(self, clock: SteppedClock) -> None:
         super().__init__()
         self._clock = clock
@@ -147,8 +147,8 @@ class _IdleSelector(selectors.DefaultSelector):  # type: ignore[valid-type, misc
             return ready
         if self._clock.step():
             return []
-        ready = super().select(timeout)
-        return ready
+        blocked: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
+        return blocked
 
 
 async def within(clock: Clock, limit_s: float, device: str, asked: str, call: Awaitable[T]) -> T:

@@ -6,7 +6,7 @@ raise `DeviceError`; the caller sets the time limit.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -155,7 +155,7 @@ class Microscope(Device, Protocol):
 
     async def scan(self, settings: ScanSettings) -> Scan: ...
 
-    def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncIterator[Scan]:
+    def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncGenerator[Scan, None]:
         """Tilt continuously to `to_deg` and yield scans taken on the way."""
         ...
 

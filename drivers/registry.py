@@ -37,7 +37,8 @@ def find(kind: Kind, backend: str) -> Callable[..., Any]:
             found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError, ValueError) as error:
             raise ConfigError(
-                f"{kind}.backend", [f"{backend!r} cannot be loaded ({error}); write module:Class of a class on the path"]
+                f"{kind}.backend",
+                [f"{backend!r} cannot be loaded ({error}); write module:Class of a class on the path"],
             ) from error
         return found
     for point in entry_points(group=group(kind)):

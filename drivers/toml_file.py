@@ -95,9 +95,7 @@ def _fields_at(model: type[BaseModel], keys: list[Any]) -> list[str]:
 def _line_of(text: str, keys: list[Any]) -> int | None:
     """Line of a key, by following table headers; the header's own line when the key is not in it."""
     names = [k for k in keys if isinstance(k, str)]
-    indices = [k for k in keys if isinstance(k, int)]
-    if not names:
-        return None
+    wanted = {".".join(names[: i + 1 - _ints(keys[:i])]): k for i, k in _indexed(keys)}
     table: list[str] = []
     counts: dict[str, int] = {}
     best: int | None = None
@@ -106,12 +104,21 @@ def _line_of(text: str, keys: list[Any]) -> int | None:
         if header:
             table = [part.strip() for part in header.group(1).split(".")]
             path = ".".join(table)
+            counts = {k: v for k, v in counts.items() if not k.startswith(path + ".")}
             counts[path] = counts.get(path, -1) + 1
-            if table == names[: len(table)] and (not indices or counts[table[0]] == indices[0]):
-                best = number
-            continue
+        inside = table == names[: len(table)] and all(counts.get(k, v) == v for k, v in wanted.items())
         key = re.match(r"\s*([A-Za-z0-9_-]+)\s*=", line)
-        if key and names[: len(table)] == table and names[len(table) : len(table) + 1] == [key.group(1)]:
-            if not table or not indices or counts[table[0]] == indices[0]:
-                return number
+        if inside and header:
+            best = number
+        elif inside and key and names[len(table) : len(table) + 1] == [key.group(1)]:
+            return number
     return best
+
+
+def _indexed(keys: list[Any]) -> list[tuple[int, int]]:
+    """Positions in the path that are list indices."""
+    return [(i, k) for i, k in enumerate(keys) if isinstance(k, int)]
+
+
+def _ints(keys: list[Any]) -> int:
+    return len(_indexed(keys)) + 1

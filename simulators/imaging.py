@@ -17,6 +17,8 @@ GOLD_PER_NM = SILVER_PER_NM * (79.0 / 47.0) ** 1.7
 SILICA_PER_NM = 0.04 * SILVER_PER_NM
 """Mesoporous silica, 40 % pores."""
 
+Axis = NDArray[np.float64]
+
 OVERSAMPLING = 2
 """Rays per pixel edge."""
 
@@ -59,11 +61,16 @@ def scattering(
 
     fine_nm = pixel_nm / OVERSAMPLING
     rows, columns = (n * OVERSAMPLING for n in shape)
-    heights = (np.arange(rows) - 0.5 * (rows - 1)) * fine_nm - image_shift_nm[0]
-    along = (np.arange(columns) - 0.5 * (columns - 1)) * fine_nm - centre_nm[2] - image_shift_nm[1]
+    heights: Axis = (np.arange(rows, dtype=np.float64) - 0.5 * (rows - 1)) * fine_nm - image_shift_nm[0]
+    along: Axis = (
+        (np.arange(columns, dtype=np.float64) - 0.5 * (columns - 1)) * fine_nm - centre_nm[2] - image_shift_nm[1]
+    )
     metal = np.where(voxels.inside, SILVER_PER_NM + (GOLD_PER_NM - SILVER_PER_NM) * gold, 0.0).astype(np.float32)
     image = np.zeros((rows, columns), np.float32)
-    for volume, voxel_nm in ((metal, voxels.voxel_nm), (voxels.silica * np.float32(SILICA_PER_NM), voxels.silica_voxel_nm)):
+    for volume, voxel_nm in (
+        (metal, voxels.voxel_nm),
+        (voxels.silica * np.float32(SILICA_PER_NM), voxels.silica_voxel_nm),
+    ):
         lines = line_integrals(volume, voxel_nm, centre_nm[:2], tilt_deg, heights)
         image += _resample(lines, voxel_nm, along)
     blurred = gaussian_filter(image, probe_sigma_nm / fine_nm)
@@ -88,4 +95,6 @@ def _resample(lines: NDArray[np.float32], voxel_nm: float, along_nm: NDArray[np.
     padded = np.pad(lines, ((0, 0), (1, 2)))
     at = np.clip(left + 1, 0, n + 1)
     inside = (left >= -1) & (left < n)
-    return np.where(inside, padded[:, at] * (1 - part) + padded[:, np.clip(at + 1, 0, n + 2)] * part, 0.0).astype(np.float32)
+    return np.where(inside, padded[:, at] * (1 - part) + padded[:, np.clip(at + 1, 0, n + 2)] * part, 0.0).astype(
+        np.float32
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from drivers.interfaces import Bench, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
 from simulators.chip import WINDOW_OFFSETS_C
 from simulators.imaging import Optics, detect, scattering
-from simulators.specimens import SPECIMENS
+from simulators.specimens import SPECIMENS, VOXELS_ACROSS
 from simulators.twin import Place, Twin
 
 _STAGE_SPEED_NM_PER_S = 2000.0
@@ -38,6 +38,7 @@ class SimulatedMicroscope:
     jitter_nm : image displacement after each stage move, one standard deviation
     drift_nm_per_sqrt_s : random walk of the stage
     height_change_nm : height gained over 90 deg of tilt (imperfect eucentric height)
+    voxels_across : fineness of the twin's grid; lower it only for quick looks
     """
 
     simulated = True
@@ -59,12 +60,18 @@ class SimulatedMicroscope:
         drift_nm_per_sqrt_s: float = 0.15,
         height_change_nm: float = 4.0,
         max_tilt_deg: float = 75.0,
+        voxels_across: float = VOXELS_ACROSS,
     ) -> None:
         if chip_design not in WINDOW_OFFSETS_C:
-            raise ConfigError("microscope.options.chip_design", [f"{chip_design!r}: choose {' or '.join(WINDOW_OFFSETS_C)}"])
+            raise ConfigError(
+                "microscope.options.chip_design", [f"{chip_design!r}: choose {' or '.join(WINDOW_OFFSETS_C)}"]
+            )
         unknown = [p.get("specimen") for p in particles if p.get("specimen") not in SPECIMENS]
         if unknown:
-            raise ConfigError("microscope.options.particles", [f"no specimen {u!r}; there are {', '.join(SPECIMENS)}" for u in unknown])
+            raise ConfigError(
+                "microscope.options.particles",
+                [f"no specimen {u!r}; there are {', '.join(SPECIMENS)}" for u in unknown],
+            )
         self.name = name
         self._bench, self._clock = bench, bench.clock
         self._places = [Place(**p) for p in particles]
@@ -74,6 +81,7 @@ class SimulatedMicroscope:
         self._tilt_error_deg, self._jitter_nm = tilt_error_deg, jitter_nm
         self._walk_nm, self._height_change_nm = drift_nm_per_sqrt_s, height_change_nm
         self._max_tilt_deg = max_tilt_deg
+        self._voxels_across = voxels_across
         self._rng = np.random.default_rng([bench.seed, 23])
         self._twin: Twin | None = None
         self._stage = StagePosition()
@@ -88,7 +96,9 @@ class SimulatedMicroscope:
 
     async def connect(self) -> None:
         with self._clock.working():
-            self._twin = await asyncio.to_thread(Twin, self._bench.folder, self._places, self._offsets_c)
+            self._twin = await asyncio.to_thread(
+                Twin, self._bench.folder, self._places, self._offsets_c, self._voxels_across
+            )
             self._twin.write_truth({"seed": self._bench.seed})
             # The first call compiles the kernels: now, with the chip cold, not in the middle of a session.
             await asyncio.to_thread(self._render, 4.0, (8, 8), 0.0)
@@ -106,7 +116,8 @@ class SimulatedMicroscope:
         if abs(position.tilt_deg) > self._max_tilt_deg:
             raise DeviceError(
                 self.name,
-                f"asked to tilt to {position.tilt_deg:g} deg, the holder ends at {self._max_tilt_deg:g} deg; lower the tilt range",
+                f"asked to tilt to {position.tilt_deg:g} deg, the holder ends at "
+                f"{self._max_tilt_deg:g} deg; lower the tilt range",
             )
         way_nm = np.hypot(position.x_nm - self._stage.x_nm, position.y_nm - self._stage.y_nm)
         turn_deg = abs(position.tilt_deg - self._stage.tilt_deg)
@@ -133,7 +144,7 @@ class SimulatedMicroscope:
         await self._clock.sleep(settings.frame_s)
         return await self._scan_at(settings, self._stage.tilt_deg)
 
-    async def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncIterator[Scan]:
+    async def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncGenerator[Scan, None]:
         start_deg, began_s = self._stage.tilt_deg, self._clock.now()
         way = np.sign(to_deg - start_deg) * rate_deg_per_s
         while abs(self._stage.tilt_deg - to_deg) > 1e-9:
@@ -162,7 +173,9 @@ class SimulatedMicroscope:
             image_shift_nm=(float(self._image_shift_nm[0]), float(self._image_shift_nm[1])),
         )
 
-    def _render(self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _render(
+        self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
         assert self._twin is not None, "connect() builds the twin"
         self._twin.catch_up()
         self._drift()

@@ -24,6 +24,9 @@ from simulators.shapes import (
     sphere,
 )
 
+VOXELS_ACROSS = 113.0
+"""Voxels of the twin to the cube root of a particle's volume: finer than any sensible analysis grid."""
+
 
 @dataclass(frozen=True)
 class Specimen:
@@ -47,11 +50,6 @@ class Specimen:
     about_axis_deg: float = 0.0
     silica_nm: float = 20.0
     """Thickness of the mesoporous silica coat."""
-
-    @property
-    def voxel_nm(self) -> float:
-        """Edge of the twin's own voxels: about 113 to the cube root of the volume."""
-        return float(round(np.cbrt(self.volume_nm3) / 113.0, 3))
 
 
 SPECIMENS: dict[str, Specimen] = {
@@ -101,9 +99,9 @@ class Voxels:
     silica_voxel_nm: float
 
 
-def build(specimen: Specimen, voxel_nm: float | None = None) -> Voxels:
+def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
     """Put a specimen on a grid, scaled to its volume and composition."""
-    h = specimen.voxel_nm if voxel_nm is None else voxel_nm
+    h = float(round(np.cbrt(specimen.volume_nm3) / voxels_across, 3))
 
     def turned(shape: Shape) -> Shape:
         return rotated(shape, specimen.in_plane_deg, specimen.about_axis_deg)

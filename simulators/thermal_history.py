@@ -50,7 +50,9 @@ class ThermalHistory:
         return points
 
 
-def arrhenius(d_ref_m2_per_s: float, q_j_per_mol: float, ref_c: float = 450.0) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+def arrhenius(
+    d_ref_m2_per_s: float, q_j_per_mol: float, ref_c: float = 450.0
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """D(temperature_c) with the given value at `ref_c`."""
 
     def d_m2_per_s(temperature_c: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -60,7 +62,9 @@ def arrhenius(d_ref_m2_per_s: float, q_j_per_mol: float, ref_c: float = 450.0) -
     return d_m2_per_s
 
 
-def tau_nm2(points: NDArray[np.float64], d_m2_per_s: Callable[[NDArray[np.float64]], NDArray[np.float64]], offset_c: float) -> float:
+def tau_nm2(
+    points: NDArray[np.float64], d_m2_per_s: Callable[[NDArray[np.float64]], NDArray[np.float64]], offset_c: float
+) -> float:
     """Diffusion done along a polyline: the time integral of D at the local temperature."""
     local_c = points[:, 1] + offset_c * (1.0 - np.exp(-np.maximum(points[:, 1] - AMBIENT_C, 0.0) / 60.0))
     return float(np.trapezoid(d_m2_per_s(local_c) * 1e18, points[:, 0]))

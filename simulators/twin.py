@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from simulators.diffusion import diffuse
-from simulators.specimens import SPECIMENS, Specimen, Voxels, build
+from simulators.specimens import SPECIMENS, VOXELS_ACROSS, Specimen, Voxels, build
 from simulators.thermal_history import ThermalHistory, arrhenius, tau_nm2
 
 
@@ -29,10 +29,10 @@ class Place:
 class Particle:
     """One specimen that alloys."""
 
-    def __init__(self, specimen: Specimen, place: Place) -> None:
+    def __init__(self, specimen: Specimen, place: Place, voxels_across: float) -> None:
         self.specimen = specimen
         self.place = place
-        self.voxels: Voxels = build(specimen)
+        self.voxels: Voxels = build(specimen, voxels_across)
         self.gold = self.voxels.core.astype(np.float32)
         self.tau_nm2 = 0.0
         self._start_spread = float(self.gold[self.voxels.inside].std())
@@ -50,11 +50,13 @@ class Particle:
 class Twin:
     """All particles of a chip; writes its truth under ``truth/`` in the session folder."""
 
-    def __init__(self, folder: Path, places: list[Place], offsets_c: Mapping[str, float]) -> None:
+    def __init__(
+        self, folder: Path, places: list[Place], offsets_c: Mapping[str, float], voxels_across: float = VOXELS_ACROSS
+    ) -> None:
         self._folder = folder / "truth"
         self._history = ThermalHistory(folder)
         self.offsets_c = dict(offsets_c)
-        self.particles = [Particle(SPECIMENS[p.specimen], p) for p in places]
+        self.particles = [Particle(SPECIMENS[p.specimen], p, voxels_across) for p in places]
         self.last_change: tuple[float, float] | None = None
         """Time and size of the last change of temperature, in s and C."""
 

@@ -84,15 +84,18 @@ def _best_ln_d(curve: AlloyingCurve, seconds: NDArray[np.float64], degree: NDArr
     high = np.log(curve.tau_nm2[-1] / max(float(total[total > 0].min()), 1e-9)) + 2.0
     grid = np.linspace(low, high, 60)
     best = int(np.argmin([loss(g) for g in grid]))
-    bracket = (grid[max(0, best - 1)], grid[best], grid[min(59, best + 1)])
-    if best in (0, 59):
-        single = float(grid[best])
-    else:
+    single = float(grid[best])
+    if 0 < best < 59 and loss(single) < min(loss(grid[best - 1]), loss(grid[best + 1])):
+        bracket = (float(grid[best - 1]), single, float(grid[best + 1]))
         single = float(minimize_scalar(loss, bracket=bracket, method="brent").x)
     if seconds.shape[1] == 1:
         return np.array([single])
     start = np.full(seconds.shape[1], single)
-    found = least_squares(lambda p: _model(curve, seconds, p) - degree, start, diff_step=_LN_STEP)
+
+    def residual(ln_d: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _model(curve, seconds, ln_d) - degree
+
+    found = least_squares(residual, start, diff_step=np.full(len(start), _LN_STEP))
     return np.asarray(found.x)
 
 

@@ -10,6 +10,7 @@ least squares on the projections themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class TwoPhase:
 
     @property
     def core_fraction(self) -> float:
-        return float(np.count_nonzero(self.core)) / max(1, np.count_nonzero(self.mask))
+        return float(self.core.sum() / max(1, self.mask.sum()))
 
     def intensity(self, concentration: NDArray[np.float32]) -> Volume:
         """Intensity of the particle with this core-element fraction, and its surroundings."""
@@ -99,7 +100,8 @@ def _three_class_thresholds(smooth: Volume) -> tuple[float, float]:
         slice(max(0, int(hit[0]) - 4), int(hit[-1]) + 5)
         for hit in (np.flatnonzero(bright.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3))
     )
-    low, high = threshold_multiotsu(smooth[box], classes=3)
+    otsu: Any = threshold_multiotsu  # scikit-image ships no types
+    low, high = otsu(smooth[box], classes=3)
     return float(low), float(high)
 
 
@@ -145,17 +147,16 @@ def _best_blur(parts: list[Stack], stack: Stack) -> float:
     return float(found.x)
 
 
-def _corrected(
-    model: Volume, free: NDArray[np.bool_], stack: Stack, projector: Projector, blur_px: float
-) -> Volume:
+def _corrected(model: Volume, free: NDArray[np.bool_], stack: Stack, projector: Projector, blur_px: float) -> Volume:
     """A few SIRT corrections of the free voxels only."""
     weight = free.astype(np.float32)
     rows = np.maximum(projector.forward(weight), 0.5)
     columns = np.maximum(projector.backward(np.ones_like(stack)), 1e-3)
     volume = model
     for _ in range(_CORRECTIONS):
-        residual = blurred(stack - blurred(projector.forward(volume), blur_px), blur_px) / rows
-        volume = volume + weight * projector.backward(residual) / columns
+        residual = blurred(stack - blurred(projector.forward(volume), blur_px), blur_px)
+        change = projector.backward(np.divide(residual, rows, dtype=np.float32))
+        volume = volume + weight * np.divide(change, columns, dtype=np.float32)
     return volume
 
 

@@ -14,6 +14,7 @@ A shift (y, x) in px is what must be added to a projection's content to bring it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,8 @@ def cross_correlation_shift(reference: NDArray[np.float32], moving: NDArray[np.f
     """Shift (y, x) in px to add to `moving` so that it lies on `reference`; sub-pixel."""
     from skimage.registration import phase_cross_correlation
 
-    shift, _, _ = phase_cross_correlation(reference, moving, upsample_factor=_UPSAMPLING, normalization=None)
+    register: Any = phase_cross_correlation  # scikit-image ships no types
+    shift, _, _ = register(reference, moving, upsample_factor=_UPSAMPLING, normalization=None)
     return np.asarray(shift, np.float64)
 
 
@@ -130,7 +132,7 @@ def _match_profiles(stack: Stack, start: NDArray[np.float64]) -> NDArray[np.floa
             step = cross_correlation_shift(mean.astype(np.float32), edge[None].astype(np.float32))[1]
             shifts[i] += float(np.clip(step, -8.0, 8.0))
         shifts -= shifts.mean()
-    return shifts
+    return np.asarray(shifts)
 
 
 def _match_projections(stack: Stack, tilts_deg: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,9 +23,9 @@ class Noise:
 
     def sample(self, intensity: Stack, rng: np.random.Generator) -> Stack:
         """Draw one noisy stack with these mean intensities."""
-        noisy = np.maximum(intensity, 0.0).astype(np.float64)
+        noisy: NDArray[np.float64] = np.maximum(intensity, 0.0).astype(np.float64)
         if self.gain > 0.0:
-            noisy = rng.poisson(noisy / self.gain) * self.gain
+            noisy = np.asarray(rng.poisson(noisy / self.gain) * self.gain, np.float64)
         if self.read_variance > 0.0:
             noisy = noisy + rng.normal(0.0, np.sqrt(self.read_variance), intensity.shape)
         return np.asarray(noisy, np.float32)

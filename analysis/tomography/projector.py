@@ -92,7 +92,7 @@ def _forward(volume, padded, cos, sin, footprint):  # type: ignore[no-untyped-de
             base = (z - 0.5 * (nz - 1)) * s - 0.5 * (ny - 1) * c + 0.5 * nd
             for y in range(ny):
                 p = base + y * c
-                d = int(math.floor(p))
+                d = math.floor(p)
                 if d < 0 or d >= nd:
                     continue
                 k = int((p - d) * _FRACTIONS)
@@ -114,12 +114,10 @@ def _backward(volume, padded, cos, sin, footprint):  # type: ignore[no-untyped-d
             base = (z - 0.5 * (nz - 1)) * s - 0.5 * (ny - 1) * c + 0.5 * nd
             for y in range(ny):
                 p = base + y * c
-                d = int(math.floor(p))
+                d = math.floor(p)
                 if d < 0 or d >= nd:
                     continue
                 k = int((p - d) * _FRACTIONS)
                 w0, w1, w2 = footprint[t, k, 0], footprint[t, k, 1], footprint[t, k, 2]
                 for x in range(nx):
-                    volume[z, y, x] += (
-                        w0 * padded[t, d, x] + w1 * padded[t, d + 1, x] + w2 * padded[t, d + 2, x]
-                    )
+                    volume[z, y, x] += w0 * padded[t, d, x] + w1 * padded[t, d + 1, x] + w2 * padded[t, d + 2, x]

@@ -57,9 +57,7 @@ class Reconstruction:
         return np.zeros(self.shape, np.float32) if self._volume is None else self._volume
 
 
-def reconstruct(
-    stack: Stack, tilts_deg: NDArray[np.float64], *, iterations: int, method: Method = "mlem"
-) -> Volume:
+def reconstruct(stack: Stack, tilts_deg: NDArray[np.float64], *, iterations: int, method: Method = "mlem") -> Volume:
     """Reconstruct an aligned tilt stack (tilt, y, x) in one go; returns (z, y, x) with as many z as y."""
     _, ny, nx = stack.shape
     reconstruction = Reconstruction((ny, ny, nx), method)
@@ -79,8 +77,8 @@ def _mlem(volume: Volume, stack: Stack, projector: Projector, n: int) -> Volume:
     sensitivity = np.maximum(projector.backward(np.ones_like(stack)), _TINY)
     data = np.maximum(stack, 0.0)
     for _ in range(n):
-        ratio = data / np.maximum(projector.forward(volume), _TINY)
-        volume = volume * (projector.backward(ratio) / sensitivity)
+        ratio = np.divide(data, np.maximum(projector.forward(volume), _TINY), dtype=np.float32)
+        volume = volume * np.divide(projector.backward(ratio), sensitivity, dtype=np.float32)
     return volume
 
 
@@ -88,6 +86,6 @@ def _sirt(volume: Volume, stack: Stack, projector: Projector, n: int) -> Volume:
     columns = np.maximum(projector.backward(np.ones_like(stack)), _TINY)
     rows = np.maximum(projector.forward(np.ones(projector.shape, np.float32)), _TINY)
     for _ in range(n):
-        residual = (stack - projector.forward(volume)) / rows
-        volume = np.maximum(volume + projector.backward(residual) / columns, 0.0)
+        residual = np.divide(stack - projector.forward(volume), rows, dtype=np.float32)
+        volume = np.maximum(volume + np.divide(projector.backward(residual), columns, dtype=np.float32), 0.0)
     return volume

@@ -21,7 +21,14 @@ from controller.monitor.source import RemoteSession, Source
 
 _REFRESH_S = 0.2
 _ASK_AGAIN_S = 4.0
-_COLOURS = {"running": "green", "pausing": "yellow", "paused": "yellow", "aborting": "red", "done": "cyan", "failed": "red"}
+_COLOURS = {
+    "running": "green",
+    "pausing": "yellow",
+    "paused": "yellow",
+    "aborting": "red",
+    "done": "cyan",
+    "failed": "red",
+}
 
 
 class MonitorApp(App[None]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.text import Text
 from textual.widget import Widget
@@ -69,7 +70,7 @@ def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple
     for curve in curves:
         points = [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
         if curve.joined:
-            for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+            for (x0, y0), (x1, y1) in pairwise(points):
                 steps = max(abs(x1 - x0), abs(y1 - y0), 1)
                 for i in range(steps + 1):
                     put(round(x0 + (x1 - x0) * i / steps), round(y0 + (y1 - y0) * i / steps), curve.style)

@@ -1,0 +1,28 @@
+# make demo: a whole simulated heating session. make test: the test suite. Both set themselves up.
+PYTHON ?= python3.11
+BIN = .venv/bin
+
+.PHONY: demo test check lock clean
+
+demo: .venv/ready
+	$(BIN)/alloyscope dry-run examples/mychinko2021_nc2.toml --no-screen --json sessions/demo-$$(date +%Y%m%d-%H%M%S).json
+
+test: .venv/ready
+	$(BIN)/pytest -q
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.venv/ready: requirements.lock pyproject.toml
+	sh scripts/bootstrap.sh $(PYTHON)
+	mkdir -p sessions
+	touch .venv/ready
+
+lock:
+	$(BIN)/uv pip compile --universal --python-version 3.11 --group dev --generate-hashes --no-annotate -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,112 @@
+"""What every test may use."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+
+from drivers.clock import SteppedClock
+
+T = TypeVar("T")
+
+SESSION = """
+title = "small"
+seed = 3
+
+[chip]
+backend = "simulated"
+ramp_c_per_s = 1000.0
+limits = {{ max_c = 600.0 }}
+
+[microscope]
+backend = "simulated"
+[microscope.options]
+particles = [{{ specimen = "NC2" }}]
+voxels_across = 36.0
+current_pa = 400.0
+
+[scan]
+pixel_nm = 2.0
+shape = [48, 48]
+
+[tilt]
+mode = "{mode}"
+from_deg = -70.0
+to_deg = 70.0
+step_deg = {step_deg}
+rate_deg_per_s = 10.0
+
+[[particles]]
+name = "NC2"
+core = "Au"
+shell = "Ag"
+
+[[plan]]
+kind = "tilt-series"
+
+[[plan]]
+kind = "pulses"
+temperature_c = 450.0
+durations_s = {durations_s}
+"""
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20211)
+
+
+@pytest.fixture(autouse=True)
+def strict_numbers() -> Iterator[None]:
+    with np.errstate(divide="raise", invalid="raise", over="raise"):
+        yield
+
+
+@pytest.fixture
+def stepped() -> Callable[[Callable[[SteppedClock], Coroutine[Any, Any, T]]], T]:
+    """Run a coroutine on a stepped clock; fails when it leaves a task behind."""
+
+    def run(main: Callable[[SteppedClock], Coroutine[Any, Any, T]]) -> T:
+        clock = SteppedClock()
+
+        async def checked() -> T:
+            result = await main(clock)
+            left = [t.get_name() for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+            assert not left, f"tasks left running: {left}"
+            return result
+
+        return clock.run(checked())
+
+    return run
+
+
+@pytest.fixture
+def session_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small session file; keyword arguments change it."""
+
+    def write(
+        durations_s: str = "[60.0, 120.0]", mode: str = "stepped", step_deg: float = 5.0, more: str = "", **swap: str
+    ) -> Path:
+        text = SESSION.format(durations_s=durations_s, mode=mode, step_deg=step_deg) + more
+        for old, new in swap.items():
+            assert old in text, f"{old} is not in the session text"
+            text = text.replace(old, new)
+        path = tmp_path / "session.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real microscope data beside the project, or where ALLOYSCOPE_DATA says."""
+    named = os.environ.get("ALLOYSCOPE_DATA")
+    path = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"no real data at {path}: set ALLOYSCOPE_DATA to a folder that holds etspy_needle_76")
+    return path

@@ -1,0 +1,53 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from drivers.clock import SteppedClock
+from drivers.errors import ConfigError, DeviceError, NotConnected
+from drivers.interfaces import Bench
+from drivers.registry import backends, check_options, connect_all, find, load
+from simulators.chip import SimulatedChip
+
+
+class Dead:
+    simulated = True
+
+    def __init__(self, name: str, fault: str) -> None:
+        self.name, self.fault = name, fault
+
+    async def connect(self) -> None:
+        raise DeviceError(self.name, self.fault)
+
+    async def make_safe(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def test_backends_are_found_by_name_and_by_path():
+    assert {"simulated", "replay"} <= set(backends("chip"))
+    assert find("chip", "simulated") is SimulatedChip
+    assert find("chip", "simulators.chip:SimulatedChip") is SimulatedChip
+
+
+@pytest.mark.parametrize("name", ["simulatd", "no.such.module:Chip", "simulators.chip:Nothing", ":"])
+def test_an_unknown_backend_is_named_with_what_exists(name):
+    with pytest.raises(ConfigError) as caught:
+        find("chip", name)
+    assert name in str(caught.value)
+
+
+def test_an_option_the_backend_does_not_know_is_refused_with_the_nearest():
+    problems = check_options("chip", "simulated", {"cooling_sec": 1.0})
+    assert len(problems) == 1
+    assert "cooling_s" in problems[0]
+    with pytest.raises(ConfigError):
+        load("chip", "simulated", Bench(SteppedClock(), 0, Path("unused")), {"cooling_sec": 1.0})
+
+
+def test_all_failures_to_connect_are_reported_together():
+    with pytest.raises(NotConnected) as caught:
+        asyncio.run(connect_all([Dead("chip", "no reply on port 5557"), Dead("stage", "licence missing")]))
+    assert set(caught.value.failures) == {"chip", "stage"}
+    assert "port 5557" in str(caught.value)
+    assert "licence missing" in str(caught.value)

@@ -1,0 +1,40 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simulators.specimens import SPECIMENS, build
+
+
+def length_over_width(inside: np.ndarray) -> float:
+    """Long over short extent in the plane, along the particle's own axes."""
+    y, x = np.nonzero(inside.any(axis=0))
+    points = np.stack([y - y.mean(), x - x.mean()])
+    _, axes = np.linalg.eigh(points @ points.T)
+    spans = [np.ptp(axes[:, i] @ points) + 1 for i in (0, 1)]
+    return float(spans[1] / spans[0])
+
+
+@pytest.mark.parametrize("name", sorted(SPECIMENS))
+def test_volume_composition_and_aspect_are_the_published_ones(name):
+    specimen = SPECIMENS[name]
+    voxels = build(specimen, 60.0)
+    volume_nm3 = np.count_nonzero(voxels.inside) * voxels.voxel_nm**3
+    assert volume_nm3 == pytest.approx(specimen.volume_nm3, rel=0.01)
+    assert voxels.core.sum() / voxels.inside.sum() == pytest.approx(specimen.gold_fraction, abs=0.005)
+    assert not np.any(voxels.core & ~voxels.inside)
+    if specimen.aspect > 1:
+        assert length_over_width(voxels.inside) == pytest.approx(specimen.aspect, rel=0.08)
+
+
+def test_the_truths_are_those_of_tables_1_and_2(real_data: Path):
+    with (real_data / "published_auag" / "mychinko2021_table1_table2.csv").open() as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    assert len(rows) == 6
+    for row in rows:
+        specimen = SPECIMENS[row["particle"]]
+        assert specimen.d_450_m2_per_s == pytest.approx(float(row["D_1e-19_m2_s"]) * 1e-19)
+        assert specimen.volume_nm3 == pytest.approx(float(row["volume_1e3_nm3"]) * 1e3)
+        assert specimen.gold_fraction == pytest.approx(float(row["Au_at_pct"]) / 100)
+        assert specimen.aspect == pytest.approx(float(row["AR"]))
