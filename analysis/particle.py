@@ -13,7 +13,7 @@ from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement
 from analysis.alloying.two_phase import find_two_phases
 from analysis.results import Diffusivity, DiffusivityResult, Estimate, Result, StateResult
 from analysis.tomography.alignment import Alignment, align, shifted
-from analysis.tomography.counting import darkest_level, estimate_noise
+from analysis.tomography.counting import Noise, darkest_level, estimate_noise
 from analysis.tomography.projector import Stack, Volume
 from analysis.tomography.reconstruction import reconstruct
 from drivers.frames import Frame, FrameHeader, SeriesEnd
@@ -26,6 +26,7 @@ _SURFACE_PX = 0.15
 """Uncertainty of the particle's surface, one standard deviation."""
 _LEAST_CONTRAST = 1.15
 _WORST_SCATTER = 0.03
+_WORST_LEVEL = 0.08
 _MARGIN_PX = 5
 
 
@@ -111,7 +112,10 @@ class ParticleAnalysis:
                 "already alloyed, or not core-shell"
             )
             return None, None, None
-        measurement = Measurement(particle, tilts_deg, estimate_noise(raw), self._seed)
+        noise = estimate_noise(raw)
+        if header.gain is not None:
+            noise = Noise(header.gain, noise.read_variance)
+        measurement = Measurement(particle, tilts_deg, noise, self._seed)
         curve = measurement.curve(header.pixel_nm)
         reading = measurement.read(volume)
         range_ = reading.spread - curve.alloyed_spread
@@ -119,6 +123,9 @@ class ParticleAnalysis:
             problems.append("the first tilt series looks fully alloyed already")
             return None, None, None
         level = 0.5 * abs(reading.spread - curve.spread[0]) / range_ + 0.002
+        if level > _WORST_LEVEL:
+            problems.append("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
+            return None, None, None
         volume_nm3 = voxels * header.pixel_nm**3
         self._reference = _Reference(
             crop=crop,

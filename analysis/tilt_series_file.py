@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,11 @@ def read_stack(path: Path) -> NDArray[np.generic]:
         elif path.suffix.lower() in (".mrc", ".mrcs", ".st", ".ali", ".rec", ".map"):
             import mrcfile
 
-            with mrcfile.open(path, permissive=True) as file:
-                stack = np.array(file.data)
+            with warnings.catch_warnings():
+                # What mrcfile warns of (odd headers, NaN) is either harmless or refused below in our words.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                with mrcfile.open(path, permissive=True) as file:
+                    stack = np.array(file.data)
         else:
             raise ConfigError(
                 str(path), [f"{path.suffix or 'no'} extension; give an MRC (.mrc .st) or a TIFF (.tif) stack"]

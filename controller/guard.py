@@ -62,7 +62,6 @@ class Guard:
         self._refuse_if_tripped()
         self._limits.check_target(self.name, target_c, rate_c_per_s)
         self._journal.write("ramp", target_c=target_c, rate_c_per_s=rate_c_per_s)
-        self._cold = False
         await self._chip.ramp_to(target_c, rate_c_per_s)
         self._refuse_if_tripped()
 
@@ -117,7 +116,9 @@ class Guard:
 
     async def _look_once(self) -> HeaterReading:
         reading = self._last = await self._chip.read()
-        if not self._cold and reading.temperature_c < COLD_C and reading.power_mw < 1.0:
+        if reading.temperature_c >= COLD_C:
+            self._cold = False
+        elif not self._cold and reading.power_mw < 1.0:
             self._cold = True
             self._journal.write(
                 "cold",

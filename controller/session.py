@@ -178,10 +178,11 @@ class Session:
                     "epoch": self.clock.epoch,
                 }
             )
+        self._guard_journal = Journal(self.folder / "guard.jsonl", self.clock)
         return Guard(
             load("chip", section.backend, bench, section.options),
             self.file.chip_limits(),
-            Journal(self.folder / "guard.jsonl", self.clock),
+            self._guard_journal,
             self.clock,
             period_s=_DRY_PERIOD_S,
             heartbeat_limit_s=_DRY_HEARTBEAT_LIMIT_S,
@@ -372,6 +373,8 @@ class Session:
         await self.microscope.close()
         if isinstance(self.clock, ScaledClock):
             shutil.rmtree(self._guard_folder, ignore_errors=True)
+        else:
+            self._guard_journal.close()
         self.streams.close()
         self.journal.close()
 

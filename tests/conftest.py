@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from drivers.clock import SteppedClock
 
@@ -110,3 +111,17 @@ def real_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real data at {path}: set ALLOYSCOPE_DATA to a folder that holds etspy_needle_76")
     return path
+
+
+@pytest.fixture(scope="session")
+def core_shell() -> Callable[..., NDArray[np.float32]]:
+    """A ball in a block, off-centre a little, as intensities (z, y, x)."""
+
+    def draw(n: int, shell: float = 4.0, core: float = 9.0) -> NDArray[np.float32]:
+        z, y, x = np.meshgrid(*[np.arange(n) - 0.5 * (n - 1)] * 3, indexing="ij")
+        a = 0.28 * n
+        block = (abs(z) < a) & (abs(y + 1) < a) & (abs(x) < a)
+        ball = (z - 1) ** 2 + y**2 + (x + 2) ** 2 < (0.16 * n) ** 2
+        return np.where(ball, core, np.where(block, shell, 0.0)).astype(np.float32)
+
+    return draw

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from analysis.tomography.projector import Projector, Stack, Volume
 
-_ROUNDS = 3
+_ROUNDS = 4
 _CORRECTIONS = 5
 _FREE_INTERIOR = 0.05
 _SMOOTH_PX = 0.8
@@ -86,8 +86,9 @@ def find_two_phases(stack: Stack, tilts_deg: NDArray[np.float64], volume: Volume
         free |= (rng.random(mask.shape) < _FREE_INTERIOR) & _grown(mask, 3)
         corrected = _corrected(model, free, stack, projector, blur_px)
         smooth = gaussian_filter(corrected, _SMOOTH_PX)
-        low = 0.5 * shell
-        mask, core = _main_body(smooth > low), smooth > shell + 0.5 * step
+        high = shell + 0.5 * step
+        low = _best_threshold(smooth, shell, smooth > high, surroundings, projector, stack, blur_px)
+        mask, core = _main_body(smooth > low), smooth > high
     return TwoPhase(mask, core, float(shell), float(shell + step), surroundings, blur_px)
 
 
@@ -145,6 +146,34 @@ def _best_blur(parts: list[Stack], stack: Stack) -> float:
 
     found = minimize_scalar(misfit, bounds=(0.2, 4.0), method="bounded", options={"xatol": 0.03})
     return float(found.x)
+
+
+def _best_threshold(
+    smooth: Volume,
+    shell: float,
+    core: NDArray[np.bool_],
+    surroundings: Volume,
+    projector: Projector,
+    stack: Stack,
+    blur_px: float,
+) -> float:
+    """Surface threshold whose particle projects most like the data.
+
+    Half the shell's level would do if every face were seen from the side. Faces across the missing wedge are not: their
+    profile is smeared, and the projections themselves say where they lie.
+    """
+    from scipy.optimize import minimize_scalar
+
+    fixed = [blurred(projector.forward(p.astype(np.float32)), blur_px) for p in (core, surroundings)]
+
+    def misfit(fraction: float) -> float:
+        body = _main_body(smooth > fraction * shell)
+        parts = [blurred(projector.forward(body.astype(np.float32)), blur_px), *fixed]
+        weights = _levels(parts, stack)
+        return float(np.mean((stack - sum(w * p for w, p in zip(weights, parts, strict=True))) ** 2))
+
+    found = minimize_scalar(misfit, bounds=(0.2, 0.7), method="bounded", options={"xatol": 0.02})
+    return float(found.x) * shell
 
 
 def _corrected(model: Volume, free: NDArray[np.bool_], stack: Stack, projector: Projector, blur_px: float) -> Volume:

@@ -66,7 +66,8 @@ def _footprint(c: float, s: float) -> NDArray[np.float32]:
     wide, narrow = max(abs(c), abs(s)), min(abs(c), abs(s))
     offset = (np.arange(_FRACTIONS) + 0.5) / _FRACTIONS - 0.5
     edges = np.array([-1.5, -0.5, 0.5, 1.5])[None, :] - offset[:, None]
-    return np.diff(_trapezoid_integral(edges, wide, narrow), axis=1).astype(np.float32)
+    weights = np.diff(_trapezoid_integral(edges, wide, narrow), axis=1)
+    return np.maximum(weights, 0.0).astype(np.float32)
 
 
 def _trapezoid_integral(u: NDArray[np.float64], wide: float, narrow: float) -> NDArray[np.float64]:

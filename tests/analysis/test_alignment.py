@@ -3,18 +3,17 @@ import pytest
 
 from analysis.tomography.alignment import align, cross_correlation_shift, shifted
 from analysis.tomography.projector import project
-from tests_support import core_shell
 
 TILTS = np.arange(-70.0, 71.0, 4.0)
 
 
-def test_the_shift_is_what_must_be_added_to_the_moving_image(rng):
+def test_the_shift_is_what_must_be_added_to_the_moving_image(core_shell):
     image = core_shell(48).sum(axis=0)
     moved = shifted(image[None], np.array([[2.3, -1.6]]))[0]
     np.testing.assert_allclose(cross_correlation_shift(image, moved), [-2.3, 1.6], atol=0.06)
 
 
-def test_shifting_there_and_back_changes_nothing(rng):
+def test_shifting_there_and_back_changes_nothing(rng, core_shell):
     stack = project(core_shell(48), TILTS[:4])
     shifts = rng.normal(0, 2, (4, 2))
     again = shifted(shifted(stack, shifts), -shifts)
@@ -22,7 +21,7 @@ def test_shifting_there_and_back_changes_nothing(rng):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_random_displacements_are_found_to_a_fifth_of_a_pixel(seed):
+def test_random_displacements_are_found_to_a_fifth_of_a_pixel(seed, core_shell):
     rng = np.random.default_rng(seed)
     stack = rng.poisson(20.0 * project(core_shell(56), TILTS)).astype(np.float32) / 20.0
     moves = np.cumsum(rng.normal(0, 0.8, (len(TILTS), 2)), axis=0)

@@ -13,7 +13,7 @@ def test_mass_is_conserved_inside_any_mask(rng):
     mask = rng.random((14, 15, 16)) > 0.3
     start = rng.random(mask.shape).astype(np.float32)
     state = last(diffuse(start, mask, [0.5, 4.0, 40.0], 0.8))
-    assert state[mask].sum() == pytest.approx(start[mask].sum(), rel=1e-5)
+    assert state[mask].sum() == pytest.approx(start[mask].sum(), rel=5e-5)  # float32 sums
     assert state[mask].std() < start[mask].std()
 
 

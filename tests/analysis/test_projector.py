@@ -29,7 +29,8 @@ def test_a_point_above_the_axis_moves_to_larger_y_with_tilt():
     rows = np.arange(41) - 20.0
     for tilt_deg in (-40.0, 0.0, 25.0, 60.0):
         image = project(volume, np.array([tilt_deg]))[0, :, 0]
-        assert float(image @ rows) == pytest.approx(10.0 * np.sin(np.radians(tilt_deg)), abs=0.02)
+        # Area weights leave the centroid of a single voxel within a few hundredths of a row.
+        assert float(image @ rows) == pytest.approx(10.0 * np.sin(np.radians(tilt_deg)), abs=0.05)
 
 
 def test_it_agrees_with_the_rays_of_the_twin():

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from analysis.alloying.fit import fit_diffusivity
+from analysis.alloying.measurement import AlloyingCurve
+from analysis.alloying.two_phase import find_two_phases
+from analysis.tomography.counting import darkest_level, estimate_noise
+from analysis.tomography.projector import project
+from analysis.tomography.reconstruction import reconstruct
+
+TILTS = np.arange(-70.0, 71.0, 4.0)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_mask_core_and_levels_come_out_of_a_noisy_wedge(seed, core_shell):
+    rng = np.random.default_rng(seed)
+    truth = core_shell(56)
+    stack = rng.poisson(10.0 * project(truth, TILTS)).astype(np.float32) / 10.0
+    found = find_two_phases(stack, TILTS, reconstruct(stack, TILTS, iterations=20))
+    mask, core = truth > 0, truth > 5
+    assert found.mask.sum() == pytest.approx(mask.sum(), rel=0.06), f"seed {seed}"
+    assert found.core.sum() == pytest.approx(core.sum(), rel=0.06), f"seed {seed}"
+    assert 2 * (found.mask & mask).sum() / (found.mask.sum() + mask.sum()) > 0.95
+    assert found.shell_level == pytest.approx(4.0, rel=0.05)
+    assert found.core_level == pytest.approx(9.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("gain", "read"), [(1.0, 0.0), (12.0, 6.0), (0.2, 0.5)])
+def test_gain_and_offset_are_read_from_the_images(rng, core_shell, gain, read):
+    electrons = rng.poisson(8.0 * project(core_shell(48), TILTS))
+    stack = (electrons * gain + rng.normal(0, read, electrons.shape) + 100.0).astype(np.float32)
+    offset = darkest_level(stack)
+    assert offset == pytest.approx(100.0, abs=3.0 * max(gain, read))
+    assert estimate_noise(stack - offset).gain == pytest.approx(gain, rel=0.35)
+
+
+def curve() -> AlloyingCurve:
+    tau = np.r_[0.0, np.geomspace(0.2, 300.0, 18)]
+    degree = 1.0 - np.exp(-np.sqrt(tau / 12.0))
+    return AlloyingCurve(tau, 1.0 - 0.8 * degree, np.full(tau.shape, 1000.0), 0.2)
+
+
+def test_the_fit_returns_the_d_that_made_the_data():
+    seconds = np.array([15.0, 30, 60, 120, 300])[:, None]
+    degree = curve().degree(0.24 * seconds[:, 0])
+    fit = fit_diffusivity(curve(), seconds, (450.0,), degree, surface_ln_std=0.0, level_degree=0.0)
+    assert fit.d_m2_per_s[0] == pytest.approx(2.4e-19, rel=1e-3)
+    assert not fit.saturated
+
+
+def test_one_d_per_temperature_and_doubling_the_time_halves_d():
+    seconds = np.array([[60.0, 0.0], [120.0, 0.0], [120.0, 60.0], [120.0, 180.0]])
+    degree = curve().degree(seconds @ np.array([0.05, 0.2]))
+    fit = fit_diffusivity(curve(), seconds, (400.0, 430.0), degree, surface_ln_std=0.0, level_degree=0.0)
+    np.testing.assert_allclose(fit.d_m2_per_s, [0.05e-18, 0.2e-18], rtol=5e-3)
+    half = fit_diffusivity(curve(), 2 * seconds, (400.0, 430.0), degree, surface_ln_std=0.0, level_degree=0.0)
+    np.testing.assert_allclose(half.d_m2_per_s, 0.5 * fit.d_m2_per_s, rtol=5e-3)
+
+
+def test_sigma_covers_the_scatter_of_noisy_degrees(rng):
+    seconds = np.array([15.0, 30, 45, 60, 90, 120, 180, 300])[:, None]
+    truth = curve().degree(0.24 * seconds[:, 0])
+    pulls = []
+    for _ in range(200):
+        noisy = truth + rng.normal(0.0, 0.02, truth.shape)
+        fit = fit_diffusivity(curve(), seconds, (450.0,), noisy, surface_ln_std=0.0, level_degree=0.0)
+        pulls.append((fit.d_m2_per_s[0] - 2.4e-19) / fit.std_m2_per_s[0])
+    within = np.mean(np.abs(pulls) < 1.0)
+    assert 0.58 < within < 0.78
+
+
+def test_a_particle_alloyed_at_once_only_bounds_d():
+    seconds = np.array([15.0, 30.0])[:, None]
+    fit = fit_diffusivity(curve(), seconds, (450.0,), np.array([1.02, 1.01]), surface_ln_std=0.0, level_degree=0.0)
+    assert fit.saturated
+    assert not np.isfinite(fit.std_m2_per_s[0])

@@ -1,0 +1,99 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from analysis.alloying.diffusion import diffuse
+from analysis.pipeline import Pipeline
+from analysis.results import DiffusivityResult, Result, StateResult, pretty
+from analysis.tomography.projector import project
+from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd
+
+TILTS = np.arange(-70.0, 71.0, 4.0)
+
+
+def series(stack, seq: int, step: str, heat=(), **header) -> Iterator[Frame | SeriesEnd]:
+    facts = {"core": "Au", "shell": "Ag", "pixel_nm": 0.8} | header
+    for index, image in enumerate(stack):
+        yield Frame(
+            FrameHeader(
+                seq=seq + index,
+                session="s",
+                step=step,
+                index=index,
+                particle="A",
+                time_s=0.0,
+                tilt_deg=float(TILTS[index]),
+                heat=tuple(heat),
+                simulated=True,
+                **facts,
+            ),
+            image,
+        )
+    yield SeriesEnd(seq=seq + len(stack), step=step, particle="A", frames=len(stack), planned=len(TILTS))
+
+
+def run(pipeline: Pipeline, items) -> list[Result]:
+    return [r for item in items for r in pipeline.feed(item)]
+
+
+def counted(volume, rng, electrons=10.0):
+    return rng.poisson(electrons * project(volume, TILTS)).astype(np.uint16)
+
+
+def test_an_independent_particle_gives_its_d_back(rng, core_shell):
+    truth = core_shell(56)
+    mask, core = truth > 0, (truth > 5).astype(np.float32)
+    seconds, d_nm2 = (20.0, 60.0, 200.0), 0.24
+    pipeline = Pipeline(0)
+    results = run(pipeline, series(counted(truth, rng), 0, "c00/A/tilt"))
+    heat: tuple[HeatPulse, ...] = ()
+    states = diffuse(core, mask, [d_nm2 * s for s in seconds], 0.8)
+    for number, (total, state) in enumerate(zip(seconds, states, strict=True), 1):
+        heat += (HeatPulse(450.0, total - sum(p.duration_s for p in heat)),)
+        volume = np.where(mask, 4.0 + 5.0 * state, 0.0).astype(np.float32)
+        results += run(pipeline, series(counted(volume, rng), 100 * number, f"c{number:02d}/A/tilt", heat))
+    last = [r for r in results if isinstance(r, DiffusivityResult)][-1]
+    assert last.quality == "good"
+    assert last.diffusivities[0].value == pytest.approx(2.4e-19, rel=0.10)
+    assert abs(last.diffusivities[0].value - 2.4e-19) < 3 * last.diffusivities[0].std
+    volumes = [r.volume_nm3 for r in results if isinstance(r, StateResult)]
+    np.testing.assert_allclose(volumes, np.count_nonzero(mask) * 0.8**3, rtol=0.06)
+
+
+def test_poor_data_give_a_quality_in_words_and_no_number(rng, core_shell):
+    even = np.where(core_shell(48) > 0, 6.0, 0.0).astype(np.float32)
+    (alloyed,) = run(Pipeline(0), series(counted(even, rng), 0, "c00/A/tilt"))
+    assert alloyed.alloying is None
+    assert alloyed.quality.startswith("poor")
+    heated = series(counted(core_shell(48), rng), 0, "c01/A/tilt", [HeatPulse(450.0, 15.0)])
+    (late,) = run(Pipeline(0), heated)
+    assert late.alloying is None
+    assert "unalloyed" in late.quality
+    blank = counted(core_shell(48), rng)
+    blank[3] = 0
+    (gap,) = run(Pipeline(0), series(blank, 0, "c00/A/tilt"))
+    assert gap.rejected == (f"{TILTS[3]:.1f} deg: blank",)
+    (few,) = run(Pipeline(0), series(blank[:2], 0, "c00/A/tilt"))
+    assert few.alloying is None
+
+
+def test_the_same_stream_gives_the_same_results_twice(rng, core_shell):
+    items = list(series(counted(core_shell(48), rng), 0, "c00/A/tilt"))
+    first, second = (run(Pipeline(4), items)[0] for _ in range(2))
+    assert first.alloying == second.alloying
+    assert first.volume_nm3 == second.volume_nm3
+    assert first.shifts_px == second.shifts_px
+
+
+@pytest.mark.parametrize(
+    ("value", "std", "text"),
+    [
+        (2.4137e-19, 5.2e-21, "(2.414 +- 0.052)e-19"),
+        (0.1534, 0.0047, "0.1534 +- 0.0047"),
+        (-34.2, 8.1, "-34.2 +- 8.1"),
+        (148000.0, 900.0, "(1.4800 +- 0.0090)e5"),
+    ],
+)
+def test_numbers_carry_the_digits_their_uncertainty_allows(value, std, text):
+    assert pretty(value, std) == text

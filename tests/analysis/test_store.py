@@ -1,0 +1,67 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from analysis.store import StepFile, read_step, step_path
+from drivers.frames import Frame, FrameHeader
+
+
+def frame(seq: int) -> Frame:
+    header = FrameHeader(
+        seq=seq,
+        session="s",
+        step="c00/A/tilt",
+        index=seq,
+        particle="A",
+        core="Au",
+        shell="Ag",
+        time_s=seq * 1.0,
+        tilt_deg=-70.0 + seq,
+        pixel_nm=0.8,
+    )
+    return Frame(header, np.full((24, 32), seq, np.uint16))
+
+
+def test_frames_come_back_as_they_went_in(tmp_path: Path):
+    path = step_path(tmp_path, "c00/A/tilt")
+    file = StepFile(path, frame(0))
+    for seq in range(5):
+        file.append(frame(seq))
+    assert file.read(3).header == frame(3).header
+    file.close()
+    for seq, back in enumerate(read_step(path)):
+        assert back.header == frame(seq).header
+        np.testing.assert_array_equal(back.image, frame(seq).image)
+    assert seq == 4
+
+
+def test_every_acknowledged_frame_survives_sigkill(tmp_path: Path):
+    script = tmp_path / "writer.py"
+    script.write_text(
+        "import sys\nimport importlib.util\nfrom pathlib import Path\n"
+        f"spec = importlib.util.spec_from_file_location('t', {str(Path(__file__))!r})\n"
+        "t = importlib.util.module_from_spec(spec); spec.loader.exec_module(t)\n"
+        "f = t.StepFile(Path(sys.argv[1]), t.frame(0))\n"
+        "for seq in range(100000):\n    f.append(t.frame(seq)); print(seq, flush=True)\n"
+    )
+    for attempt in range(3):
+        path = tmp_path / f"kill{attempt}.h5"
+        process = subprocess.Popen([sys.executable, str(script), str(path)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        acknowledged = -1
+        until = time.monotonic() + 60.0
+        while acknowledged < 20 + 17 * attempt and time.monotonic() < until:
+            acknowledged = int(process.stdout.readline())
+        os.kill(process.pid, signal.SIGKILL)
+        rest = process.communicate()[0].split()
+        acknowledged = int(rest[-1]) if rest else acknowledged
+        kept = list(read_step(path))
+        assert len(kept) >= acknowledged + 1
+        for seq in range(acknowledged + 1):
+            assert kept[seq].header.seq == seq
+            assert int(kept[seq].image[0, 0]) == seq

@@ -1,0 +1,98 @@
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from controller.guard import Guard
+from controller.journal import Journal
+from drivers.clock import SteppedClock
+from drivers.errors import InterlockTripped, LimitExceeded
+from drivers.interfaces import Bench, HeaterReading
+from drivers.limits import ChipLimits
+from simulators.chip import SimulatedChip
+
+
+class RunawayChip(SimulatedChip):
+    """Reads hotter and hotter whatever is asked."""
+
+    async def read(self) -> HeaterReading:
+        reading = await super().read()
+        return HeaterReading(reading.time_s, 200.0 + 100.0 * reading.time_s, 200.0, 1.0, 20.0)
+
+
+@contextmanager
+def guard_of(clock: SteppedClock, folder: Path, chip: SimulatedChip | None = None) -> Iterator[Guard]:
+    chip = chip or SimulatedChip("chip", Bench(clock, 1, folder))
+    journal = Journal(folder / "guard.jsonl", clock)
+    yield Guard(chip, ChipLimits(max_c=500.0), journal, clock, period_s=0.05, heartbeat_limit_s=0.5)
+    journal.close()
+
+
+def records(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "guard.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("target_c", "rate"), [(501.0, 100.0), (450.0, 1e6), (float("nan"), 1.0), (-50.0, 1.0)])
+def test_what_is_outside_the_limits_is_never_sent(stepped, tmp_path, target_c, rate):
+    async def main(clock: SteppedClock) -> None:
+        with guard_of(clock, tmp_path) as guard:
+            await guard.connect()
+            with pytest.raises(LimitExceeded):
+                await guard.ramp_to(target_c, rate)
+            assert not [r for r in records(tmp_path) if r["what"] == "ramp"]
+
+    stepped(main)
+
+
+def test_without_a_heartbeat_the_chip_is_cold_within_a_second_and_stays_so(stepped, tmp_path):
+    async def main(clock: SteppedClock) -> None:
+        with guard_of(clock, tmp_path) as guard:
+            await guard.connect()
+            with pytest.raises(InterlockTripped, match="heartbeat"):
+                async with asyncio.TaskGroup() as tasks:
+                    watch = tasks.create_task(_raised(guard.watch()))
+                    guard.beat()
+                    await guard.ramp_to(450.0, 5000.0 / 2.5)
+                    guard.beat()
+                    last_beat = clock.now()
+                    error = await watch
+                assert (await guard._chip.read()).temperature_c < 60.0
+                assert clock.now() - last_beat < 1.0
+                with pytest.raises(InterlockTripped, match="new session"):
+                    await guard.ramp_to(100.0, 10.0)
+                raise error
+            safe, cold = records(tmp_path)[-2:]
+            assert (safe["what"], cold["what"]) == ("made_safe", "cold")
+            assert cold["since_heartbeat_s"] < 1.0
+
+    stepped(main)
+
+
+def test_a_reading_beyond_the_limit_trips_the_guard(stepped, tmp_path):
+    async def main(clock: SteppedClock) -> None:
+        chip = RunawayChip("chip", Bench(clock, 1, tmp_path))
+        with guard_of(clock, tmp_path, chip) as guard:
+            await guard.connect()
+            error = None
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(_raised(guard.watch()))
+                while not guard.tripped:
+                    guard.beat()
+                    await clock.sleep(0.1)
+                error = guard.tripped
+                watch.cancel()
+            assert "runaway" in error
+            assert clock.now() < 4.0
+
+    stepped(main)
+
+
+async def _raised(call) -> Exception:
+    try:
+        await call
+    except InterlockTripped as error:
+        return error
+    raise AssertionError("nothing was raised")

@@ -1,0 +1,98 @@
+"""Each mistake of a user: one clear message, exit code 2, no traceback, nothing left half made."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
+
+
+def alloyscope(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*ALLOYSCOPE, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120)
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "dry-run", "run"])
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("pixel_nm", "pixl_nm", ["pixl_nm", "did you mean 'pixel_nm'"]),
+        ("to_deg = 70.0", "to_deg = 85.0", ["85", "holder's range"]),
+        ("temperature_c = 450.0", "temperature_c = 700.0", ["700 C", "600 C"]),
+        ('backend = "simulated"', 'backend = "titan"', ["no backend is called 'titan'", "simulated"]),
+    ],
+    ids=["misspelled key", "tilt", "temperature", "driver"],
+)
+def test_a_bad_session_file_is_refused_before_anything_is_made(session_file, tmp_path, command, old, new, words):
+    path = session_file(**{old: new})
+    options = [] if command == "check" else ["--no-screen", "--out", tmp_path / "made"]
+    refused(alloyscope(command, path, *options, cwd=tmp_path), *words)
+    assert {p.name for p in tmp_path.iterdir()} == {"session.toml"}
+
+
+def write_manifest(folder: Path, stack: np.ndarray, angles: int) -> Path:
+    mrcfile.write(folder / "a.mrc", stack, overwrite=True)
+    (folder / "a.rawtlt").write_text("\n".join(str(a) for a in np.linspace(-70, 70, angles)))
+    manifest = folder / "manifest.toml"
+    manifest.write_text(
+        '[[particle]]\nname = "A"\ncore = "Au"\nshell = "Ag"\n'
+        '[[particle.state]]\ntilt_series = "a.mrc"\nangles = "a.rawtlt"\npixel_nm = 0.6\nheat = []\n'
+    )
+    return manifest
+
+
+def test_bad_tilt_series_are_refused_with_what_to_do(tmp_path):
+    good = np.random.default_rng(1).random((9, 32, 32)).astype(np.float32)
+    nan = good.copy()
+    nan[4, 3, 3] = np.nan
+    for stack, angles, words in (
+        (good, 8, ["8 angles", "9 images"]),
+        (nan, 9, ["NaN", "image(s) 4"]),
+        (good[:, :4], 9, ["at least 16x16"]),
+        (np.ones_like(good), 9, ["same value"]),
+    ):
+        manifest = write_manifest(tmp_path, stack, angles)
+        before = sorted(p.name for p in tmp_path.iterdir())
+        refused(alloyscope("analyse", manifest, "--json", tmp_path / "out.json", cwd=tmp_path), *words)
+        arguments = ("reconstruct", "a.mrc", "--angles", "a.rawtlt", "--out", "v.mrc")
+        refused(alloyscope(*arguments, cwd=tmp_path), *words)
+        assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_empty_missing_and_foreign_files_are_refused(tmp_path):
+    write_manifest(tmp_path, np.random.default_rng(1).random((3, 32, 32)).astype(np.float32), 3)
+    (tmp_path / "empty.mrc").write_bytes(b"")
+    (tmp_path / "text.mrc").write_text("this is not a stack " * 100)
+    for name, word in (
+        ("empty.mrc", "empty.mrc"),
+        ("text.mrc", "text.mrc"),
+        ("none.mrc", "no such file"),
+        ("a.png", "png"),
+    ):
+        refused(alloyscope("reconstruct", name, "--angles", "a.rawtlt", "--out", "v.mrc", cwd=tmp_path), word)
+    (tmp_path / "a.rawtlt").write_text("-70\nzero\n70\n")
+    refused(alloyscope("reconstruct", "a.mrc", "--angles", "a.rawtlt", "--out", "v.mrc", cwd=tmp_path), "line 2")
+    refused(alloyscope("analyse", tmp_path / "nowhere.toml", cwd=tmp_path), "cannot be read")
+    refused(alloyscope("analyse", tmp_path, cwd=tmp_path), "not a session folder")
+    refused(alloyscope("monitor", tmp_path, cwd=tmp_path), "no session is running")
+    refused(
+        alloyscope("reconstruct", "a.mrc", "--angles", "a.rawtlt", "--out", "no/v.mrc", cwd=tmp_path), "does not exist"
+    )
+
+
+def test_an_existing_folder_is_never_overwritten(session_file, tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "data.txt").write_text("precious")
+    done = alloyscope("dry-run", session_file(), "--no-screen", "--out", tmp_path / "old", cwd=tmp_path)
+    refused(done, "already exists")
+    assert [p.name for p in (tmp_path / "old").iterdir()] == ["data.txt"]

@@ -1,0 +1,155 @@
+"""Whole sessions on the stepped clock: real sockets, real files, a real analysis process."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.offline import analyse
+from analysis.results import DiffusivityResult, StateResult
+from analysis.store import read_journal, read_session
+from controller import events as ev
+from controller.check import checked_session
+from controller.engine import FinishReason
+from controller.session import Session
+from controller.streams import Streams
+from drivers.clock import SteppedClock
+from drivers.errors import InterlockTripped
+from drivers.frames import Frame, SeriesEnd
+
+
+def session_in(path: Path, folder: Path, *listeners) -> tuple[Session, SteppedClock]:
+    clock = SteppedClock()
+    return Session(checked_session(path), path, folder, clock, list(listeners)), clock
+
+
+def test_a_session_ends_with_d_and_the_recording_gives_the_same_numbers(session_file, tmp_path):
+    heard: list[ev.Event] = []
+    session, clock = session_in(session_file(), tmp_path / "s", heard.append)
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    live = session.json()["particles"]
+    states = live["NC2"]["states"]
+    assert [s["heated_s"] for s in states] == pytest.approx([0.0, 60.0, 180.0], abs=0.01)
+    degrees = [s["alloying"]["value"] for s in states]
+    assert degrees[0] == 0.0 < degrees[1] < degrees[2] < 1.0
+    truth = json.loads((tmp_path / "s" / "truth" / "truth.json").read_text())["particles"]["NC2"]
+    assert live["NC2"]["diffusivity_m2_per_s"]["value"] == pytest.approx(truth["d_450_m2_per_s"], rel=0.2)
+    assert analyse(tmp_path / "s", lambda _: None)["particles"] == live
+    items = read_session(tmp_path / "s")
+    assert [i.header.seq if isinstance(i, Frame) else i.seq for i in items] == list(range(len(items)))
+    assert sum(isinstance(i, SeriesEnd) for i in items) == 3
+    kinds = {type(e) for e in heard}
+    assert {ev.Started, ev.Progress, ev.Reading, ev.Picture, ev.Finished, ev.RunStateChanged} <= kinds
+    told = [e.result for e in heard if isinstance(e, ev.Told)]
+    assert any(isinstance(r, DiffusivityResult) for r in told)
+    pulses = [r for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
+    assert [p["duration_s"] for p in pulses] == pytest.approx([60.0, 120.0], abs=0.01)
+
+
+def test_one_seed_gives_the_same_session_twice(session_file, tmp_path):
+    numbers = []
+    for name in ("a", "b"):
+        session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / name)
+        clock.run(session.run())
+        frames = [i for i in read_session(tmp_path / name) if isinstance(i, Frame)]
+        numbers.append((session.json()["particles"], [f.image.tobytes() for f in frames]))
+    assert numbers[0][0] == numbers[1][0]
+    assert numbers[0][1] == numbers[1][1]
+
+
+def test_a_continuous_sweep_is_recorded_and_analysed(session_file, tmp_path):
+    session, clock = session_in(session_file(durations_s="[90.0]", mode="continuous"), tmp_path / "s")
+    clock.run(session.run())
+    states = session.json()["particles"]["NC2"]["states"]
+    assert [s["frames"] for s in states] == [29, 29]
+    assert states[1]["alloying"]["value"] > 0.1
+
+
+def test_frames_lost_on_the_way_are_asked_for_again(session_file, tmp_path, monkeypatch):
+    send = Streams._send_item
+    lost: list[int] = []
+
+    def lossy(self, item) -> None:
+        seq = item.header.seq if isinstance(item, Frame) else item.seq
+        if seq % 4 == 1 or 40 < seq < 55:
+            lost.append(seq)
+        else:
+            send(self, item)
+
+    monkeypatch.setattr(Streams, "_send_item", lossy)
+    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s")
+    clock.run(session.run())
+    assert len(lost) > 20
+    states = [r for r in session.results if isinstance(r, StateResult)]
+    assert [s.frames for s in states] == [29, 29]
+    assert analyse(tmp_path / "s", lambda _: None)["particles"] == session.json()["particles"]
+
+
+@pytest.mark.parametrize("when_tilts", [10, 40])
+def test_an_abort_keeps_what_was_recorded_and_analyses_it(session_file, tmp_path, when_tilts):
+    seen = 0
+
+    def hear(event: ev.Event) -> None:
+        nonlocal seen
+        seen += isinstance(event, ev.Picture)
+        if seen == when_tilts:
+            seen += 1
+            session.engine.abort("test")
+
+    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
+    assert clock.run(session.run()) is FinishReason.ABORTED
+    frames = [i for i in read_session(tmp_path / "s") if isinstance(i, Frame)]
+    assert when_tilts <= len(frames) <= when_tilts + 1
+    assert len(analyse(tmp_path / "s", lambda _: None)["particles"]["NC2"]["states"]) == (1 if when_tilts < 29 else 2)
+
+
+def test_an_emergency_stop_in_a_pulse_quenches_books_the_heat_and_says_so(session_file, tmp_path):
+    def hear(event: ev.Event) -> None:
+        if (
+            isinstance(event, ev.Reading)
+            and event.temperature_c > 440
+            and event.time_s > hot.setdefault("at", event.time_s) + 20
+        ):
+            hot.setdefault("stop", asyncio.ensure_future(session.command("stop")))
+
+    hot: dict = {}
+    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
+    with pytest.raises(InterlockTripped, match="emergency stop"):
+        clock.run(session.run())
+    (pulse,) = [r for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
+    assert 19.0 < pulse["duration_s"] < 23.0
+    guard = [json.loads(line) for line in (tmp_path / "s" / "guard.jsonl").read_text().splitlines()]
+    assert [r["what"] for r in guard if r["what"] in ("made_safe", "cold")] == ["made_safe", "cold"]
+
+
+def test_a_recorded_session_replays_to_the_same_numbers(session_file, tmp_path):
+    first, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s")
+    clock.run(first.run())
+    text = session_file(durations_s="[90.0]").read_text()
+    start, end = text.index("[microscope]"), text.index("[scan]")
+    replayed = text[:start] + '[microscope]\nbackend = "replay"\noptions = { source = "s" }\n\n' + text[end:]
+    replayed = replayed.replace('backend = "simulated"', 'backend = "replay"')
+    path = tmp_path / "replay.toml"
+    path.write_text(replayed)
+    second, clock = session_in(path, tmp_path / "again")
+    clock.run(second.run())
+    one, two = first.json()["particles"]["NC2"], second.json()["particles"]["NC2"]
+    assert [s["alloying"] for s in one["states"]] == [s["alloying"] for s in two["states"]]
+
+
+def test_a_dead_analysis_is_started_again_and_loses_nothing(session_file, tmp_path):
+    import os
+    import signal
+
+    def hear(event: ev.Event) -> None:
+        if isinstance(event, ev.Picture) and event.step == "c01/NC2/tilt" and not killed:
+            pids = [r["pid"] for r in read_journal(tmp_path / "s") if r["what"] == "analysis"]
+            os.kill(pids[-1], signal.SIGKILL)
+            killed.append(pids[-1])
+
+    killed: list[int] = []
+    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
+    clock.run(session.run())
+    assert killed
+    assert analyse(tmp_path / "s", lambda _: None)["particles"] == session.json()["particles"]

@@ -1,0 +1,121 @@
+"""`alloyscope` as real processes: the guard outlives its controller, and nothing acknowledged is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from analysis.offline import analyse
+from analysis.store import read_journal, read_session
+from drivers.frames import Frame
+
+ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
+
+
+def until(true: Callable[[], object], limit_s: float, what: str) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not happen within {limit_s} s"
+        time.sleep(0.02)
+
+
+def records(path: Path) -> list[dict]:
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith(b"}")]
+
+
+def happened(path: Path, what: str) -> list[dict]:
+    return [r for r in records(path) if r["what"] == what]
+
+
+@pytest.fixture
+def running(session_file, tmp_path) -> Iterator[Callable[..., tuple[subprocess.Popen, Path]]]:
+    started: list[subprocess.Popen] = []
+
+    def start(speed: float, **changes: object) -> tuple[subprocess.Popen, Path]:
+        folder = tmp_path / "s"
+        command = [*ALLOYSCOPE, "run", str(session_file(**changes)), "--no-screen", "--speed", str(speed)]
+        with (tmp_path / "run.log").open("w") as log:
+            process = subprocess.Popen([*command, "--out", str(folder)], stdout=log, stderr=log, start_new_session=True)
+        started.append(process)
+        return process, folder
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGCONT)
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["SIGKILL", "SIGSTOP"])
+def test_the_guard_quenches_within_a_second_of_the_last_heartbeat(running, blow):
+    process, folder = running(4.0, durations_s="[4000.0]", step_deg=70.0)
+    guard = folder / "guard.jsonl"
+    until(lambda: happened(folder / "journal.jsonl", "heat"), 60.0, "the heat pulse")
+    time.sleep(1.0)
+    os.kill(process.pid, blow)
+    until(lambda: happened(guard, "cold"), 10.0, "the quench")
+    (safe,), (cold,) = happened(guard, "made_safe"), happened(guard, "cold")
+    assert "heartbeat" in safe["reason"]
+    assert safe["temperature_c"] == pytest.approx(450.0, abs=3.0)
+    assert cold["temperature_c"] < 60.0
+    assert cold["since_heartbeat_s"] < 1.0
+    until(lambda: happened(guard, "end"), 15.0, "the end of the guard")
+
+
+def test_killing_everything_in_a_tilt_series_loses_no_acknowledged_frame(running):
+    process, folder = running(30.0, durations_s="[20.0]", step_deg=2.0)
+    journal = folder / "journal.jsonl"
+    until(lambda: len(happened(journal, "frame")) > 90, 120.0, "the second tilt series")
+    pids = [process.pid, *(r["pid"] for r in happened(journal, "analysis"))]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    acknowledged = {r["seq"] for r in read_journal(folder) if r["what"] == "frame"}
+    recorded = {i.header.seq for i in read_session(folder) if isinstance(i, Frame)}
+    assert acknowledged <= recorded
+    assert len(recorded) <= len(acknowledged) + 1
+    states = analyse(folder, lambda _: None)["particles"]["NC2"]["states"]
+    assert len(states) == 2
+    assert states[0]["frames"] == 71
+    assert states[1]["frames"] == len(recorded) - 71
+
+
+def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(running):
+    process, folder = running(20.0, durations_s="[20.0]", step_deg=2.0)
+    journal = folder / "journal.jsonl"
+
+    def send(command: str) -> str:
+        done = subprocess.run([*ALLOYSCOPE, command, str(folder)], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    until(lambda: len(happened(journal, "frame")) > 3, 60.0, "the first frames")
+    assert "pausing" in send("pause")
+    until(lambda: any(r["state"] == "paused" for r in happened(journal, "state")), 10.0, "the pause")
+    before = len(happened(journal, "frame"))
+    time.sleep(0.6)
+    assert len(happened(journal, "frame")) == before
+    assert "running" in send("resume")
+    until(lambda: len(happened(journal, "frame")) > before + 3, 10.0, "more frames")
+    assert "aborting" in send("abort")
+    assert process.wait(60.0) == 0
+    assert happened(journal, "end")[-1]["reason"] == "aborted"
+    assert happened(folder / "guard.jsonl", "end")
+
+
+def test_an_emergency_stop_from_another_process_cools_the_chip_and_ends_the_run(running):
+    process, folder = running(4.0, durations_s="[4000.0]", step_deg=70.0)
+    until(lambda: happened(folder / "guard.jsonl", "ramp"), 60.0, "the heat pulse")
+    time.sleep(0.5)
+    subprocess.run([*ALLOYSCOPE, "stop", str(folder)], check=True, timeout=30, capture_output=True)
+    assert process.wait(60.0) == 1
+    assert happened(folder / "guard.jsonl", "made_safe")[0]["reason"] == "emergency stop"
+    assert happened(folder / "guard.jsonl", "cold")
