@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from drivers.errors import ConfigError, DeviceTimeout
 
@@ -39,7 +41,16 @@ def ask_endpoints(desk: str) -> dict[str, str]:
 
 
 def send_command(endpoints: dict[str, str], command: str) -> str:
-    """Send pause, resume, abort or stop; returns the session's answer."""
+    """Send pause, resume, abort or stop; returns the session's answer.
+
+    An emergency stop goes to the guard first: it must work while the controller hangs. The session then ends by
+    itself, blanking the beam, and may be gone before it answers.
+    """
+    if command == "stop" and "guard" in endpoints:
+        _ask(endpoints["guard"], {"id": 0, "call": "stop"})
+        with contextlib.suppress(DeviceTimeout):
+            return _ask(endpoints["desk"], {"ask": "command", "command": "stop"}).decode()
+        return "emergency stop: the guard has switched the chip off; the session is ending"
     return _ask(endpoints["desk"], {"ask": "command", "command": command}).decode()
 
 
@@ -71,7 +82,7 @@ def run_behind_screen(arguments: list[str], folder: Path) -> None:
     sys.exit(process.returncode)
 
 
-def _ask(desk: str, question: dict[str, str]) -> bytes:
+def _ask(desk: str, question: dict[str, Any]) -> bytes:
     import zmq
 
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:

@@ -26,6 +26,7 @@ class GuardClient:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.name = "chip"
         self.simulated = False
+        self.endpoint: str = settings["endpoint"]
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._context = zmq.asyncio.Context()

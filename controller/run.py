@@ -13,7 +13,6 @@ from controller.attach import ENDPOINTS_FILE
 from controller.console import Console, final_lines
 from controller.session import Session
 from controller.session_file import SessionFile
-from controller.streams import Streams
 from drivers.clock import Clock, SteppedClock
 
 
@@ -23,8 +22,8 @@ def run_session(file: SessionFile, source: Path, folder: Path, clock: Clock) -> 
     session = Session(file, source, folder, clock, [console.hear])
     endpoints_path = folder / ENDPOINTS_FILE
 
-    def announce(streams: Streams) -> None:
-        endpoints_path.write_text(json.dumps(streams.endpoints | {"pid": os.getpid()}))
+    def announce(endpoints: dict[str, str]) -> None:
+        endpoints_path.write_text(json.dumps(endpoints | {"pid": os.getpid()}))
 
     session.ready = announce
 

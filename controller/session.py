@@ -51,8 +51,8 @@ class Session:
     clock: Clock
     listeners: list[ev.Listener] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
-    ready: Callable[[Streams], None] = lambda _: None
-    """Called once the sockets are open."""
+    ready: Callable[[dict[str, str]], None] = lambda _: None
+    """Called with the endpoints once the sockets are open."""
 
     @property
     def dry(self) -> bool:
@@ -192,7 +192,8 @@ class Session:
         services = [tasks.create_task(self.streams.serve(), name="desk")]
         if isinstance(self.chip, GuardClient):
             services.append(tasks.create_task(self.chip.serve(), name="guard client"))
-        self.ready(self.streams)
+        guard = {"guard": self.chip.endpoint} if isinstance(self.chip, GuardClient) else {}
+        self.ready(self.streams.endpoints | guard)
         return services
 
     def _begin(self) -> None:
@@ -254,7 +255,7 @@ class Session:
         await self.engine.hold(1.0)
 
     async def _follow_temperature(self) -> None:
-        while True:
+        while not self._stopped:
             if isinstance(self.chip, Guard):
                 self.chip.beat()
             self._reading = reading = await self.chip.read()

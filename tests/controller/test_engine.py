@@ -37,6 +37,13 @@ def drive(stepped, act: Callable[[Engine, SteppedClock], Awaitable[None]], step_
     return stepped(main)
 
 
+async def reached(engine: Engine, state: RunState) -> None:
+    """Real time, not the stepped clock's: that one stands still in a pause."""
+    async with asyncio.timeout(10.0):
+        while engine.state is not state:  # noqa: ASYNC110  # looked at from outside, as a person would
+            await asyncio.sleep(0.001)
+
+
 async def nothing(engine: Engine, clock: SteppedClock) -> None: ...
 
 
@@ -48,8 +55,7 @@ def test_a_pause_waits_for_the_step_and_the_clock_stands_still(stepped):
     async def act(engine: Engine, clock: SteppedClock) -> None:
         await clock.sleep(5.0)
         assert "pausing" in engine.pause()
-        while engine.state is not RunState.PAUSED:
-            await asyncio.sleep(0.001)
+        await reached(engine, RunState.PAUSED)
         at = clock.now()
         await asyncio.sleep(0.05)
         assert clock.now() == at == 10.0
@@ -77,8 +83,7 @@ def test_an_abort_cuts_a_hold_short(stepped):
 def test_a_paused_session_can_be_aborted(stepped):
     async def act(engine: Engine, clock: SteppedClock) -> None:
         engine.pause()
-        while engine.state is not RunState.PAUSED:
-            await asyncio.sleep(0.001)
+        await reached(engine, RunState.PAUSED)
         engine.abort("enough")
 
     reason, states, done, _ = drive(stepped, act)

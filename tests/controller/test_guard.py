@@ -51,19 +51,17 @@ def test_without_a_heartbeat_the_chip_is_cold_within_a_second_and_stays_so(stepp
     async def main(clock: SteppedClock) -> None:
         with guard_of(clock, tmp_path) as guard:
             await guard.connect()
-            with pytest.raises(InterlockTripped, match="heartbeat"):
-                async with asyncio.TaskGroup() as tasks:
-                    watch = tasks.create_task(_raised(guard.watch()))
-                    guard.beat()
-                    await guard.ramp_to(450.0, 5000.0 / 2.5)
-                    guard.beat()
-                    last_beat = clock.now()
-                    error = await watch
-                assert (await guard._chip.read()).temperature_c < 60.0
-                assert clock.now() - last_beat < 1.0
-                with pytest.raises(InterlockTripped, match="new session"):
-                    await guard.ramp_to(100.0, 10.0)
-                raise error
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(_raised(guard.watch()))
+                guard.beat()
+                await guard.ramp_to(450.0, 2000.0)
+                guard.beat()
+                last_beat = clock.now()
+                assert "heartbeat" in str(await watch)
+            assert (await guard._chip.read()).temperature_c < 60.0
+            assert clock.now() - last_beat < 1.0
+            with pytest.raises(InterlockTripped, match="new session"):
+                await guard.ramp_to(100.0, 10.0)
             safe, cold = records(tmp_path)[-2:]
             assert (safe["what"], cold["what"]) == ("made_safe", "cold")
             assert cold["since_heartbeat_s"] < 1.0

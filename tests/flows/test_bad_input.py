@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import mrcfile
@@ -41,7 +42,9 @@ def test_a_bad_session_file_is_refused_before_anything_is_made(session_file, tmp
 
 
 def write_manifest(folder: Path, stack: np.ndarray, angles: int) -> Path:
-    mrcfile.write(folder / "a.mrc", stack, overwrite=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # it warns of the NaN that we mean to write
+        mrcfile.write(folder / "a.mrc", stack, overwrite=True)
     (folder / "a.rawtlt").write_text("\n".join(str(a) for a in np.linspace(-70, 70, angles)))
     manifest = folder / "manifest.toml"
     manifest.write_text(

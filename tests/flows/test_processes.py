@@ -16,6 +16,12 @@ from analysis.store import read_journal, read_session
 from drivers.frames import Frame
 
 ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
+SHORT = {
+    "durations_s": "[4000.0]",
+    "step_deg": 4.0,
+    "from_deg = -70.0": "from_deg = -4.0",
+    "to_deg = 70.0": "to_deg = 4.0",
+}
 
 
 def until(true: Callable[[], object], limit_s: float, what: str) -> None:
@@ -56,7 +62,7 @@ def running(session_file, tmp_path) -> Iterator[Callable[..., tuple[subprocess.P
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["SIGKILL", "SIGSTOP"])
 def test_the_guard_quenches_within_a_second_of_the_last_heartbeat(running, blow):
-    process, folder = running(4.0, durations_s="[4000.0]", step_deg=70.0)
+    process, folder = running(4.0, **SHORT)
     guard = folder / "guard.jsonl"
     until(lambda: happened(folder / "journal.jsonl", "heat"), 60.0, "the heat pulse")
     time.sleep(1.0)
@@ -112,7 +118,7 @@ def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(ru
 
 
 def test_an_emergency_stop_from_another_process_cools_the_chip_and_ends_the_run(running):
-    process, folder = running(4.0, durations_s="[4000.0]", step_deg=70.0)
+    process, folder = running(4.0, **SHORT)
     until(lambda: happened(folder / "guard.jsonl", "ramp"), 60.0, "the heat pulse")
     time.sleep(0.5)
     subprocess.run([*ALLOYSCOPE, "stop", str(folder)], check=True, timeout=30, capture_output=True)

@@ -1,0 +1,172 @@
+"""The screen as a person uses it, driven by Textual's pilot."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from rich.text import Text
+from textual.widgets import RichLog, Static
+
+from analysis.results import Diffusivity, DiffusivityResult, Estimate, Preview, StateResult
+from controller import events as ev
+from controller.monitor.app import MonitorApp
+from controller.monitor.picture import half_blocks
+from controller.monitor.plot import Curve, Plot, draw
+
+
+class Told:
+    """A source that tells what it is given and remembers commands."""
+
+    def __init__(self, events: list[ev.Event]) -> None:
+        self.given = events
+        self.commands: list[str] = []
+
+    async def events(self) -> AsyncIterator[ev.Event | None]:
+        for event in self.given:
+            yield event
+        await asyncio.Event().wait()
+
+    async def command(self, name: str) -> str:
+        self.commands.append(name)
+        return f"{name} done"
+
+
+def story() -> list[ev.Event]:
+    y, x = np.indices((64, 64))
+    ball = (255 * np.exp(-((y - 32) ** 2 + (x - 32) ** 2) / 300)).astype(np.uint8)
+    seconds, degree = (15.0, 30.0, 60.0, 120.0), (0.15, 0.24, 0.37, 0.55)
+    curve_s = tuple(float(s) for s in np.linspace(0, 120, 40))
+    return [
+        ev.Started("NC2, 450 C", "sessions/nc2", True, ("NC2",), 19),
+        ev.RunStateChanged(0.0, "running"),
+        *(
+            ev.Reading(0.5 * i, 450.0 if i % 40 > 20 else 25.0, 450.0 if i % 40 > 20 else 25.0, 10.0)
+            for i in range(200)
+        ),
+        ev.Progress(734.0, "c04/NC2/tilt", 9, 19, 35, 71, 1387.0, 0.0),
+        ev.Picture("c04/NC2/tilt", 0.0, ball.shape, ball.tobytes()),
+        ev.Told(Preview(step="c04/NC2/tilt", particle="NC2", frames=36, shape=ball.shape, pixels=ball.tobytes())),
+        ev.Told(
+            StateResult(
+                step="c03/NC2/tilt",
+                particle="NC2",
+                state=3,
+                heated_s=120.0,
+                frames=71,
+                planned=71,
+                alloying=Estimate(0.5512, 0.0041),
+                volume_nm3=148000.0,
+                quality="good",
+                simulated=True,
+            )
+        ),
+        ev.Told(
+            DiffusivityResult(
+                particle="NC2",
+                states=4,
+                diffusivities=(Diffusivity(450.0, 2.414e-19, 5.2e-21),),
+                heated_s=seconds,
+                measured=tuple(Estimate(d, 0.02) for d in degree),
+                curve_s=curve_s,
+                curve=tuple(0.05 * s**0.5 for s in curve_s),
+                quality="good",
+                simulated=True,
+            )
+        ),
+        ev.Log(700.0, "warning", "the analysis process ended (code -9); started again (1)"),
+    ]
+
+
+def words(app: MonitorApp) -> str:
+    log = "\n".join(line.text for line in app.query_one("#log", RichLog).lines)
+    parts = [str(app.query_one(f"#{name}", Static).render()) for name in ("status", "progress", "results")]
+    titles = [str(app.query_one(f"#{name}").border_title) for name in ("temperature", "alloying", "frame", "slice")]
+    return "\n".join([*parts, *titles, log])
+
+
+async def settled(pilot) -> None:
+    await pilot.pause(0.5)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+def test_state_temperature_tilt_progress_and_d_are_on_the_screen(size):
+    async def main() -> None:
+        app = MonitorApp(Told(story()))
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            shown = words(app)
+            for needed in ("running", "SIMULATED", "35/71", "0:23:07 left", "chip 450.0 C, set 450.0 C"):
+                assert needed in shown
+            for needed in ("(2.414 +- 0.052)e-19 m2/s", "0.5512 +- 0.0041", "started again"):
+                assert needed in shown
+            for widget in app.query("#status, #progress, #results, #log, Plot, PicturePanel"):
+                region = widget.region
+                assert region.right <= size[0]
+                assert region.bottom <= size[1]
+                assert widget.size.width >= 12
+                assert widget.size.height >= 1
+            for name in ("status", "progress"):
+                text = app.query_one(f"#{name}", Static).render()
+                assert len(str(text)) <= size[0], f"{name} is cut off"
+            results = app.query_one("#results", Static)
+            lines = str(results.render()).splitlines()
+            assert max(map(len, lines)) <= results.size.width
+            assert len(lines) <= results.size.height
+
+    asyncio.run(main())
+
+
+def test_keys_act_and_abort_is_asked_once_more():
+    async def main() -> None:
+        source = Told(story())
+        app = MonitorApp(source)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            await pilot.press("p", "r")
+            await pilot.press("a")
+            await settled(pilot)
+            assert "press a again" in words(app)
+            assert "abort" not in source.commands
+            await pilot.press("a")
+            await pilot.press("!")
+            await settled(pilot)
+            assert source.commands == ["pause", "resume", "abort", "stop"]
+            assert "stop done" in words(app)
+            await pilot.press("q")
+
+    asyncio.run(main())
+
+
+def test_silence_of_the_session_is_said():
+    class Silent(Told):
+        async def events(self) -> AsyncIterator[ev.Event | None]:
+            for event in self.given:
+                yield event
+            yield None
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        app = MonitorApp(Silent(story()))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            assert "no news" in words(app)
+
+    asyncio.run(main())
+
+
+def test_a_plot_puts_rising_data_in_rising_rows():
+    rising = draw([Curve([0, 1, 2, 3], [0, 1, 2, 3], "red")], 30, 8, "s")
+    rows = rising.plain.splitlines()
+    first = [min((i for i, c in enumerate(row[4:]) if c > "⠀"), default=99) for row in rows[:-1]]
+    assert first == sorted(first, reverse=True)
+    assert isinstance(draw([], 30, 8, "s"), Text)
+    assert Plot("t", "s", id="p").border_title == "t"
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (20, 90), (90, 20), (1, 1)])
+def test_pictures_fit_whatever_their_shape(shape):
+    text = half_blocks(np.full(shape, 128, np.uint8), 21, 9)
+    lines = text.plain.splitlines()
+    assert len(lines) <= 9
+    assert max(map(len, lines)) <= 21
