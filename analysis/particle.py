@@ -71,9 +71,10 @@ class ParticleAnalysis:
         alignment = align(intensity, tilts_deg)
         aligned = shifted(intensity, alignment.shifts_px)
         problems = _series_problems(tilts_deg, alignment, end, len(kept))
-        if not (header.core and header.shell):
+        if len(kept) < _FEWEST_TILTS or not (header.core and header.shell):
             self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
-            problems.append("no core and shell named: reconstruction only")
+            if not (header.core and header.shell):
+                problems.append("no core and shell named: reconstruction only")
             return [self._state(end, header, kept, rejected, began, problems, alignment)]
         if self._reference is None:
             first = self._first_state(aligned, tilts_deg, kept[0].header, intensity, problems)

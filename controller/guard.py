@@ -75,6 +75,10 @@ class Guard:
             raise DeviceError(self.name, "asked for a reading before connect; connect the chip first")
         return self._last
 
+    async def emergency_stop(self) -> None:
+        await self.trip("emergency stop")
+        await self.until_cold()
+
     async def make_safe(self) -> None:
         await self._chip.make_safe()
 
@@ -87,11 +91,12 @@ class Guard:
             reason = await self._look()
             if reason is not None:
                 await self.trip(reason)
+                await self.until_cold()
                 raise InterlockTripped(f"{self.name}: {reason}; the chip was made safe")
             await self._clock.sleep(self._period_s)
 
     async def trip(self, reason: str) -> None:
-        """Make the chip safe, say why, and follow it until it is cold."""
+        """Make the chip safe at once and write down why."""
         first = self.tripped is None
         self.tripped = self.tripped or reason
         await self._chip.make_safe()
@@ -99,11 +104,13 @@ class Guard:
             since_s = round(self._clock.now() - self._last_beat_s, 3)
             hot_c = None if self._last is None else round(self._last.temperature_c, 1)
             self._journal.write("made_safe", reason=reason, since_heartbeat_s=since_s, temperature_c=hot_c)
-        self._cold = False
+            self._cold = False
+
+    async def until_cold(self) -> None:
+        """Follow a chip that has been switched off until it is cold, and write that down."""
         while not self._cold:
             await self._look_once()
-            if not self._cold:
-                await self._clock.sleep(0.02)
+            await self._clock.sleep(0.02)
 
     async def _look(self) -> str | None:
         if self._clock.now() - self._last_beat_s > self._limit_s:

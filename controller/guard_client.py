@@ -35,6 +35,7 @@ class GuardClient:
         self._socket.connect(settings["endpoint"])
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next_id = 0
+        self._serving = False
 
     @property
     def pid(self) -> int | None:
@@ -61,15 +62,26 @@ class GuardClient:
 
     async def serve(self) -> None:
         """Take answers and send heartbeats until cancelled. Runs in the event loop, so a hung loop stops beating."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._take_answers(), name="guard answers")
-            tasks.create_task(self._beat(), name="heartbeat")
+        self._serving = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._take_answers(), name="guard answers")
+                tasks.create_task(self._beat(), name="heartbeat")
+        finally:
+            # Nobody takes answers any more: whoever waits for one must hear so.
+            self._serving = False
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(self._gone())
 
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
         await self._call("ramp_to", target_c, rate_c_per_s)
 
     async def quench(self) -> None:
-        await self._call("quench")
+        if self._serving:
+            await self._call("quench")
+        else:
+            await self._socket.send(b'{"id":-1,"call":"quench"}')
 
     async def read(self) -> HeaterReading:
         return HeaterReading(**await self._call("read"))
@@ -78,8 +90,11 @@ class GuardClient:
         await self._call("stop")
 
     async def make_safe(self) -> None:
-        async with asyncio.timeout(2.0):
-            await self._call("make_safe")
+        if self._serving:
+            async with asyncio.timeout(2.0):
+                await self._call("make_safe")
+        else:
+            await self._socket.send(b'{"id":-1,"call":"make_safe"}')
 
     async def close(self) -> None:
         """Say goodbye; the guard makes the chip safe once more and leaves."""
@@ -90,11 +105,16 @@ class GuardClient:
         self._context.destroy(linger=200)
 
     async def _call(self, call: str, *args: float) -> Any:
+        if not self._serving:
+            raise self._gone()
         self._next_id += 1
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[self._next_id] = answer
         await self._socket.send(json.dumps({"id": self._next_id, "call": call, "args": args}).encode())
         return await answer
+
+    def _gone(self) -> errors.DeviceError:
+        return errors.DeviceError(self.name, "the guard is no longer listened to; it makes the chip safe by itself")
 
     async def _take_answers(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -58,6 +59,9 @@ async def serve(settings: dict[str, Any]) -> None:
         await asyncio.sleep(_STAY_S)
     finally:
         await guard.make_safe()
+        with contextlib.suppress(AlloyscopeError, TimeoutError):
+            async with asyncio.timeout(_STAY_S):
+                await guard.until_cold()
         journal.write("end", tripped=guard.tripped)
         journal.close()
         context.destroy(linger=200)

@@ -330,8 +330,7 @@ class Session:
 
     async def _emergency_stop(self) -> None:
         self._stopped = "emergency stop"
-        chip = self.chip.trip("emergency stop") if isinstance(self.chip, Guard) else self.chip.emergency_stop()
-        outcomes = await asyncio.gather(chip, self.microscope.make_safe(), return_exceptions=True)
+        outcomes = await asyncio.gather(self.chip.emergency_stop(), self.microscope.make_safe(), return_exceptions=True)
         self.engine.abort("emergency stop")
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
