@@ -22,7 +22,7 @@ _FEWEST_TILTS = 15
 _NARROWEST_DEG = 80.0
 _VOLUME_MOVED = 0.03
 _VOLUME_BROKEN = 0.10
-_SURFACE_PX = 0.25
+_SURFACE_PX = 0.4
 """Uncertainty of the particle's surface, one standard deviation."""
 _LEAST_CONTRAST = 1.15
 _WORST_SCATTER = 0.03
