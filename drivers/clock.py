@@ -36,6 +36,10 @@ class Clock(Protocol):
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer: ...
 
+    def patience(self, limit_s: float) -> float:
+        """Session time to wait for a device that may take `limit_s`: real work does not speed up with the clock."""
+        ...
+
     def working(self) -> AbstractContextManager[None]:
         """Real work is in flight: a stepped clock stands still inside this context."""
         ...
@@ -58,6 +62,9 @@ class ScaledClock:
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_later(max(0.0, seconds) / self.speed, callback)
+
+    def patience(self, limit_s: float) -> float:
+        return limit_s * max(1.0, self.speed)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -98,6 +105,9 @@ class SteppedClock:
         sleeper = _Sleeper(callback)
         heapq.heappush(self._sleepers, (self._now + max(0.0, seconds), next(self._order), sleeper))
         return sleeper
+
+    def patience(self, limit_s: float) -> float:
+        return limit_s
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -152,7 +162,7 @@ class _IdleSelector(selectors.DefaultSelector):
 
 
 async def within(clock: Clock, limit_s: float, device: str, asked: str, call: Awaitable[T]) -> T:
-    """Await a device call for at most `limit_s` of session time.
+    """Await a device call for at most `limit_s`, in session time or, where the clock runs faster, in real time.
 
     Raises
     ------
@@ -162,7 +172,7 @@ async def within(clock: Clock, limit_s: float, device: str, asked: str, call: Aw
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(None) as scope:
-            timer = clock.call_later(limit_s, lambda: scope.reschedule(loop.time()))
+            timer = clock.call_later(clock.patience(limit_s), lambda: scope.reschedule(loop.time()))
             try:
                 return await call
             finally:

@@ -112,7 +112,6 @@ class MonitorApp(App[None]):
                 self._say(f"{'' if event.level == 'info' else event.level + ': '}{event.text}", event.time_s)
             case ev.Finished():
                 self._finished = event
-                self._say(f"{event.reason} {event.message}".strip())
 
     def _draw(self) -> None:
         """Bring the screen up to date, at most a few times a second however fast events come."""
