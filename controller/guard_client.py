@@ -6,6 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,16 @@ from drivers.errors import AlloyscopeError, DeviceTimeout
 from drivers.interfaces import HeaterReading
 
 BEAT_S = 0.1
+HANG_LIMIT_S = 2.0
 _START_LIMIT_S = 30.0
 
 
 class GuardClient:
-    """Implements `HeatingChip` by asking the guard process."""
+    """Implements `HeatingChip` by asking the guard process.
+
+    Heartbeats come from a thread, so that a slow disk or a busy processor does not cool the chip; the thread beats only
+    while the event loop has shown itself within the last `HANG_LIMIT_S`. A killed or stopped process has no thread.
+    """
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.name = "chip"
@@ -36,6 +43,9 @@ class GuardClient:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next_id = 0
         self._serving = False
+        self._alive_at = time.monotonic()
+        self._closing = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     @property
     def pid(self) -> int | None:
@@ -52,6 +62,7 @@ class GuardClient:
                 stderr=log,
                 start_new_session=True,
             )
+        self._heart.start()
         try:
             async with asyncio.timeout(_START_LIMIT_S):
                 self.simulated = bool(await self._call("connect"))
@@ -61,12 +72,12 @@ class GuardClient:
             ) from None
 
     async def serve(self) -> None:
-        """Take answers and send heartbeats until cancelled. Runs in the event loop, so a hung loop stops beating."""
+        """Take answers and show that the event loop lives, until cancelled."""
         self._serving = True
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._take_answers(), name="guard answers")
-                tasks.create_task(self._beat(), name="heartbeat")
+                tasks.create_task(self._show_life(), name="sign of life")
         finally:
             # Nobody takes answers any more: whoever waits for one must hear so.
             self._serving = False
@@ -99,6 +110,9 @@ class GuardClient:
     async def close(self) -> None:
         """Say goodbye; the guard makes the chip safe once more and leaves."""
         await self._socket.send(json.dumps({"id": -1, "call": "leave"}).encode())
+        self._closing.set()
+        if self._heart.is_alive():
+            await asyncio.to_thread(self._heart.join)
         if self._process is not None:
             process = self._process
             await asyncio.to_thread(_wait, process)
@@ -127,9 +141,18 @@ class GuardClient:
             else:
                 future.set_result(answer.get("value"))
 
-    async def _beat(self) -> None:
+    def _beat(self) -> None:
+        """The heartbeat's thread, with a socket of its own."""
+        with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.connect(self.endpoint)
+            while not self._closing.wait(BEAT_S):
+                if time.monotonic() - self._alive_at < HANG_LIMIT_S:
+                    socket.send(b'{"call":"beat"}')
+
+    async def _show_life(self) -> None:
         while True:
-            await self._socket.send(b'{"call":"beat"}')
+            self._alive_at = time.monotonic()
             await asyncio.sleep(BEAT_S)
             if self._process is not None and self._process.poll() is not None:
                 raise errors.InterlockTripped(

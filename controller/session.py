@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import shutil
-import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from analysis.results import Preview, Result, StateResult, summary
+from analysis.results import Result, summary
 from controller import events as ev
 from controller.acquire import Acquisition
 from controller.engine import Engine, FinishReason, RunState
@@ -23,6 +18,7 @@ from controller.guard import Guard
 from controller.guard_client import GuardClient
 from controller.journal import Journal
 from controller.ledger import Ledger
+from controller.live_analysis import LiveAnalysis
 from controller.plan import Heat, Plan, Step, TiltSeries, WaitForResults
 from controller.recorder import Recorder
 from controller.session_file import SessionFile
@@ -35,7 +31,6 @@ from drivers.registry import connect_all, load
 _READING_PERIOD_S = 0.5
 _DRY_PERIOD_S = 0.1
 _DRY_HEARTBEAT_LIMIT_S = 2.0
-_ANALYSIS_LIVES = 5
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
 _RAMP_LIMIT_S = 60.0
@@ -78,7 +73,7 @@ class Session:
                 begun = True
                 self._begin()
                 endless += self._start_watching(tasks)
-                analysis = tasks.create_task(self._keep_analysing(), name="analysis")
+                analysis = tasks.create_task(self.analysis.keep_running(self.streams.endpoints), name="analysis")
                 reason = await self._run_plan()
                 with self.clock.working():
                     await analysis
@@ -128,15 +123,12 @@ class Session:
             self.events.listen(listener)
         self.journal = Journal(self.folder / "journal.jsonl", self.clock)
         self.recorder = Recorder(self.folder, self.clock)
-        self.streams = Streams(self.recorder, self.events, self._take_result, self.command)
+        self.analysis = LiveAnalysis(self.folder, self.file.seed, self.clock, self.journal, self.events, self.results)
+        self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command)
         self.engine = Engine(self.clock, self._on_state)
         self.plan = Plan(self.file)
         self.ledger = Ledger()
         self._reading: HeaterReading | None = None
-        self._ended: set[str] = set()
-        self._analysed: set[str] = set()
-        self._all_analysed = asyncio.Event()
-        self._analysis_lost = False
         self._stopped = ""
         steps = list(self.plan.steps())
         self._total_s = sum(s.estimate_s() for s in steps)
@@ -212,12 +204,13 @@ class Session:
     async def _run_plan(self) -> FinishReason:
         reason = await self.engine.run(self.plan, self._execute, self._on_step)
         self.streams.closed = True
-        if not self._analysed >= self._ended:
+        self.analysis.no_more()
+        if not self.analysis.is_complete:
             self._log("info", "acquisition is over; waiting for the analysis")
         if reason is FinishReason.COMPLETED:
-            await self._wait_for_results(_RESULT_LIMIT_S)
+            await self.analysis.wait(_RESULT_LIMIT_S)
         else:
-            await self._wait_for_results(_ABORTED_RESULT_LIMIT_S)
+            await self.analysis.wait(_ABORTED_RESULT_LIMIT_S)
             if self._stopped:
                 raise InterlockTripped(self._stopped)
         return reason
@@ -231,10 +224,9 @@ class Session:
                     await self.acquisition.tilt_series(step)
                 finally:
                     if (self.folder / "frames" / (step.id.replace("/", "_") + ".h5")).exists():
-                        self._ended.add(step.id)
-                        self._note_analysed()
+                        self.analysis.expect(step.id)
             case WaitForResults():
-                await self.engine.wait_for(self._all_analysed)
+                await self.engine.wait_for(self.analysis.complete)
 
     async def _heat(self, step: Heat) -> None:
         """Ramp, hold, quench; what really happened is booked whatever ends it."""
@@ -247,10 +239,12 @@ class Session:
             reached_s = self.clock.now()
             await self.engine.hold(step.duration_s)
         finally:
-            await self.chip.quench()
-            held_s = 0.0 if reached_s is None else round(self.clock.now() - reached_s, 3)
-            self.ledger.book_heat(step.temperature_c, held_s)
-            self.journal.write("heated", step=step.id, temperature_c=step.temperature_c, duration_s=held_s)
+            try:
+                await self.chip.quench()
+            finally:
+                held_s = 0.0 if reached_s is None else round(self.clock.now() - reached_s, 3)
+                self.ledger.book_heat(step.temperature_c, held_s)
+                self.journal.write("heated", step=step.id, temperature_c=step.temperature_c, duration_s=held_s)
             self._log("info", f"heated to {step.temperature_c:g} C for {held_s:g} s, quenched")
         await self.engine.hold(1.0)
 
@@ -262,71 +256,6 @@ class Session:
             event = ev.Reading(self.clock.now(), reading.temperature_c, reading.setpoint_c, reading.power_mw)
             self.events.tell(event)
             await self.clock.sleep(_READING_PERIOD_S)
-
-    async def _keep_analysing(self) -> None:
-        """Run the analysis process, and run it again when it dies: the stream tells it everything anew."""
-        for life in range(_ANALYSIS_LIVES):
-            code = await self._analyse_once()
-            if self.streams.closed and (code == 0 or self._analysed >= self._ended):
-                return
-            self._log("warning", f"the analysis process ended (code {code}); started again ({life + 1})")
-        self._analysis_lost = True
-        self._all_analysed.set()
-        self._log("error", "the analysis keeps failing, see analysis.log; frames go on being recorded")
-
-    async def _analyse_once(self) -> int:
-        with (self.folder / "analysis.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "analysis.worker"),
-                *("--frames", self.streams.endpoints["frames"], "--desk", self.streams.endpoints["desk"]),
-                *("--seed", str(self.file.seed), "--volumes", str(self.folder / "volumes")),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self.journal.write("analysis", pid=process.pid)
-        try:
-            return await process.wait()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-    async def _wait_for_results(self, limit_s: float) -> None:
-        """The one place where a finished plan waits for the analysis; the limit is real time without a new result."""
-        with self.clock.working():
-            until = time.monotonic() + limit_s
-            while not (self._analysed >= self._ended or self._analysis_lost):
-                before = len(self._analysed)
-                try:
-                    async with asyncio.timeout(until - time.monotonic()):
-                        await self._all_analysed.wait()
-                except TimeoutError:
-                    self._log("error", "the analysis did not finish; run alloyscope analyse on the session folder")
-                    return
-                if len(self._analysed) > before:
-                    until = time.monotonic() + limit_s
-
-    def _take_result(self, result: Result) -> None:
-        if not isinstance(result, Preview):
-            key = (type(result), getattr(result, "step", None) or (result.particle, getattr(result, "states", 0)))
-            if key in self._seen_results:
-                return
-            self._seen_results.add(key)
-            self.results.append(result)
-            with (self.folder / "results.jsonl").open("ab") as file:
-                file.write(msgspec.json.encode(result) + b"\n")
-        self.events.tell(ev.Told(result))
-        if isinstance(result, StateResult):
-            self._analysed.add(result.step)
-            _write_csv(self.folder / "results.csv", self.results)
-            self._note_analysed()
-
-    def _note_analysed(self) -> None:
-        if self._analysed >= self._ended:
-            self._all_analysed.set()
-        elif not self._analysis_lost:
-            self._all_analysed.clear()
 
     async def _emergency_stop(self) -> None:
         self._stopped = "emergency stop"
@@ -378,9 +307,6 @@ class Session:
         self.streams.close()
         self.journal.close()
 
-    def __post_init__(self) -> None:
-        self._seen_results: set[object] = set()
-
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What stopped the session: an interlock before anything else, then any error we can explain."""
@@ -396,27 +322,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     collect(group)
     ranked = sorted(leaves, key=lambda e: (not isinstance(e, InterlockTripped), not isinstance(e, AlloyscopeError)))
     return ranked[0]
-
-
-def _write_csv(path: Path, results: list[Result]) -> None:
-    with path.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(
-            [
-                "particle",
-                "step",
-                "heated_s",
-                "alloying",
-                "alloying_std",
-                "volume_nm3",
-                "gold_fraction",
-                "frames",
-                "quality",
-            ]
-        )
-        for r in results:
-            if isinstance(r, StateResult):
-                value, std = (r.alloying.value, r.alloying.std) if r.alloying else ("", "")
-                table.writerow(
-                    [r.particle, r.step, r.heated_s, value, std, r.volume_nm3, r.gold_fraction, r.frames, r.quality]
-                )

@@ -1,0 +1,141 @@
+"""The analysis process of a session: kept running, its results collected, waited for where the plan says so."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from analysis.results import Preview, Result, StateResult
+from controller import events as ev
+from controller.journal import Journal
+from drivers.clock import Clock
+
+_LIVES = 5
+
+
+class LiveAnalysis:
+    """Starts ``python -m analysis.worker`` again whenever it dies; a new one asks the stream for everything anew."""
+
+    def __init__(
+        self, folder: Path, seed: int, clock: Clock, journal: Journal, events: ev.Events, results: list[Result]
+    ) -> None:
+        self.complete = asyncio.Event()
+        """Set while every finished tilt series has its result."""
+        self.results = results
+        self._folder, self._seed = folder, seed
+        self._clock, self._journal, self._events = clock, journal, events
+        self._expected: set[str] = set()
+        self._analysed: set[str] = set()
+        self._seen: set[object] = set()
+        self._lost = False
+        self._over = False
+
+    def expect(self, step: str) -> None:
+        """A tilt series has been recorded; its result is to come."""
+        self._expected.add(step)
+        self._note()
+
+    def no_more(self) -> None:
+        """The stream is closed: a worker that ends now is not started again."""
+        self._over = True
+
+    def take(self, result: Result) -> None:
+        """A result has arrived; one told again by a restarted worker is passed over."""
+        if not isinstance(result, Preview):
+            of = result.step if isinstance(result, StateResult) else (result.particle, result.states)
+            if of in self._seen:
+                return
+            self._seen.add(of)
+            self.results.append(result)
+            with (self._folder / "results.jsonl").open("ab") as file:
+                file.write(msgspec.json.encode(result) + b"\n")
+        self._events.tell(ev.Told(result))
+        if isinstance(result, StateResult):
+            self._analysed.add(result.step)
+            write_csv(self._folder / "results.csv", self.results)
+            self._note()
+
+    async def keep_running(self, endpoints: dict[str, str]) -> None:
+        """Run the analysis until the stream is closed and everything is analysed."""
+        for life in range(_LIVES):
+            code = await self._run_once(endpoints)
+            if self._over and (code == 0 or self.is_complete):
+                return
+            self._log("warning", f"the analysis process ended (code {code}); started again ({life + 1})")
+        self._lost = True
+        self.complete.set()
+        self._log("error", "the analysis keeps failing, see analysis.log; frames go on being recorded")
+
+    async def wait(self, limit_s: float) -> None:
+        """Wait for what is still to come, the clock standing still; the limit is real time without a new result."""
+        with self._clock.working():
+            until = time.monotonic() + limit_s
+            while not (self.is_complete or self._lost):
+                before = len(self._analysed)
+                try:
+                    async with asyncio.timeout(until - time.monotonic()):
+                        await self.complete.wait()
+                except TimeoutError:
+                    if len(self._analysed) == before:
+                        self._log("error", "the analysis did not finish; run alloyscope analyse on the session folder")
+                        return
+                    until = time.monotonic() + limit_s
+
+    @property
+    def is_complete(self) -> bool:
+        return self._analysed >= self._expected
+
+    async def _run_once(self, endpoints: dict[str, str]) -> int:
+        with (self._folder / "analysis.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "analysis.worker"),
+                *("--frames", endpoints["frames"], "--desk", endpoints["desk"]),
+                *("--seed", str(self._seed), "--volumes", str(self._folder / "volumes")),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self._journal.write("analysis", pid=process.pid)
+        try:
+            return await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def _note(self) -> None:
+        if self.is_complete or self._lost:
+            self.complete.set()
+        else:
+            self.complete.clear()
+
+    def _log(self, level: str, text: str) -> None:
+        self._events.tell(ev.Log(self._clock.now(), level, text))
+
+
+def write_csv(path: Path, results: list[Result]) -> None:
+    """``results.csv``: one line per tilt series."""
+    names = [
+        "particle",
+        "step",
+        "heated_s",
+        "alloying",
+        "alloying_std",
+        "volume_nm3",
+        "gold_fraction",
+        "frames",
+        "quality",
+    ]
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(names)
+        for r in results:
+            if isinstance(r, StateResult):
+                value, std = (r.alloying.value, r.alloying.std) if r.alloying else ("", "")
+                row = [r.particle, r.step, r.heated_s, value, std, r.volume_nm3, r.gold_fraction, r.frames, r.quality]
+                table.writerow(row)
