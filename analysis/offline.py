@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field
 
 from analysis.pipeline import Pipeline
 from analysis.results import Result, summary
-from analysis.store import read_journal, read_session
+from analysis.store import planned_frames, read_journal, read_session
 from analysis.tilt_series_file import read_tilt_series
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
@@ -72,10 +73,17 @@ def _analyse_session(folder: Path, report: Report) -> dict[str, Any]:
     if not items:
         raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
     seed = int(begin["seed"])
-    return _run(items, seed, report, {"source": begin["session"], "kind": "session", "seed": seed})
+    provenance = {"source": begin["session"], "kind": "session", "seed": seed}
+    return _run(items, seed, report, provenance, planned_frames(folder))
 
 
-def _run(items: list[StreamItem], seed: int, report: Report, provenance: dict[str, Any]) -> dict[str, Any]:
+def _run(
+    items: list[StreamItem],
+    seed: int,
+    report: Report,
+    provenance: dict[str, Any],
+    planned: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, Any]:
     pipeline = Pipeline(seed)
     results: list[Result] = []
 
@@ -86,7 +94,7 @@ def _run(items: list[StreamItem], seed: int, report: Report, provenance: dict[st
 
     for item in items:
         take(item)
-    for end in pipeline.unfinished():
+    for end in pipeline.unfinished(planned):
         take(end)
     return summary(results, provenance | software())
 

@@ -34,6 +34,7 @@ _MARGIN_PX = 5
 class _Reference:
     """What the unheated state taught."""
 
+    field_px: tuple[int, ...]
     crop: tuple[slice, slice]
     measurement: Measurement
     curve: AlloyingCurve
@@ -129,6 +130,7 @@ class ParticleAnalysis:
             return None, None, None
         volume_nm3 = voxels * header.pixel_nm**3
         self._reference = _Reference(
+            field_px=raw.shape[1:],
             crop=crop,
             measurement=measurement,
             curve=curve,
@@ -149,7 +151,7 @@ class ParticleAnalysis:
     ) -> tuple[Estimate | None, float | None, float | None]:
         reference = self._reference
         assert reference is not None, "called only after the first state"
-        if abs(header.pixel_nm / reference.pixel_nm - 1.0) > 0.005 or aligned.shape[1] < reference.crop[0].stop:
+        if abs(header.pixel_nm / reference.pixel_nm - 1.0) > 0.005 or aligned.shape[1:] != reference.field_px:
             problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
             return None, None, None
         particle = reference.measurement.particle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,15 +57,15 @@ class Pipeline:
             self._keep_volume(end.step, particle.last_volume)
         return results
 
-    def unfinished(self) -> list[SeriesEnd]:
-        """End marks for series whose own mark never came (the session was cut)."""
+    def unfinished(self, planned: Mapping[str, int]) -> list[SeriesEnd]:
+        """End marks for series whose own mark never came (the session was cut); `planned` frames by step."""
         return [
             SeriesEnd(
                 seq=frames[-1].header.seq + 1,
                 step=step,
                 particle=frames[-1].header.particle,
                 frames=len(frames),
-                planned=len(frames),
+                planned=planned.get(step, len(frames)),
             )
             for step, frames in self._frames.items()
             if frames

@@ -126,7 +126,11 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
             )
         elif isinstance(result, DiffusivityResult):
             entry = particles.setdefault(result.particle, {"states": []})
-            values = [msgspec.to_builtins(d) for d in result.diffusivities]
+            # JSON has no infinity: a D that is only bounded has no standard deviation.
+            values = [
+                {"temperature_c": d.temperature_c, "value": d.value, "std": d.std if math.isfinite(d.std) else None}
+                for d in result.diffusivities
+            ]
             entry["diffusivity_quality"] = result.quality
             entry["diffusivities"] = values
             if len(values) == 1:

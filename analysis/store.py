@@ -57,6 +57,7 @@ class StepFile:
         self._tilts.attrs["units"] = "deg"
         self._headers: Any = entry.create_dataset("headers", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(64,))
         self._rows: dict[int, int] = {}
+        self._file.flush()
 
     def append(self, frame: Frame) -> None:
         """Write one frame and flush; when it returns, the frame survives the death of this process."""
@@ -119,11 +120,22 @@ def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
 
 def read_session(folder: Path) -> list[StreamItem]:
     """Everything the stream carried that is on disk, in order."""
-    ends = [r["mark"] for r in read_journal(folder) if r.get("what") == "series_end"]
-    items: list[StreamItem] = [msgspec.convert(e, SeriesEnd) for e in ends]
+    journal = list(read_journal(folder))
+    items: list[StreamItem] = [msgspec.convert(r["mark"], SeriesEnd) for r in journal if r.get("what") == "series_end"]
+    acknowledged = {step_path(folder, r["step"]) for r in journal if r.get("what") == "frame"}
     for path in sorted((folder / "frames").glob("*.h5")):
-        items.extend(read_step(path))
+        try:
+            items.extend(read_step(path))
+        except ConfigError:
+            # A file cut before its first frame holds nothing; one that held frames must not be passed over.
+            if path in acknowledged:
+                raise
     return sorted(items, key=seq_of)
+
+
+def planned_frames(folder: Path) -> dict[str, int]:
+    """Frames that each begun tilt series was to have, by step."""
+    return {r["step"]: int(r["planned"]) for r in read_journal(folder) if r.get("what") == "series_begin"}
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from drivers.errors import ConfigError, DeviceTimeout
+from drivers.errors import ConfigError, DeviceError, DeviceTimeout
 
 ENDPOINTS_FILE = "endpoints.json"
 _ANSWER_MS = 5000
@@ -47,11 +46,23 @@ def send_command(endpoints: dict[str, str], command: str) -> str:
     itself, blanking the beam, and may be gone before it answers.
     """
     if command == "stop" and "guard" in endpoints:
-        _ask(endpoints["guard"], {"id": 0, "call": "stop"})
-        with contextlib.suppress(DeviceTimeout):
+        guard = _guard_stopped(endpoints["guard"])
+        try:
             return _ask(endpoints["desk"], {"ask": "command", "command": "stop"}).decode()
-        return "emergency stop: the guard has switched the chip off; the session is ending"
+        except DeviceTimeout:
+            if guard is not None:
+                raise DeviceError("chip", f"emergency stop NOT confirmed ({guard}); check the chip by hand") from None
+            return "emergency stop: the guard has switched the chip off; the session is ending"
     return _ask(endpoints["desk"], {"ask": "command", "command": command}).decode()
+
+
+def _guard_stopped(endpoint: str) -> str | None:
+    """Ask the guard to switch the chip off; None when it says that it has, else why not."""
+    try:
+        answer = json.loads(_ask(endpoint, {"id": 0, "call": "stop"}))
+    except DeviceTimeout as error:
+        return str(error)
+    return str(answer["error"][1]) if "error" in answer else None
 
 
 def run_behind_screen(arguments: list[str], folder: Path) -> None:
@@ -87,10 +98,16 @@ def _ask(desk: str, question: dict[str, Any]) -> bytes:
 
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)
-        socket.connect(desk)
+        try:
+            socket.connect(desk)
+        except zmq.ZMQError as error:
+            raise ConfigError(desk, [f"is not an address ({error}); give a session folder or ipc://..."]) from error
         socket.send(json.dumps(question).encode())
         if not socket.poll(_ANSWER_MS):
             raise DeviceTimeout(
                 "session", f"asked at {desk}, no answer within {_ANSWER_MS / 1000:g} s; does it still run?"
             )
-        return socket.recv_multipart()[-1]
+        parts = socket.recv_multipart()
+        if parts[0] == b"error":
+            raise DeviceError("session", parts[-1].decode(errors="replace"))
+        return parts[-1]

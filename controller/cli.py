@@ -36,7 +36,7 @@ JsonPath = Annotated[Path | None, typer.Option("--json", help="write the results
 OutPath = Annotated[Path | None, typer.Option("--out", help="session folder; by default a new one below sessions/")]
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="session folder, or the address of its desk")]
 NoScreen = Annotated[bool, typer.Option("--no-screen", help="print lines instead of drawing the screen")]
-Seed = Annotated[int | None, typer.Option("--seed", help="use this seed instead of the file's")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="use this seed instead of the file's")]
 
 
 @app.command()
@@ -199,11 +199,13 @@ def _slug(title: str) -> str:
 def _check_writable(json_path: Path | None) -> None:
     if json_path is not None and not json_path.resolve().parent.is_dir():
         raise ConfigError("--json", [f"the folder {json_path.parent} does not exist; create it first"])
+    if json_path is not None and json_path.is_dir():
+        raise ConfigError("--json", [f"{json_path} is a folder; name a file"])
 
 
 def _write_json(json_path: Path | None, data: dict[str, Any]) -> None:
     if json_path is not None:
-        json_path.write_text(json.dumps(data, indent=1) + "\n")
+        json_path.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ short only by abort or emergency stop, which quench the chip at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
+from typing import Any
 
 from controller.plan import Plan, Step
 from drivers.clock import Clock
@@ -112,6 +113,24 @@ class Engine:
         timer = self._clock.call_later(seconds, over.set)
         await self._wait(over)
         timer.cancel()
+
+    async def unless_aborted(self, call: Coroutine[Any, Any, None]) -> None:
+        """Run a call that an abort cuts short (raising `Aborted`)."""
+        over = asyncio.Event()
+        self._wake.add(over)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                task = tasks.create_task(call, name="until aborted")
+                task.add_done_callback(lambda _: over.set())
+                if self.state is not RunState.ABORTING:
+                    await over.wait()
+                task.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            self._wake.discard(over)
+        if self.state is RunState.ABORTING:
+            raise Aborted
 
     async def wait_for(self, condition: asyncio.Event) -> None:
         """Wait for something real, the clock standing still; an abort cuts it short."""

@@ -48,6 +48,7 @@ class Guard:
         self._last_beat_s = watch_clock.now()
         self._last: HeaterReading | None = None
         self._cold = True
+        self._ramp: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         await self._chip.connect()
@@ -62,12 +63,17 @@ class Guard:
         self._refuse_if_tripped()
         self._limits.check_target(self.name, target_c, rate_c_per_s)
         self._journal.write("ramp", target_c=target_c, rate_c_per_s=rate_c_per_s)
-        await self._chip.ramp_to(target_c, rate_c_per_s)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._ramp = tasks.create_task(self._chip.ramp_to(target_c, rate_c_per_s), name="ramp")
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
         self._refuse_if_tripped()
 
     async def quench(self) -> None:
-        self._journal.write("quench")
+        await self._end_ramp()
         await self._chip.quench()
+        self._journal.write("quench")
 
     async def read(self) -> HeaterReading:
         self._refuse_if_tripped()
@@ -80,7 +86,14 @@ class Guard:
         await self.until_cold()
 
     async def make_safe(self) -> None:
+        await self._end_ramp()
         await self._chip.make_safe()
+
+    async def _end_ramp(self) -> None:
+        """A ramp still under way must not power the heater again."""
+        if self._ramp is not None and not self._ramp.done():
+            self._ramp.cancel()
+            await asyncio.wait([self._ramp], timeout=1.0)
 
     async def close(self) -> None:
         await self._chip.close()
@@ -99,7 +112,7 @@ class Guard:
         """Make the chip safe at once and write down why."""
         first = self.tripped is None
         self.tripped = self.tripped or reason
-        await self._chip.make_safe()
+        await self.make_safe()
         if first:
             since_s = round(self._clock.now() - self._last_beat_s, 3)
             hot_c = None if self._last is None else round(self._last.temperature_c, 1)

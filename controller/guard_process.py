@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import signal
 import sys
@@ -53,15 +52,12 @@ async def serve(settings: dict[str, Any]) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_answer_all(socket, guard, tasks), name="desk of the guard")
-    except* (Leave, TimeoutError):
+    except* Leave:
         pass
     except* InterlockTripped:
         await asyncio.sleep(_STAY_S)
     finally:
-        await guard.make_safe()
-        with contextlib.suppress(AlloyscopeError, TimeoutError):
-            async with asyncio.timeout(_STAY_S):
-                await guard.until_cold()
+        await _make_safe_for_sure(guard, journal)
         journal.write("end", tripped=guard.tripped)
         journal.close()
         context.destroy(linger=200)
@@ -70,8 +66,11 @@ async def serve(settings: dict[str, Any]) -> None:
 async def _answer_all(socket: zmq.asyncio.Socket, guard: Guard, tasks: asyncio.TaskGroup) -> None:
     while True:
         # A controller that dies before it connects never beats: leave then, too.
-        async with asyncio.timeout(_SILENCE_S):
-            client, body = await socket.recv_multipart()
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                client, body = await socket.recv_multipart()
+        except TimeoutError:
+            raise Leave from None
         question = json.loads(body)
         match question["call"]:
             case "beat":
@@ -106,9 +105,25 @@ async def _answer(
             case other:
                 raise AlloyscopeError(f"the guard knows no call {other!r}")
         answer["value"] = value
-    except AlloyscopeError as error:
-        answer["error"] = [type(error).__name__, str(error)]
+    except Exception as error:  # noqa: BLE001  # a driver may raise anything; the controller must hear it in words
+        answer["error"] = [type(error).__name__, str(error) or type(error).__name__]
     await socket.send_multipart([client, json.dumps(answer).encode()])
+
+
+async def _make_safe_for_sure(guard: Guard, journal: Journal) -> None:
+    """Try until the chip is off and cold, or a while has passed; every failure is written down."""
+    deadline = asyncio.get_running_loop().time() + 2 * _STAY_S
+    while True:
+        try:
+            async with asyncio.timeout(_STAY_S):
+                await guard.make_safe()
+                await guard.until_cold()
+            return
+        except Exception as error:  # noqa: BLE001  # whatever the driver raises, the next try is what matters
+            journal.write("make_safe_failed", message=str(error) or type(error).__name__)
+        if asyncio.get_running_loop().time() > deadline:
+            return
+        await asyncio.sleep(0.1)
 
 
 async def _watch(guard: Guard) -> None:

@@ -34,6 +34,7 @@ class LiveAnalysis:
         self._seen: set[object] = set()
         self._lost = False
         self._over = False
+        self._note()
 
     def expect(self, step: str) -> None:
         """A tilt series has been recorded; its result is to come."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +18,9 @@ from drivers.frames import Frame
 
 T = TypeVar("T")
 
+_SPARE_BYTES = 32 * 2**20
+"""Left free so that open files can still be closed whole."""
+
 
 class Recorder:
     """Writes each step into a file of its own and reads frames back on request."""
@@ -26,6 +31,7 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
         self._open: StepFile | None = None
         self._open_step = ""
+        self._broken: list[StepFile] = []
         self._steps: dict[int, str] = {}
         self._closed: dict[str, dict[int, Frame]] = {}
 
@@ -43,20 +49,25 @@ class Recorder:
         return await self._do(lambda: self._read(seq))
 
     async def close(self) -> None:
-        await self._do(self._end_step)
-        self._thread.shutdown()
+        try:
+            await self._do(self._end_step)
+        finally:
+            self._thread.shutdown()
 
     async def _do(self, job: Callable[[], T]) -> T:
         with self._clock.working():
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._thread, job)
-            except OSError as error:
+            except (OSError, RuntimeError) as error:  # HDF5 tells of a full disk by RuntimeError
                 raise RecordingError(
                     f"frames cannot be written to {self._folder} ({error}); "
                     "free space or mend the disk, then start again"
                 ) from error
 
     def _write(self, frame: Frame) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if free < _SPARE_BYTES + 2 * frame.image.nbytes:
+            raise OSError(errno.ENOSPC, f"only {free // 2**20} MiB are left on the disk")
         if self._open is None or self._open_step != frame.header.step:
             self._end_step()
             self._open = StepFile(step_path(self._folder, frame.header.step), frame)
@@ -65,8 +76,11 @@ class Recorder:
 
     def _end_step(self) -> None:
         if self._open is not None:
-            self._open.close()
-            self._open = None
+            closing, self._open = self._open, None
+            # A handle that fails to close is kept: HDF5 may crash the process when it is collected.
+            self._broken.append(closing)
+            closing.close()
+            self._broken.remove(closing)
             write_session_index(self._folder)
 
     def _read(self, seq: int) -> Frame:

@@ -34,6 +34,7 @@ _DRY_HEARTBEAT_LIMIT_S = 2.0
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
 _RAMP_LIMIT_S = 60.0
+_STOP_LIMIT_S = 5.0
 
 
 @dataclass
@@ -75,8 +76,10 @@ class Session:
                 endless += self._start_watching(tasks)
                 analysis = tasks.create_task(self.analysis.keep_running(self.streams.endpoints), name="analysis")
                 reason = await self._run_plan()
+                if not self.analysis.is_complete:
+                    analysis.cancel()
                 with self.clock.working():
-                    await analysis
+                    await asyncio.wait([analysis])
                 for task in endless:
                     task.cancel()
         except BaseExceptionGroup as group:
@@ -112,8 +115,7 @@ class Session:
             case "abort":
                 return self.engine.abort("asked by the user")
             case "stop":
-                await self._emergency_stop()
-                return "emergency stop: the chip is off, the beam is blanked"
+                return await self._emergency_stop()
             case _:
                 return f"unknown command {name!r}; there are pause, resume, abort and stop"
 
@@ -235,7 +237,8 @@ class Session:
         reached_s: float | None = None
         try:
             ramp = self.chip.ramp_to(step.temperature_c, step.rate_c_per_s)
-            await within(self.clock, ramp_s + _RAMP_LIMIT_S, "chip", f"reach {step.temperature_c:g} C", ramp)
+            limited = within(self.clock, ramp_s + _RAMP_LIMIT_S, "chip", f"reach {step.temperature_c:g} C", ramp)
+            await self.engine.unless_aborted(limited)
             reached_s = self.clock.now()
             await self.engine.hold(step.duration_s)
         finally:
@@ -257,13 +260,20 @@ class Session:
             self.events.tell(event)
             await self.clock.sleep(_READING_PERIOD_S)
 
-    async def _emergency_stop(self) -> None:
+    async def _emergency_stop(self) -> str:
         self._stopped = "emergency stop"
-        outcomes = await asyncio.gather(self.chip.emergency_stop(), self.microscope.make_safe(), return_exceptions=True)
         self.engine.abort("emergency stop")
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                self._log("error", f"emergency stop: {outcome}")
+        calls = (
+            within(self.clock, _STOP_LIMIT_S, "chip", "stop", self.chip.emergency_stop()),
+            within(self.clock, _STOP_LIMIT_S, "microscope", "blank the beam", self.microscope.make_safe()),
+        )
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        failures = [str(o) for o in outcomes if isinstance(o, BaseException)]
+        for failure in failures:
+            self._log("error", f"emergency stop: {failure}")
+        if failures:
+            return "EMERGENCY STOP INCOMPLETE, check the instrument by hand: " + "; ".join(failures)
+        return "emergency stop: the chip is off, the beam is blanked"
 
     def _on_state(self, state: RunState, reason: str) -> None:
         self.journal.write("state", state=state.value, reason=reason)

@@ -153,3 +153,48 @@ def test_a_dead_analysis_is_started_again_and_loses_nothing(session_file, tmp_pa
     clock.run(session.run())
     assert killed
     assert analyse(tmp_path / "s", lambda _: None)["particles"] == session.json()["particles"]
+
+
+def test_an_abort_in_a_slow_ramp_quenches_at_once(session_file, tmp_path):
+    hottest = 0.0
+
+    def hear(event: ev.Event) -> None:
+        nonlocal hottest
+        if isinstance(event, ev.Reading):
+            hottest = max(hottest, event.temperature_c)
+            if event.temperature_c > 100.0:
+                session.engine.abort("test")
+
+    path = session_file(durations_s="[90.0]", **{"ramp_c_per_s = 1000.0": "ramp_c_per_s = 2.0"})
+    session, clock = session_in(path, tmp_path / "s", hear)
+    assert clock.run(session.run()) is FinishReason.ABORTED
+    assert hottest < 110.0
+    (pulse,) = [r for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
+    assert pulse["duration_s"] == 0.0
+
+
+def test_a_full_disk_stops_the_session_with_words_and_keeps_what_was_acknowledged(session_file, tmp_path, monkeypatch):
+    import shutil
+
+    from drivers.errors import RecordingError
+
+    def hear(event: ev.Event) -> None:
+        nonlocal pictures
+        pictures += isinstance(event, ev.Picture)
+        if pictures == 12:
+            monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 100, 0))
+
+    pictures = 0
+    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
+    with pytest.raises(RecordingError, match="free space"):
+        clock.run(session.run())
+    acknowledged = [r["seq"] for r in read_journal(tmp_path / "s") if r["what"] == "frame"]
+    assert [i.header.seq for i in read_session(tmp_path / "s") if isinstance(i, Frame)] == acknowledged
+    assert len(acknowledged) == 12
+
+
+def test_a_step_file_cut_before_its_first_frame_does_not_spoil_the_session(session_file, tmp_path):
+    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s")
+    clock.run(session.run())
+    (tmp_path / "s" / "frames" / "c09_NC2_tilt.h5").write_bytes(b"\x89HDF cut")
+    assert analyse(tmp_path / "s", lambda _: None)["particles"] == session.json()["particles"]
