@@ -95,7 +95,7 @@ def _fields_at(model: type[BaseModel], keys: list[Any]) -> list[str]:
 def _line_of(text: str, keys: list[Any]) -> int | None:
     """Line of a key, by following table headers; the header's own line when the key is not in it."""
     names = [k for k in keys if isinstance(k, str)]
-    wanted = {".".join(names[: i + 1 - _ints(keys[:i])]): k for i, k in _indexed(keys)}
+    wanted = {_table_of(keys[:i]): k for i, k in enumerate(keys) if isinstance(k, int)}
     table: list[str] = []
     counts: dict[str, int] = {}
     best: int | None = None
@@ -115,10 +115,6 @@ def _line_of(text: str, keys: list[Any]) -> int | None:
     return best
 
 
-def _indexed(keys: list[Any]) -> list[tuple[int, int]]:
-    """Positions in the path that are list indices."""
-    return [(i, k) for i, k in enumerate(keys) if isinstance(k, int)]
-
-
-def _ints(keys: list[Any]) -> int:
-    return len(_indexed(keys)) + 1
+def _table_of(keys: list[Any]) -> str:
+    """The path as a table header writes it: names only."""
+    return ".".join(k for k in keys if isinstance(k, str))

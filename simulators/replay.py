@@ -7,7 +7,7 @@ played to its end the next one begins.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from drivers.interfaces import Bench, HeaterReading, Scan, ScanSettings, StagePo
 _AMBIENT_C = 25.0
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Recorded:
     tilt_deg: float
     image: NDArray[np.generic]
@@ -31,11 +31,6 @@ class _Recorded:
     gain: float | None = None
     offset: float | None = None
     electrons_per_nm2: float | None = None
-
-
-@dataclass
-class _Series:
-    frames: list[_Recorded] = field(default_factory=list)
 
 
 class ReplayMicroscope:
@@ -65,7 +60,7 @@ class ReplayMicroscope:
         self._source = bench.origin / source
         self._angles = None if angles is None else bench.origin / angles
         self._pixel_nm, self._within_deg = pixel_nm, within_deg
-        self._series: list[_Series] = []
+        self._series: list[list[_Recorded]] = []
         self._stage = StagePosition()
         if not self._source.exists():
             raise ConfigError(
@@ -114,21 +109,19 @@ class ReplayMicroscope:
     async def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncGenerator[Scan, None]:
         low, high = sorted((self._stage.tilt_deg, to_deg))
         way = 1 if to_deg > self._stage.tilt_deg else -1
-        for tilt_deg in sorted(
-            (f.tilt_deg for f in self._current().frames if low <= f.tilt_deg <= high), reverse=way < 0
-        ):
+        for tilt_deg in sorted((f.tilt_deg for f in self._current() if low <= f.tilt_deg <= high), reverse=way < 0):
             await self._clock.sleep(settings.frame_s)
             yield self._play(tilt_deg)
 
-    def _current(self) -> _Series:
-        while self._series and not self._series[0].frames:
+    def _current(self) -> list[_Recorded]:
+        while self._series and not self._series[0]:
             self._series.pop(0)
         if not self._series:
             raise DeviceError(self.name, "every recorded frame has been played; shorten the plan to what was recorded")
         return self._series[0]
 
     def _play(self, tilt_deg: float) -> Scan:
-        frames = self._current().frames
+        frames = self._current()
         nearest = min(frames, key=lambda f: abs(f.tilt_deg - tilt_deg))
         if abs(nearest.tilt_deg - tilt_deg) > self._within_deg:
             raise DeviceError(
@@ -147,22 +140,20 @@ class ReplayMicroscope:
             offset=nearest.offset,
         )
 
-    def _recorded_session(self) -> Iterator[_Series]:
+    def _recorded_session(self) -> Iterator[list[_Recorded]]:
         frames = [item for item in read_session(self._source) if isinstance(item, Frame)]
         for _, group in groupby(frames, key=lambda f: f.header.step):
-            yield _Series(
-                [
-                    _Recorded(h.tilt_deg, f.image, h.pixel_nm, h.gain, h.offset, h.electrons_per_nm2)
-                    for f in group
-                    for h in (f.header,)
-                ]
-            )
+            yield [
+                _Recorded(h.tilt_deg, f.image, h.pixel_nm, h.gain, h.offset, h.electrons_per_nm2)
+                for f in group
+                for h in (f.header,)
+            ]
 
-    def _bare_series(self) -> Iterator[_Series]:
+    def _bare_series(self) -> Iterator[list[_Recorded]]:
         assert self._angles is not None, "checked when built"
         assert self._pixel_nm is not None, "checked when built"
         stack, angles = read_tilt_series(Path(self._source), self._angles)
-        yield _Series([_Recorded(float(a), image, self._pixel_nm) for a, image in zip(angles, stack, strict=True)])
+        yield [_Recorded(float(a), image, self._pixel_nm) for a, image in zip(angles, stack, strict=True)]
 
 
 class ReplayChip:
