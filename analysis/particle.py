@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.alloying.composition_path import CompositionPath
+from analysis.alloying.first_state import fit_first_state
 from analysis.alloying.fit import Fit, fit_diffusivity
+from analysis.alloying.heated_state import HeatedState, fit_heated_state
+from analysis.alloying.joint_fit import fit_joint
 from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement
 from analysis.alloying.two_phase import find_two_phases
 from analysis.results import Diffusivity, DiffusivityResult, Estimate, Result, StateResult
@@ -22,8 +26,11 @@ _FEWEST_TILTS = 15
 _NARROWEST_DEG = 80.0
 _VOLUME_MOVED = 0.03
 _VOLUME_BROKEN = 0.10
-_SURFACE_PX = 0.4
-"""Uncertainty of the particle's surface, one standard deviation."""
+_SURFACE_PX = 0.045
+_CURVE_SURFACE_PX = 0.2
+"""Uncertainty of the particle's surface, one standard deviation; in `curve` it stands for the reconstruction's, too."""
+_POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
+"""Squared misses of the projections, in units of their noise: said in words; taken as no core-shell particle."""
 _LEAST_CONTRAST = 1.15
 _WORST_SCATTER = 0.03
 _WORST_LEVEL = 0.08
@@ -39,13 +46,28 @@ class _Reference:
     measurement: Measurement
     curve: AlloyingCurve
     spread: float
+    bright_voxels: int
     bright_centre: NDArray[np.float64]
     level_degree: float
-    surface_ln_std: float
+    per_surface_px: float
+    """Change of ln D when the surface moves by one px (D scales with length squared), more where the model misfits."""
+    path: CompositionPath
+    noise: Noise
     volume_nm3: float
     pixel_nm: float
     mass_per_tilt: float
     """Mean sum of a projection, particle and surroundings."""
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class _Heated:
+    """What one heated state taught."""
+
+    header: FrameHeader
+    degree: float
+    """Degree of alloying from the reconstruction."""
+    state: HeatedState
     problems: list[str]
 
 
@@ -58,7 +80,7 @@ class ParticleAnalysis:
         """The newest reconstruction (z, y, x)."""
         self._seed = seed
         self._reference: _Reference | None = None
-        self._states: list[tuple[FrameHeader, float, list[str]]] = []
+        self._states: list[_Heated] = []
 
     def add_series(self, frames: list[Frame], end: SeriesEnd) -> list[Result]:
         """Analyse one tilt series; never raises for poor data."""
@@ -78,9 +100,9 @@ class ParticleAnalysis:
                 problems.append("no core and shell named: reconstruction only")
             return [self._state(end, header, kept, rejected, began, problems, alignment)]
         if self._reference is None:
-            first = self._first_state(aligned, tilts_deg, kept[0].header, intensity, problems)
+            first = self._first_state(aligned, tilts_deg, kept[0].header, intensity, alignment.shifts_px, problems)
             return [self._state(end, header, kept, rejected, began, problems, alignment, *first)]
-        degree = self._heated_state(aligned, tilts_deg, header, problems)
+        degree = self._heated_state(aligned, tilts_deg, header, intensity, alignment.shifts_px, problems)
         return [
             self._state(end, header, kept, rejected, began, problems, alignment, *degree),
             *self._diffusivity(header.simulated),
@@ -92,6 +114,7 @@ class ParticleAnalysis:
         tilts_deg: NDArray[np.float64],
         header: FrameHeader,
         raw: Stack,
+        shifts_px: NDArray[np.float64],
         problems: list[str],
     ) -> tuple[Estimate | None, float | None, float | None]:
         if header.heat:
@@ -103,21 +126,33 @@ class ParticleAnalysis:
         crop = _window(aligned)
         aligned = np.ascontiguousarray(aligned[:, crop[0], crop[1]])
         volume = self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
-        particle = find_two_phases(aligned, tilts_deg, volume)
-        voxels = np.count_nonzero(particle.mask)
-        if voxels < 300 or np.count_nonzero(particle.core) < 50:
+        start = find_two_phases(aligned, tilts_deg, volume)
+        if np.count_nonzero(start.mask) < 300 or np.count_nonzero(start.core) < 50 or start.shell_level <= 0.0:
             problems.append("no core-shell particle was found in the first tilt series")
             return None, None, None
-        if particle.core_level < _LEAST_CONTRAST * particle.shell_level:
+        if start.core_level < _LEAST_CONTRAST * start.shell_level:
             problems.append(
-                f"core and shell differ only by {particle.core_level / particle.shell_level:.2f} in intensity: "
+                f"core and shell differ only by {start.core_level / start.shell_level:.2f} in intensity: "
                 "already alloyed, or not core-shell"
             )
             return None, None, None
         noise = estimate_noise(raw)
         if header.gain is not None:
             noise = Noise(header.gain, noise.read_variance)
-        measurement = Measurement(particle, tilts_deg, noise, self._seed)
+        first = fit_first_state(raw, tilts_deg, shifts_px, start, crop[1].start, noise)
+        particle = first.model
+        if particle.volume_px < 300 or not 0.01 < particle.core_fraction < 0.99:
+            problems.append("no core-shell particle was found in the first tilt series")
+            return None, None, None
+        if first.misfit > _WORST_MISFIT:
+            problems.append(
+                f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise: "
+                "already alloyed, not core-shell, or a neighbour in the field"
+            )
+            return None, None, None
+        if first.misfit > _POOR_MISFIT:
+            problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
+        measurement = Measurement(particle, crop, tilts_deg, noise, self._seed)
         curve = measurement.curve(header.pixel_nm)
         reading = measurement.read(volume)
         range_ = reading.spread - curve.alloyed_spread
@@ -128,26 +163,34 @@ class ParticleAnalysis:
         if level > _WORST_LEVEL:
             problems.append("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
             return None, None, None
-        volume_nm3 = voxels * header.pixel_nm**3
+        volume_nm3 = particle.volume_px * header.pixel_nm**3
         self._reference = _Reference(
             field_px=raw.shape[1:],
             crop=crop,
             measurement=measurement,
             curve=curve,
             spread=reading.spread,
+            bright_voxels=reading.bright_voxels,
             bright_centre=_bright_centre(volume, particle.shell_level),
             level_degree=level,
-            surface_ln_std=2.0 / 3.0 * _SURFACE_PX * _surface_px2(particle.mask) / voxels,
+            per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
+            path=CompositionPath(particle, header.pixel_nm),
+            noise=noise,
             volume_nm3=volume_nm3,
             pixel_nm=header.pixel_nm,
             mass_per_tilt=float(aligned.sum()) / len(aligned),
             problems=list(problems),
         )
-        self._states.append((header, 0.0, []))
         return Estimate(0.0, float(level)), volume_nm3, particle.core_fraction
 
     def _heated_state(
-        self, aligned: Stack, tilts_deg: NDArray[np.float64], header: FrameHeader, problems: list[str]
+        self,
+        aligned: Stack,
+        tilts_deg: NDArray[np.float64],
+        header: FrameHeader,
+        raw: Stack,
+        shifts_px: NDArray[np.float64],
+        problems: list[str],
     ) -> tuple[Estimate | None, float | None, float | None]:
         reference = self._reference
         assert reference is not None, "called only after the first state"
@@ -163,51 +206,63 @@ class ParticleAnalysis:
             problems.append("the particle is not where the first state left it")
             return None, None, None
         degree = (reference.spread - reading.spread) / (reference.spread - reference.curve.alloyed_spread)
-        growth = reading.bright_voxels / reference.curve.bright_at(degree)
+        growth = reading.bright_voxels / reference.bright_voxels * reference.curve.bright_at(0.0)
+        growth /= reference.curve.bright_at(degree)
         std = float(np.hypot(reference.level_degree * (1.0 - degree), 0.003))
         if abs(growth - 1.0) > _VOLUME_MOVED:
             problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: reshaping, sublimation or a bad series")
-        self._states.append((header, float(degree), problems))
-        mass = np.count_nonzero(particle.mask) * reference.measurement.expected_mean
+        if header.heat:
+            guess = float(np.log(max(reference.curve.tau_at(float(degree)), 1e-3)))
+            state = fit_heated_state(raw, tilts_deg, shifts_px, particle, reference.path, reference.noise, guess)
+            if state.misfit > _POOR_MISFIT:
+                problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
+            self._states.append(_Heated(header, float(degree), state, problems))
+        mass = particle.volume_px * reference.measurement.expected_mean
         gained = (float(stack.sum()) / len(stack) - reference.mass_per_tilt) / mass
-        contrast = (particle.core_level - particle.shell_level) / reference.measurement.expected_mean
+        contrast = particle.core_step / reference.measurement.expected_mean
         return Estimate(float(degree), std), reference.volume_nm3 * growth, particle.core_fraction + gained / contrast
 
     def _diffusivity(self, simulated: bool) -> list[Result]:
-        reference = self._reference
-        heated = [s for s in self._states if s[0].heat]
+        reference, heated = self._reference, self._states
         if reference is None or not heated:
             return []
-        temperatures = tuple(sorted({round(p.temperature_c, 1) for h, _, _ in heated for p in h.heat}))
-        seconds = np.array([_seconds(h, temperatures) for h, _, _ in heated])
-        degree = np.array([d for _, d, _ in heated])
-        fit = fit_diffusivity(
+        temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
+        seconds = np.array([_seconds(h.header, temperatures) for h in heated])
+        degree = np.array([h.degree for h in heated])
+        path = reference.path
+        by_curve = fit_diffusivity(
             reference.curve,
             seconds,
             temperatures,
             degree,
-            surface_ln_std=reference.surface_ln_std,
+            surface_ln_std=_CURVE_SURFACE_PX * reference.per_surface_px,
             level_degree=reference.level_degree,
+        )
+        fit = fit_joint(
+            seconds,
+            temperatures,
+            np.array([h.state.ln_tau for h in heated]),
+            np.array([h.state.ln_std * max(1.0, h.state.misfit) ** 0.5 for h in heated]),
+            np.array([path.degree_slope(h.state.ln_tau) for h in heated]),
+            surface_ln_std=_SURFACE_PX * reference.per_surface_px,
         )
         total = seconds.sum(axis=1)
         draw_s = np.linspace(0.0, float(total.max()), 60)
-        path = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
-        curve = reference.curve.degree(path @ (fit.d_m2_per_s * 1e18))
+        times = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
+        curve = reference.curve.degree(times @ (fit.d_m2_per_s * 1e18))
         return [
             DiffusivityResult(
                 particle=self.name,
                 states=len(heated),
-                diffusivities=tuple(
-                    Diffusivity(t, float(d), float(s))
-                    for t, d, s in zip(temperatures, fit.d_m2_per_s, fit.std_m2_per_s, strict=True)
-                ),
+                diffusivities=_diffusivities(fit),
+                by_curve=_diffusivities(by_curve),
                 heated_s=tuple(float(t) for t in total),
                 measured=tuple(
                     Estimate(float(d), float(np.hypot(reference.level_degree * (1 - d), 0.003))) for d in degree
                 ),
                 curve_s=tuple(float(t) for t in draw_s),
                 curve=tuple(float(c) for c in curve),
-                quality=_fit_quality(fit, reference.problems, [p for _, _, ps in heated for p in ps]),
+                quality=_fit_quality(fit, by_curve, reference.problems, [p for h in heated for p in h.problems]),
                 simulated=simulated,
             )
         ]
@@ -292,10 +347,11 @@ def _bright_centre(volume: Volume, shell_level: float) -> NDArray[np.float64]:
     return np.asarray(bright.mean(axis=0)) if len(bright) else np.zeros(3)
 
 
-def _surface_px2(mask: NDArray[np.bool_]) -> float:
-    """Surface of a voxel body: its faces times 2/3, exact for a body of random orientation."""
-    faces = sum(np.count_nonzero(np.diff(mask.astype(np.int8), axis=axis)) for axis in range(3))
-    return 2.0 / 3.0 * float(faces)
+def _diffusivities(fit: Fit) -> tuple[Diffusivity, ...]:
+    return tuple(
+        Diffusivity(t, float(d), float(s))
+        for t, d, s in zip(fit.temperatures_c, fit.d_m2_per_s, fit.std_m2_per_s, strict=True)
+    )
 
 
 def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float]:
@@ -315,10 +371,12 @@ def _series_problems(tilts_deg: NDArray[np.float64], alignment: Alignment, end: 
     return problems
 
 
-def _fit_quality(fit: Fit, *problems: list[str]) -> str:
+def _fit_quality(fit: Fit, by_curve: Fit, *problems: list[str]) -> str:
     found = [p for group in problems for p in group]
     if fit.saturated:
         found.append("D is only bounded: no state between unalloyed and fully alloyed")
-    if fit.scatter > _WORST_SCATTER:
-        found.append(f"the diffusion curve misses the data by {fit.scatter:.3f}: lattice diffusion alone may not hold")
+    if by_curve.scatter > _WORST_SCATTER:
+        found.append(
+            f"the diffusion curve misses the data by {by_curve.scatter:.3f}: lattice diffusion alone may not hold"
+        )
     return "good" if not found else "poor: " + "; ".join(dict.fromkeys(found))

@@ -69,6 +69,9 @@ class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusiv
     particle: str
     states: int
     diffusivities: tuple[Diffusivity, ...]
+    """Maximum likelihood of the projections."""
+    by_curve: tuple[Diffusivity, ...] = ()
+    """From the alloying curve, as papers 002 and 004 do it."""
     heated_s: tuple[float, ...]
     measured: tuple[Estimate, ...]
     """Alloying degree per state."""
@@ -127,10 +130,14 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
         elif isinstance(result, DiffusivityResult):
             entry = particles.setdefault(result.particle, {"states": []})
             # JSON has no infinity: a D that is only bounded has no standard deviation.
-            values = [
-                {"temperature_c": d.temperature_c, "value": d.value, "std": d.std if math.isfinite(d.std) else None}
-                for d in result.diffusivities
-            ]
+            values, by_curve = (
+                [
+                    {"temperature_c": d.temperature_c, "value": d.value, "std": d.std if math.isfinite(d.std) else None}
+                    for d in kind
+                ]
+                for kind in (result.diffusivities, result.by_curve)
+            )
+            entry["diffusivities_by_curve"] = by_curve
             entry["diffusivity_quality"] = result.quality
             entry["diffusivities"] = values
             if len(values) == 1:

@@ -118,6 +118,32 @@ def reconstruct(
 
 
 @app.command()
+def validate(
+    particles: Annotated[str, typer.Option(help="names, separated by commas")] = "NC1,NC2,NR1,NR2,NR3,NR4",
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="sessions per particle")] = 10,
+    variant: Annotated[str, typer.Option(help="how the sessions are recorded, such as 'half dose'")] = "standard",
+    json_path: JsonPath = None,
+) -> None:
+    """Score the analysis on simulated sessions whose true D is known."""
+    from controller.validate import Trial, as_json, table
+    from controller.validate import validate as run_validation
+
+    _check_writable(json_path)
+
+    def report(trial: Trial) -> None:
+        errors = ", ".join(
+            f"{name} {100 * (d / trial.truth_m2_per_s - 1):+.2f} %" for name, d in trial.fitted_m2_per_s.items()
+        )
+        print(f"{trial.particle} seed {trial.seed}: {errors or 'no D'}; {trial.quality}", file=sys.stderr, flush=True)
+
+    names = [name.strip() for name in particles.split(",") if name.strip()]
+    trials, scores = run_validation(names, seeds, variant, report)
+    print("Simulated sessions; truth known.\n")
+    print("\n".join(table(scores, trials)))
+    _write_json(json_path, as_json(trials, scores))
+
+
+@app.command()
 def monitor(endpoint: Endpoint) -> None:
     """Watch a session running elsewhere; closing the screen never stops it."""
     from controller.attach import find_endpoints

@@ -6,7 +6,7 @@ raise `DeviceError`; the caller sets the time limit.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.clock import Clock
+from drivers.frames import StreamItem
 
 
 @dataclass(frozen=True)
@@ -168,3 +169,23 @@ class EdxDetector(Device, Protocol):
     """An X-ray detector on a scanning beam."""
 
     def map_frames(self, settings: EdxSettings) -> AsyncIterator[SpectrumFrame]: ...
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A whole session made up from a known truth."""
+
+    d_m2_per_s: float
+    """True diffusion coefficient."""
+    volume_nm3: float
+    items: Iterator[StreamItem]
+
+
+class Rehearsal(Protocol):
+    """Makes up whole sessions whose truth is known, for scoring the analysis."""
+
+    def particles(self) -> Sequence[str]: ...
+
+    def variants(self) -> Sequence[str]: ...
+
+    def session(self, particle: str, seed: int, variant: str = "standard") -> Rehearsed: ...

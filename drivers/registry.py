@@ -17,7 +17,7 @@ from typing import Any, Literal
 from drivers.errors import ConfigError, NotConnected
 from drivers.interfaces import Bench, Device
 
-Kind = Literal["chip", "microscope", "edx"]
+Kind = Literal["chip", "microscope", "edx", "rehearsal"]
 
 
 def group(kind: Kind) -> str:

@@ -1,13 +1,15 @@
 """Fick's second law inside a particle, in tau = D t.
 
-``dC/dtau = lap C`` inside the mask, no flux through its surface (paper 002, equation 1). D enters only through tau,
+``dC/dtau = lap C`` inside the particle, no flux through its surface (paper 002, equation 1). Voxels that the surface
+cuts hold only their occupied part, and exchange through the part of a face that both sides share, so that the surface
+lies where it is and not at voxel edges. D enters only through tau,
 so one run serves every D. Integrated by super-time-stepping, RKL2 (Meyer, Balsara and Aslam, J. Comput. Phys. 257
 (2014) 594): s Laplacians advance (s^2 + s - 2) / 4 explicit steps and the order in time is two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numba as nb
 import numpy as np
@@ -21,15 +23,21 @@ _GROWTH = 0.15
 
 def diffuse(
     concentration: NDArray[np.float32],
-    mask: NDArray[np.bool_],
-    tau_nm2: Sequence[float],
+    occupancy: NDArray[np.float32],
+    tau_nm2: Iterable[float],
     voxel_nm: float,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the concentration (z, y, x) at each of the rising times tau, in nm2.
 
-    Concentration outside the mask neither moves nor matters. The sum inside the mask is conserved.
+    Parameters
+    ----------
+    occupancy : (z, y, x) occupied part of each voxel, 0..1; where it is 0, concentration neither moves nor matters
+
+    The sum of occupancy times concentration is conserved.
     """
-    inside = np.pad(mask, 1).astype(np.float32)
+    w = np.pad(np.asarray(occupancy, np.float32), 1)
+    faces = tuple(_shared(w, axis) for axis in range(3))
+    capacity = np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
     c = np.pad(np.asarray(concentration, np.float32), 1)
     now = 0.0
     for target in (t / voxel_nm**2 for t in tau_nm2):
@@ -37,25 +45,30 @@ def diffuse(
             raise ValueError("the times tau must rise")
         while target - now > 1e-9:
             step = min(target - now, max(0.5, _GROWTH * now))
-            c = _rkl2_step(c, inside, step)
+            c = _rkl2_step(c, (*faces, capacity), step)
             now += step
         yield c[1:-1, 1:-1, 1:-1].copy()
 
 
-def _rkl2_step(c: NDArray[np.float32], inside: NDArray[np.float32], step: float) -> NDArray[np.float32]:
+def _shared(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Open part of the face between each voxel and the next along an axis."""
+    return np.minimum(w, np.roll(w, -1, axis))
+
+
+def _rkl2_step(c: NDArray[np.float32], cells: tuple[NDArray[np.float32], ...], step: float) -> NDArray[np.float32]:
     s = max(3, int(np.ceil(0.5 * (np.sqrt(9.0 + 16.0 * step / (0.9 * _EXPLICIT_LIMIT)) - 1.0))))
     s += 1 - s % 2
     b = np.array([1 / 3, 1 / 3, *((j * j + j - 2) / (2.0 * j * (j + 1)) for j in range(2, s + 1))])
     w1 = 4.0 / (s * s + s - 2.0)
     first = np.zeros_like(c)
-    _laplacian(c, inside, first)
+    _laplacian(c, cells, first)
     older, old = c, c + np.float32(b[1] * w1 * step) * first
     rate = np.zeros_like(c)
     for j in range(2, s + 1):
         mu = (2.0 * j - 1.0) / j * b[j] / b[j - 1]
         nu = -(j - 1.0) / j * b[j] / b[j - 2]
         gamma = -(1.0 - b[j - 1]) * mu * w1
-        _laplacian(old, inside, rate)
+        _laplacian(old, cells, rate)
         new = np.empty_like(c)
         _combine(
             new,
@@ -67,19 +80,20 @@ def _rkl2_step(c: NDArray[np.float32], inside: NDArray[np.float32], step: float)
 
 
 @nb.njit(cache=True, nogil=True, parallel=True)
-def _laplacian(c, inside, out):  # type: ignore[no-untyped-def]  # kernel: numba types it
+def _laplacian(c, cells, out):  # type: ignore[no-untyped-def]  # kernel: numba types it
+    fz, fy, fx, capacity = cells
     nz, ny, nx = c.shape
     for z in nb.prange(1, nz - 1):
         for y in range(1, ny - 1):
             for x in range(1, nx - 1):
                 v = c[z, y, x]
-                out[z, y, x] = inside[z, y, x] * (
-                    inside[z - 1, y, x] * (c[z - 1, y, x] - v)
-                    + inside[z + 1, y, x] * (c[z + 1, y, x] - v)
-                    + inside[z, y - 1, x] * (c[z, y - 1, x] - v)
-                    + inside[z, y + 1, x] * (c[z, y + 1, x] - v)
-                    + inside[z, y, x - 1] * (c[z, y, x - 1] - v)
-                    + inside[z, y, x + 1] * (c[z, y, x + 1] - v)
+                out[z, y, x] = capacity[z, y, x] * (
+                    fz[z, y, x] * (c[z + 1, y, x] - v)
+                    + fz[z - 1, y, x] * (c[z - 1, y, x] - v)
+                    + fy[z, y, x] * (c[z, y + 1, x] - v)
+                    + fy[z, y - 1, x] * (c[z, y - 1, x] - v)
+                    + fx[z, y, x] * (c[z, y, x + 1] - v)
+                    + fx[z, y, x - 1] * (c[z, y, x - 1] - v)
                 )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.alloying.diffusion import diffuse
-from analysis.alloying.two_phase import TwoPhase, blurred
+from analysis.alloying.particle_model import ParticleModel, blurred
 from analysis.tomography.counting import Noise
 from analysis.tomography.projector import Projector, Volume
 from analysis.tomography.reconstruction import reconstruct
@@ -20,7 +20,7 @@ from analysis.tomography.reconstruction import reconstruct
 ITERATIONS = 20
 """MLEM iterations of every reconstruction, measured and simulated alike."""
 
-_NODE_RATIO = 1.55
+_NODE_RATIO = 1.75
 _FIRST_SPREAD_LOST = 0.01
 _LAST_SPREAD_LEFT = 0.006
 
@@ -52,6 +52,12 @@ class AlloyingCurve:
         curve = PchipInterpolator(np.sqrt(self.tau_nm2), degrees)
         return np.asarray(curve(np.sqrt(np.clip(tau_nm2, 0.0, self.tau_nm2[-1]))))
 
+    def tau_at(self, degree: float) -> float:
+        """tau in nm2 at which the simulated particle reaches a degree of alloying."""
+        degrees = (self.spread[0] - self.spread) / (self.spread[0] - self.alloyed_spread)
+        order = np.argsort(degrees)
+        return float(np.interp(degree, degrees[order], np.sqrt(self.tau_nm2[order])) ** 2)
+
     def bright_at(self, degree: float) -> float:
         """Apparent size of the unchanged particle at a degree of alloying."""
         degrees = (self.spread[0] - self.spread) / (self.spread[0] - self.alloyed_spread)
@@ -62,12 +68,20 @@ class AlloyingCurve:
 class Measurement:
     """One particle's measuring chain; `read` serves measured and simulated volumes alike."""
 
-    def __init__(self, particle: TwoPhase, tilts_deg: NDArray[np.float64], noise: Noise, seed: int) -> None:
+    def __init__(
+        self,
+        particle: ParticleModel,
+        window: tuple[slice, slice],
+        tilts_deg: NDArray[np.float64],
+        noise: Noise,
+        seed: int,
+    ) -> None:
         self.particle = particle
+        self._window = window
         self._tilts_deg = tilts_deg
         self._noise = noise
         self._seed = seed
-        self._region = _core_region(particle.mask)
+        self._region = _core_region(particle.metal_in_window(*window) > 0.5)
 
     def read(self, volume: Volume, offset_px: NDArray[np.float64] | None = None) -> Reading:
         """Spread and size of a reconstruction whose particle lies `offset_px` (z, y, x) from the mask."""
@@ -81,11 +95,11 @@ class Measurement:
     @property
     def expected_mean(self) -> float:
         p = self.particle
-        return p.shell_level + (p.core_level - p.shell_level) * p.core_fraction
+        return p.shell_level + p.core_step * p.core_fraction
 
     def simulate(self, concentration: NDArray[np.float32]) -> Reading:
         """Put a composition through the chain. The same noise is drawn every time, so curves are smooth."""
-        intensity = self.particle.intensity(concentration)
+        intensity = self.particle.in_window(concentration, *self._window)
         depth, rows, columns = intensity.shape
         ideal = Projector(self._tilts_deg, (depth, rows, columns)).forward(intensity)
         counted = self._noise.sample(blurred(ideal, self.particle.blur_px), np.random.default_rng(self._seed))
@@ -93,20 +107,24 @@ class Measurement:
 
     def curve(self, voxel_nm: float) -> AlloyingCurve:
         """Simulate the particle from room temperature to fully alloyed."""
-        mask, start = self.particle.mask, self.particle.core.astype(np.float32)
+        metal, start = self.particle.metal, self.particle.composition
+        mean = self.particle.core_fraction
+
+        def spread(composition: NDArray[np.float32]) -> float:
+            return float(np.sqrt(np.sum(metal * (composition - mean) ** 2) / np.sum(metal)))
+
         tau_nm2 = [0.0]
         readings = [self.simulate(start)]
         ladder = (0.3 * voxel_nm**2) * _NODE_RATIO ** np.arange(40)
-        spread0 = float(start[mask].std())
-        for tau, state in zip(ladder, diffuse(start, mask, list(ladder), voxel_nm), strict=True):
-            left = float(state[mask].std()) / spread0
+        for tau, state in zip(ladder, diffuse(start, metal, ladder, voxel_nm), strict=False):
+            left = spread(state) / spread(start)
             if left > 1.0 - _FIRST_SPREAD_LOST:
                 continue
             tau_nm2.append(float(tau))
             readings.append(self.simulate(state))
             if left < _LAST_SPREAD_LEFT:
                 break
-        even = self.simulate(np.full(mask.shape, self.particle.core_fraction, np.float32))
+        even = self.simulate(np.full(metal.shape, mean, np.float32))
         return AlloyingCurve(
             np.array(tau_nm2),
             np.array([r.spread for r in readings]),

@@ -3,26 +3,10 @@ import pytest
 
 from analysis.alloying.fit import fit_diffusivity
 from analysis.alloying.measurement import AlloyingCurve
-from analysis.alloying.two_phase import find_two_phases
 from analysis.tomography.counting import darkest_level, estimate_noise
 from analysis.tomography.projector import project
-from analysis.tomography.reconstruction import reconstruct
 
 TILTS = np.arange(-70.0, 71.0, 4.0)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_mask_core_and_levels_come_out_of_a_noisy_wedge(seed, core_shell):
-    rng = np.random.default_rng(seed)
-    truth = core_shell(56)
-    stack = rng.poisson(10.0 * project(truth, TILTS)).astype(np.float32) / 10.0
-    found = find_two_phases(stack, TILTS, reconstruct(stack, TILTS, iterations=20))
-    mask, core = truth > 0, truth > 5
-    assert found.mask.sum() == pytest.approx(mask.sum(), rel=0.06), f"seed {seed}"
-    assert found.core.sum() == pytest.approx(core.sum(), rel=0.06), f"seed {seed}"
-    assert 2 * (found.mask & mask).sum() / (found.mask.sum() + mask.sum()) > 0.95
-    assert found.shell_level == pytest.approx(4.0, rel=0.05)
-    assert found.core_level == pytest.approx(9.0, rel=0.05)
 
 
 @pytest.mark.parametrize(("gain", "read"), [(1.0, 0.0), (12.0, 6.0), (0.2, 0.5)])

@@ -1,0 +1,87 @@
+"""How far a heated state has diffused, read from its projections.
+
+Maximum likelihood of one tilt series in tau = D t, with the series' overall scale and every projection's shift and true
+tilt as further unknowns. Surfaces, levels, blur and surroundings are those of the unheated particle, so wedge and blur
+are inside the model and no reconstruction is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.alloying.composition_path import CompositionPath
+from analysis.alloying.first_state import project_model, weights
+from analysis.alloying.particle_model import ParticleModel
+from analysis.tomography.alignment import shifted
+from analysis.tomography.counting import Noise
+from analysis.tomography.projector import Stack
+
+_ROUNDS = 4
+_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 1.0, 0.3
+_LONGEST_STEP = 1.0
+
+
+@dataclass(frozen=True)
+class HeatedState:
+    """Diffusion done in one state."""
+
+    ln_tau: float
+    """tau in nm2."""
+    ln_std: float
+    """From counting noise and alignment, the unheated particle taken as known."""
+    scale: float
+    """Intensity relative to the unheated series."""
+    shifts_px: NDArray[np.float64]
+    misfit: float
+
+
+def fit_heated_state(
+    raw: Stack,
+    tilts_deg: NDArray[np.float64],
+    shifts_px: NDArray[np.float64],
+    model: ParticleModel,
+    path: CompositionPath,
+    noise: Noise,
+    ln_tau: float,
+) -> HeatedState:
+    """Fit tau to an unaligned tilt series (tilt, y, x), background-free, from a first guess.
+
+    Gauss-Newton; the unknowns of single projections are eliminated tilt by tilt.
+    """
+    shifts, errors_deg, scale = shifts_px.copy(), np.zeros(len(tilts_deg)), 1.0
+    prior = np.diag([_SHIFT_PRIOR_PX**-2, _SHIFT_PRIOR_PX**-2, _TILT_PRIOR_DEG**-2])
+    low, high = path.range
+    ln_std = misfit = np.inf
+    for _ in range(_ROUNDS):
+        stack = shifted(raw, shifts)[:, :, model.columns]
+        composition, slope = path.at(ln_tau)
+        scene, projected, by_tilt = project_model(model, composition, tilts_deg + errors_deg)
+        by_tau = scene.particle(model.metal * slope * np.float32(model.core_step))
+        projected, by_tau, by_tilt = (np.float32(scale) * part for part in (projected, by_tau, by_tilt))
+        by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
+        weight = weights(projected, noise)
+        residual = stack - projected
+        misfit = float((weight * residual**2).mean())
+        shared = np.stack([by_tau, projected], axis=1)
+        single = np.stack([by_y, by_x, by_tilt], axis=1)
+        own = np.einsum("tiyx,tyx,tjyx->tij", single, weight, single, optimize=True) + prior
+        cross = np.einsum("tiyx,tyx,tjyx->tij", single, weight, shared, optimize=True)
+        both = np.einsum("tiyx,tyx,tjyx->ij", shared, weight, shared, optimize=True)
+        own_right = np.einsum("tiyx,tyx->ti", single, weight * residual)
+        own_right[:, 2] -= prior[2, 2] * errors_deg
+        both_right = np.einsum("tiyx,tyx->i", shared, weight * residual)
+        inverse = np.linalg.inv(own)
+        information = both - np.einsum("tij,tik,tkl->jl", cross, inverse, cross, optimize=True)
+        right = both_right - np.einsum("tij,tik,tk->j", cross, inverse, own_right, optimize=True)
+        found = np.linalg.lstsq(information, right, rcond=None)[0]
+        ln_std = float(np.sqrt(np.linalg.pinv(information)[0, 0])) if information[0, 0] > 0 else np.inf
+        alone = np.einsum("tij,tj->ti", inverse, own_right - cross @ found)
+        shifts += np.clip(alone[:, :2], -2.0, 2.0)
+        errors_deg = errors_deg + np.clip(alone[:, 2], -0.5, 0.5)
+        ln_tau = float(np.clip(ln_tau + np.clip(found[0], -_LONGEST_STEP, _LONGEST_STEP), low, high))
+        scale *= 1.0 + float(np.clip(found[1], -0.2, 0.2))
+    at_end = ln_tau in (low, high)
+    return HeatedState(ln_tau, np.inf if at_end else ln_std, scale, shifts, misfit)

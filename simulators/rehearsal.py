@@ -1,0 +1,170 @@
+"""Whole heating sessions of one specimen with a known truth, for validating the analysis.
+
+The same specimens, diffusion, projector and detector as the simulated microscope, without stage, chip and clock: the
+times at temperature are exact, so that what is scored is the analysis alone. Same specimen, conditions and seed, same
+frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.errors import ConfigError
+from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
+from drivers.interfaces import Rehearsed
+from simulators.diffusion import diffuse
+from simulators.imaging import Optics, detect, scattering
+from simulators.specimens import SPECIMENS, VOXELS_ACROSS, Voxels, build
+
+PULSES_S = (15.0, 15.0, 15.0, 15.0, 30.0, 30.0, 60.0, 120.0, 300.0)
+"""Paper 002: 15, 30, 45, 60, 90, 120, 180, 300, 600 s in all."""
+TEMPERATURE_C = 450.0
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """How one specimen is imaged: a pixel that samples it well, and a dose that leaves 5 % noise in a voxel."""
+
+    pixel_nm: float
+    shape: tuple[int, int]
+    electrons_per_pixel: float
+
+
+IMAGING = {
+    "NC1": Imaging(0.9, (128, 128), 4400.0),
+    "NC2": Imaging(0.8, (128, 128), 4400.0),
+    "NR1": Imaging(0.5, (144, 144), 8500.0),
+    "NR2": Imaging(0.5, (144, 192), 8500.0),
+    "NR3": Imaging(0.45, (144, 192), 8500.0),
+    "NR4": Imaging(0.5, (144, 192), 8500.0),
+    "SR": Imaging(0.4, (128, 128), 14000.0),
+}
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What may be varied between sessions of one specimen."""
+
+    dose_factor: float = 1.0
+    highest_deg: float = 70.0
+    step_deg: float = 2.0
+    dropped_tilts: int = 0
+    scrambled: bool = False
+    tilt_error_deg: float = 0.2
+    drift_nm: float = 1.0
+    """Displacement between neighbouring exposures, root mean square."""
+    probe_sigma_nm: float = 0.6
+    height_nm: float = 3.0
+    """Particle's height above the tilt axis, one standard deviation."""
+
+
+VARIANTS = {
+    "standard": Conditions(),
+    "half dose": Conditions(dose_factor=0.5),
+    "+-60 deg": Conditions(highest_deg=60.0),
+    "10 tilts dropped": Conditions(dropped_tilts=10),
+    "scrambled tilts": Conditions(scrambled=True),
+}
+
+
+class SimulatedRehearsal:
+    """Implements `Rehearsal` with the twin's specimens."""
+
+    def particles(self) -> Sequence[str]:
+        return list(SPECIMENS)
+
+    def variants(self) -> Sequence[str]:
+        return list(VARIANTS)
+
+    def session(self, particle: str, seed: int, variant: str = "standard") -> Rehearsed:
+        """A session's truth and its stream of frames.
+
+        Raises
+        ------
+        ConfigError
+            When no specimen or variant has that name.
+        """
+        if particle not in SPECIMENS:
+            raise ConfigError("particle", [f"no specimen {particle!r}; there are {', '.join(SPECIMENS)}"])
+        if variant not in VARIANTS:
+            raise ConfigError("variant", [f"no variant {variant!r}; there are {', '.join(VARIANTS)}"])
+        return Rehearsed(
+            d_m2_per_s=SPECIMENS[particle].d_450_m2_per_s,
+            volume_nm3=SPECIMENS[particle].volume_nm3,
+            items=_items(particle, seed, VARIANTS[variant]),
+        )
+
+
+@lru_cache(maxsize=1)
+def _states(particle: str, voxels_across: float = VOXELS_ACROSS) -> tuple[Voxels, tuple[NDArray[np.float32], ...]]:
+    """The specimen and its composition before and after each pulse."""
+    specimen = SPECIMENS[particle]
+    voxels = build(specimen, voxels_across)
+    gold = [voxels.core.astype(np.float32)]
+    age_nm2 = 0.0
+    for pulse_s in PULSES_S:
+        tau_nm2 = specimen.d_450_m2_per_s * 1e18 * pulse_s
+        gold.append(diffuse(gold[-1], voxels.inside, tau_nm2, voxels.voxel_nm, age_nm2))
+        age_nm2 += tau_nm2
+    return voxels, tuple(gold)
+
+
+def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamItem]:
+    voxels, states = _states(particle)
+    imaging = IMAGING[particle]
+    rng = np.random.default_rng([seed, 71])
+    optics = Optics(probe_sigma_nm=conditions.probe_sigma_nm)
+    electrons = imaging.electrons_per_pixel * conditions.dose_factor
+    seq = 0
+    heat: tuple[HeatPulse, ...] = ()
+    for number, gold in enumerate(states):
+        if number:
+            heat = (*heat, HeatPulse(TEMPERATURE_C, PULSES_S[number - 1]))
+        step = f"c{number:02d}/{particle}/tilt"
+        tilts_deg = np.arange(-conditions.highest_deg, conditions.highest_deg + 1e-6, conditions.step_deg)
+        planned = len(tilts_deg)
+        tilts_deg = np.sort(rng.choice(tilts_deg, planned - conditions.dropped_tilts, replace=False))
+        if conditions.scrambled:
+            tilts_deg = rng.permutation(tilts_deg)
+        height_nm = rng.normal(0.0, conditions.height_nm)
+        place_nm = rng.normal(0.0, imaging.pixel_nm, 2)
+        for index, tilt_deg in enumerate(tilts_deg):
+            # Recentring pulls a wandering particle back, a tenth of the way at each tilt.
+            place_nm = 0.9 * place_nm + rng.normal(0.0, conditions.drift_nm / np.sqrt(2.0), 2)
+            true_deg = float(tilt_deg + rng.normal(0.0, conditions.tilt_error_deg))
+            fraction = scattering(
+                voxels,
+                gold,
+                tilt_deg=true_deg,
+                centre_nm=(height_nm, 0.0, 0.0),
+                image_shift_nm=(float(place_nm[0]), float(place_nm[1])),
+                pixel_nm=imaging.pixel_nm,
+                shape=imaging.shape,
+                probe_sigma_nm=conditions.probe_sigma_nm,
+            )
+            header = FrameHeader(
+                seq=seq,
+                session="rehearsal",
+                step=step,
+                index=index,
+                particle=particle,
+                core="Au",
+                shell="Ag",
+                time_s=float(seq),
+                tilt_deg=float(tilt_deg),
+                pixel_nm=imaging.pixel_nm,
+                heat=heat,
+                electrons_per_nm2=electrons / imaging.pixel_nm**2,
+                gain=optics.gain,
+                offset=optics.offset,
+                simulated=True,
+            )
+            yield Frame(header, detect(fraction, electrons, optics, rng))
+            seq += 1
+        yield SeriesEnd(seq=seq, step=step, particle=particle, frames=len(tilts_deg), planned=planned)
+        seq += 1

@@ -1,0 +1,135 @@
+"""A particle model, its projections, and what the fits find in them."""
+
+import numpy as np
+import pytest
+
+from analysis.alloying.composition_path import CompositionPath
+from analysis.alloying.first_state import fit_first_state, project_model
+from analysis.alloying.heated_state import fit_heated_state
+from analysis.alloying.joint_fit import fit_joint
+from analysis.alloying.particle_model import ParticleModel, Scene, interpolation
+from analysis.alloying.two_phase import TwoPhase
+from analysis.tomography.alignment import shifted
+from analysis.tomography.counting import Noise
+
+TILTS = np.arange(-70.0, 71.0, 5.0)
+ROWS = 48
+VOXEL_NM = 1.0
+
+
+def model(radius: float = 10.3, core: float = 6.2) -> ParticleModel:
+    axes = np.meshgrid(np.arange(30) - 14.5, np.arange(30) - 14.5, np.arange(32) - 15.2, indexing="ij")
+    r = np.sqrt(sum(a**2 for a in axes)).astype(np.float32)
+    return ParticleModel(
+        outside=r - np.float32(radius),
+        interface=r - np.float32(core),
+        shell_level=20.0,
+        core_step=28.0,
+        blur_px=0.9,
+        surroundings=np.zeros((12, 12, 8), np.float32),
+        rows=ROWS,
+        first_column=9,
+    )
+
+
+def noisy(particle: ParticleModel, composition, rng, gain: float = 1.0) -> np.ndarray:
+    """A tilt series over a field of 50 columns, jittered by up to a pixel."""
+    _, projected, _ = project_model(particle, composition, TILTS)
+    stack = np.zeros((len(TILTS), ROWS, 50), np.float32)
+    stack[:, :, particle.columns] = projected
+    stack = shifted(stack, rng.uniform(-0.5, 0.5, (len(TILTS), 2)))
+    return (gain * rng.poisson(np.maximum(stack, 0) / gain)).astype(np.float32)
+
+
+def test_projection_and_back_projection_of_a_scene_are_adjoint(rng):
+    scene = Scene((30, 30, 32), ROWS, TILTS, 0.9)
+    box, stack = rng.normal(size=(30, 30, 32)), rng.normal(size=(len(TILTS), ROWS, 32))
+    around = rng.normal(size=(12, 12, 8))
+    box, stack, around = (a.astype(np.float32) for a in (box, stack, around))
+    scale = np.linalg.norm(box) * np.linalg.norm(stack)
+    assert abs(np.vdot(scene.particle(box), stack) - np.vdot(box, scene.particle_back(stack))) < 1e-5 * scale
+    assert abs(np.vdot(scene.around(around), stack) - np.vdot(around, scene.around_back(stack))) < 1e-5 * scale
+
+
+@pytest.mark.parametrize("n", [47, 48, 50])
+def test_interpolation_keeps_a_constant_and_a_slope(n):
+    coarse = -(-n // 4)
+    matrix = interpolation(n, coarse)
+    np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-6)
+    straight = matrix @ ((np.arange(coarse) - 0.5 * (coarse - 1)) * 4.0)
+    inner = slice(3, n - 3)
+    np.testing.assert_allclose(straight[inner], (np.arange(n) - 0.5 * (n - 1))[inner], atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_surfaces_and_levels_come_out_of_a_poor_segmentation(seed):
+    rng = np.random.default_rng(seed)
+    truth = model()
+    raw = noisy(truth, truth.composition, rng)
+    axes = np.meshgrid(np.arange(ROWS) - 23.5, np.arange(ROWS) - 23.5, np.arange(50) - 24.2, indexing="ij")
+    r = np.sqrt(sum(a**2 for a in axes))
+    # One voxel too small outside, one too large inside, levels off by a tenth, and no alignment at all.
+    start = TwoPhase(r < 9.3, r < 7.2, 22.0, 46.0, 1.2)
+    found = fit_first_state(raw, TILTS, np.zeros((len(TILTS), 2)), start, 0, Noise(1.0, 0.0))
+    assert found.model.volume_px == pytest.approx(truth.volume_px, rel=0.01), f"seed {seed}"
+    assert found.model.core_fraction == pytest.approx(truth.core_fraction, rel=0.015), f"seed {seed}"
+    assert found.model.shell_level == pytest.approx(20.0, rel=0.015)
+    assert found.model.core_step == pytest.approx(28.0, rel=0.03)
+    # Empty pixels miss by less than the floor of the expected variance.
+    assert found.misfit < 1.3
+
+
+def test_tau_of_a_heated_state_is_found_within_its_error():
+    truth = model()
+    path = CompositionPath(truth, VOXEL_NM)
+    pulls = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        ln_tau = float(np.log([3.0, 10.0, 25.0, 6.0][seed % 4]))
+        raw = 1.02 * noisy(truth, path.at(ln_tau)[0], rng)
+        guess = ln_tau + rng.choice([-0.5, 0.5])
+        state = fit_heated_state(raw, TILTS, np.zeros((len(TILTS), 2)), truth, path, Noise(1.0, 0.0), guess)
+        assert state.scale == pytest.approx(1.02, rel=0.01), f"seed {seed}"
+        pulls.append((state.ln_tau - ln_tau) / state.ln_std)
+    assert np.abs(pulls).max() < 3.5
+    assert 0.3 < np.std(pulls) < 2.0
+
+
+def test_degree_rises_from_none_to_all_and_knows_its_slope():
+    path = CompositionPath(model(), VOXEL_NM)
+    low, high = path.range
+    degrees = [path.degree(x) for x in np.linspace(low, high, 30)]
+    assert np.all(np.diff(degrees) > -1e-4)
+    assert degrees[0] < 0.1
+    assert degrees[-1] > 0.99
+    assert path.degree_slope(2.0) == pytest.approx((path.degree(2.02) - path.degree(1.98)) / 0.04, rel=0.03)
+
+
+def test_joint_fit_gives_one_d_per_temperature():
+    seconds = np.array([[60.0, 0.0], [120.0, 0.0], [120.0, 60.0], [120.0, 180.0]])
+    ln_tau = np.log(seconds @ np.array([0.05, 0.2]))
+    flat = np.full(4, 0.01), np.full(4, 0.2)
+    fit = fit_joint(seconds, (400.0, 430.0), ln_tau, *flat, surface_ln_std=0.0)
+    np.testing.assert_allclose(fit.d_m2_per_s, [0.05e-18, 0.2e-18], rtol=1e-4)
+    half = fit_joint(2 * seconds, (400.0, 430.0), ln_tau, *flat, surface_ln_std=0.0)
+    np.testing.assert_allclose(half.d_m2_per_s, 0.5 * fit.d_m2_per_s, rtol=1e-4)
+
+
+def test_states_that_say_nothing_only_bound_d():
+    seconds = np.array([[15.0], [30.0]])
+    fit = fit_joint(
+        seconds, (450.0,), np.array([6.0, 6.0]), np.array([np.inf, 0.9]), np.full(2, 1e-3), surface_ln_std=0
+    )
+    assert fit.saturated
+    assert not np.isfinite(fit.std_m2_per_s[0])
+
+
+def test_sigma_of_the_joint_fit_covers_scatter_and_surface(rng):
+    seconds = np.array([15.0, 30, 60, 120, 300])[:, None]
+    pulls = []
+    for _ in range(300):
+        size = rng.normal(0.0, 0.01)
+        ln_tau = np.log(0.24 * seconds[:, 0]) + rng.normal(0, 0.01, 5) + size
+        fit = fit_joint(seconds, (450.0,), ln_tau, np.full(5, 0.01), np.full(5, 0.5), surface_ln_std=0.01)
+        pulls.append(np.log(fit.d_m2_per_s[0] / 0.24e-18) / (fit.std_m2_per_s[0] / fit.d_m2_per_s[0]))
+    assert 0.6 < np.mean(np.abs(pulls) < 1.0) < 0.8

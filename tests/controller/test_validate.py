@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from controller.validate import Trial, score, table, validate
+from drivers.errors import ConfigError
+
+
+def trial(seed: int, value: float, std: float | None) -> Trial:
+    fitted, stds = {"projections": value, "curve": value}, {"projections": std, "curve": std}
+    return Trial("NC2", "standard", seed, 2.0e-19, fitted, stds, 1.0, "good", 1.0)
+
+
+def test_a_score_tells_bias_scatter_and_coverage():
+    rng = np.random.default_rng(5)
+    trials = [trial(i, 2.0e-19 * (1.01 + 0.02 * x), 0.04e-19) for i, x in enumerate(rng.normal(size=400))]
+    found = score(trials, "NC2", "projections")
+    assert found.bias_percent == pytest.approx(1.0, abs=0.3)
+    assert found.scatter_percent == pytest.approx(2.0, rel=0.1)
+    assert found.sigma_percent == pytest.approx(2.0)
+    assert 0.58 < found.within_1_sigma < 0.70
+    assert len(table([found], trials)) >= 4
+
+
+def test_trials_that_only_bound_d_are_counted_out_not_in():
+    found = score([trial(1, 2e-19, 1e-21), trial(2, 9e-19, None)], "NC2", "curve")
+    assert found.seeds == 1
+    assert found.bias_percent == pytest.approx(0.0)
+
+
+def test_unknown_names_are_refused_before_anything_runs():
+    with pytest.raises(ConfigError, match="no particle 'NX'"):
+        validate(["NX"], 1, "standard", lambda _: None)
+    with pytest.raises(ConfigError, match="no variant 'fast'"):
+        validate(["NC2"], 1, "fast", lambda _: None)
