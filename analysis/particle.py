@@ -32,6 +32,7 @@ _CURVE_SURFACE_PX = 0.2
 _POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
 """Squared misses of the projections, in units of their noise: said in words; taken as no core-shell particle."""
 _LEAST_CONTRAST = 1.15
+_THINNEST_SHELL_PX = 1.0
 _WORST_SCATTER = 0.03
 _WORST_LEVEL = 0.08
 _MARGIN_PX = 5
@@ -143,6 +144,14 @@ class ParticleAnalysis:
         particle = first.model
         if particle.volume_px < 300 or not 0.01 < particle.core_fraction < 0.99:
             problems.append("no core-shell particle was found in the first tilt series")
+            return None, None, None
+        shell_px = (1.0 - particle.core_fraction) * particle.volume_px / max(particle.surface_px2, 1.0)
+        if shell_px < _THINNEST_SHELL_PX or particle.core_step < (_LEAST_CONTRAST - 1.0) * particle.shell_level:
+            problems.append(
+                f"the shell would be {shell_px:.1f} px thick and the core "
+                f"{1.0 + particle.core_step / particle.shell_level:.2f} times as bright: already alloyed, "
+                "not core-shell, or too coarse a pixel"
+            )
             return None, None, None
         if first.misfit > _WORST_MISFIT:
             problems.append(

@@ -71,6 +71,10 @@ class ParticleModel:
         """Area of the outside: the gradient of the occupancy, summed (coarea)."""
         return float(np.sqrt(sum(g * g for g in np.gradient(self.metal))).sum())
 
+    def longest_tau_nm2(self, voxel_nm: float) -> float:
+        """tau after which whatever is joined has evened out: its longest extent, squared."""
+        return float((max(self.outside.shape) * voxel_nm) ** 2)
+
     @property
     def columns(self) -> slice:
         return slice(self.first_column, self.first_column + self.outside.shape[2])
