@@ -26,7 +26,7 @@ _FEWEST_TILTS = 15
 _NARROWEST_DEG = 80.0
 _VOLUME_MOVED = 0.03
 _VOLUME_BROKEN = 0.10
-_SURFACE_PX = 0.045
+_SURFACE_PX = 0.12
 _CURVE_SURFACE_PX = 0.2
 """Uncertainty of the particle's surface, one standard deviation; in `curve` it stands for the reconstruction's, too."""
 _POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
