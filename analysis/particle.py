@@ -9,23 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.alloying.composition_path import CompositionPath
-from analysis.alloying.first_state import fit_first_state
+from analysis.alloying.first_state import FirstState, fit_first_state
 from analysis.alloying.fit import Fit, fit_diffusivity
 from analysis.alloying.heated_state import HeatedState, fit_heated_state
 from analysis.alloying.joint_fit import fit_joint
 from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement
-from analysis.alloying.two_phase import find_two_phases
+from analysis.alloying.two_phase import TwoPhase, find_two_phases
 from analysis.results import Diffusivity, DiffusivityResult, Estimate, Result, StateResult
-from analysis.tomography.alignment import Alignment, align, shifted
-from analysis.tomography.counting import Noise, darkest_level, estimate_noise
-from analysis.tomography.projector import Stack, Volume
+from analysis.tilt_series import FEWEST_TILTS, TiltSeries, prepare, problems_of, usable, window
+from analysis.tomography.alignment import Alignment
+from analysis.tomography.counting import Noise, estimate_noise
+from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
-_FEWEST_TILTS = 15
-_NARROWEST_DEG = 80.0
 _VOLUME_MOVED = 0.03
-_VOLUME_BROKEN = 0.10
 _SURFACE_PX = 0.12
 _CURVE_SURFACE_PX = 0.2
 """Uncertainty of the particle's surface, one standard deviation; in `curve` it stands for the reconstruction's, too."""
@@ -33,9 +31,10 @@ _POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
 """Squared misses of the projections, in units of their noise: said in words; taken as no core-shell particle."""
 _LEAST_CONTRAST = 1.15
 _THINNEST_SHELL_PX = 1.0
+_NOT_FOUND = "no core-shell particle was found in the first tilt series"
 _WORST_SCATTER = 0.03
 _WORST_LEVEL = 0.08
-_MARGIN_PX = 5
+_DEGREE_STD = 0.003
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,10 @@ class _Reference:
     mass_per_tilt: float
     """Mean sum of a projection, particle and surroundings."""
     problems: list[str]
+
+    def estimate(self, degree: float) -> Estimate:
+        """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""
+        return Estimate(float(degree), float(np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD)))
 
 
 @dataclass(frozen=True)
@@ -86,78 +89,52 @@ class ParticleAnalysis:
     def add_series(self, frames: list[Frame], end: SeriesEnd) -> list[Result]:
         """Analyse one tilt series; never raises for poor data."""
         began = time.monotonic()
-        kept, rejected = _usable(frames)
+        kept, rejected = usable(frames)
         header = frames[-1].header if frames else None
         if header is None or len(kept) < 3:
             return [self._state(end, header, kept, rejected, began, [f"only {len(kept)} usable tilts"])]
-        tilts_deg = np.array([f.header.tilt_deg for f in kept])
-        intensity = _intensity(kept)
-        alignment = align(intensity, tilts_deg)
-        aligned = shifted(intensity, alignment.shifts_px)
-        problems = _series_problems(tilts_deg, alignment, end, len(kept))
-        if len(kept) < _FEWEST_TILTS or not (header.core and header.shell):
-            self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
+        series = prepare(kept)
+        problems = problems_of(series, end)
+        if len(kept) < FEWEST_TILTS or not (header.core and header.shell):
+            self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
             if not (header.core and header.shell):
                 problems.append("no core and shell named: reconstruction only")
-            return [self._state(end, header, kept, rejected, began, problems, alignment)]
+            return [self._state(end, header, kept, rejected, began, problems, series.alignment)]
         if self._reference is None:
-            first = self._first_state(aligned, tilts_deg, kept[0].header, intensity, alignment.shifts_px, problems)
-            return [self._state(end, header, kept, rejected, began, problems, alignment, *first)]
-        degree = self._heated_state(aligned, tilts_deg, header, intensity, alignment.shifts_px, problems)
+            first = self._first_state(series, problems)
+            return [self._state(end, header, kept, rejected, began, problems, series.alignment, *first)]
+        degree = self._heated_state(series, header, problems)
         return [
-            self._state(end, header, kept, rejected, began, problems, alignment, *degree),
+            self._state(end, header, kept, rejected, began, problems, series.alignment, *degree),
             *self._diffusivity(header.simulated),
         ]
 
     def _first_state(
-        self,
-        aligned: Stack,
-        tilts_deg: NDArray[np.float64],
-        header: FrameHeader,
-        raw: Stack,
-        shifts_px: NDArray[np.float64],
-        problems: list[str],
+        self, series: TiltSeries, problems: list[str]
     ) -> tuple[Estimate | None, float | None, float | None]:
+        header, tilts_deg = series.header, series.tilts_deg
         if header.heat:
             problems.append(
                 "the first tilt series was taken after heating: there is no unalloyed state to compare with"
             )
-            self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
+            self.last_volume = reconstruct(series.aligned, tilts_deg, iterations=ITERATIONS)
             return None, None, None
-        crop = _window(aligned)
-        aligned = np.ascontiguousarray(aligned[:, crop[0], crop[1]])
+        crop = window(series.aligned)
+        aligned = np.ascontiguousarray(series.aligned[:, crop[0], crop[1]])
         volume = self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
         start = find_two_phases(aligned, tilts_deg, volume)
-        if np.count_nonzero(start.mask) < 300 or np.count_nonzero(start.core) < 50 or start.shell_level <= 0.0:
-            problems.append("no core-shell particle was found in the first tilt series")
+        refusal = _poor_start(start)
+        if refusal:
+            problems.append(refusal)
             return None, None, None
-        if start.core_level < _LEAST_CONTRAST * start.shell_level:
-            problems.append(
-                f"core and shell differ only by {start.core_level / start.shell_level:.2f} in intensity: "
-                "already alloyed, or not core-shell"
-            )
-            return None, None, None
-        noise = estimate_noise(raw)
+        noise = estimate_noise(series.raw)
         if header.gain is not None:
             noise = Noise(header.gain, noise.read_variance)
-        first = fit_first_state(raw, tilts_deg, shifts_px, start, crop[1].start, noise)
+        first = fit_first_state(series.raw, tilts_deg, series.alignment.shifts_px, start, crop[1].start, noise)
         particle = first.model
-        if particle.volume_px < 300 or not 0.01 < particle.core_fraction < 0.99:
-            problems.append("no core-shell particle was found in the first tilt series")
-            return None, None, None
-        shell_px = (1.0 - particle.core_fraction) * particle.volume_px / max(particle.surface_px2, 1.0)
-        if shell_px < _THINNEST_SHELL_PX or particle.core_step < (_LEAST_CONTRAST - 1.0) * particle.shell_level:
-            problems.append(
-                f"the shell would be {shell_px:.1f} px thick and the core "
-                f"{1.0 + particle.core_step / particle.shell_level:.2f} times as bright: already alloyed, "
-                "not core-shell, or too coarse a pixel"
-            )
-            return None, None, None
-        if first.misfit > _WORST_MISFIT:
-            problems.append(
-                f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise: "
-                "already alloyed, not core-shell, or a neighbour in the field"
-            )
+        refusal = _not_core_shell(first)
+        if refusal:
+            problems.append(refusal)
             return None, None, None
         if first.misfit > _POOR_MISFIT:
             problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
@@ -174,7 +151,7 @@ class ParticleAnalysis:
             return None, None, None
         volume_nm3 = particle.volume_px * header.pixel_nm**3
         self._reference = _Reference(
-            field_px=raw.shape[1:],
+            field_px=series.raw.shape[1:],
             crop=crop,
             measurement=measurement,
             curve=curve,
@@ -193,22 +170,16 @@ class ParticleAnalysis:
         return Estimate(0.0, float(level)), volume_nm3, particle.core_fraction
 
     def _heated_state(
-        self,
-        aligned: Stack,
-        tilts_deg: NDArray[np.float64],
-        header: FrameHeader,
-        raw: Stack,
-        shifts_px: NDArray[np.float64],
-        problems: list[str],
+        self, series: TiltSeries, header: FrameHeader, problems: list[str]
     ) -> tuple[Estimate | None, float | None, float | None]:
         reference = self._reference
         assert reference is not None, "called only after the first state"
-        if abs(header.pixel_nm / reference.pixel_nm - 1.0) > 0.005 or aligned.shape[1:] != reference.field_px:
+        if abs(header.pixel_nm / reference.pixel_nm - 1.0) > 0.005 or series.raw.shape[1:] != reference.field_px:
             problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
             return None, None, None
         particle = reference.measurement.particle
-        stack = np.ascontiguousarray(aligned[:, reference.crop[0], reference.crop[1]])
-        volume = self.last_volume = reconstruct(stack, tilts_deg, iterations=ITERATIONS)
+        stack = np.ascontiguousarray(series.aligned[:, reference.crop[0], reference.crop[1]])
+        volume = self.last_volume = reconstruct(stack, series.tilts_deg, iterations=ITERATIONS)
         offset = _bright_centre(volume, particle.shell_level) - reference.bright_centre
         reading = reference.measurement.read(volume, offset)
         if not np.isfinite(reading.spread):
@@ -217,19 +188,26 @@ class ParticleAnalysis:
         degree = (reference.spread - reading.spread) / (reference.spread - reference.curve.alloyed_spread)
         growth = reading.bright_voxels / reference.bright_voxels * reference.curve.bright_at(0.0)
         growth /= reference.curve.bright_at(degree)
-        std = float(np.hypot(reference.level_degree * (1.0 - degree), 0.003))
         if abs(growth - 1.0) > _VOLUME_MOVED:
             problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: reshaping, sublimation or a bad series")
         if header.heat:
             guess = float(np.log(max(reference.curve.tau_at(float(degree)), 1e-3)))
-            state = fit_heated_state(raw, tilts_deg, shifts_px, particle, reference.path, reference.noise, guess)
+            state = fit_heated_state(
+                series.raw,
+                series.tilts_deg,
+                series.alignment.shifts_px,
+                particle,
+                reference.path,
+                reference.noise,
+                guess,
+            )
             if state.misfit > _POOR_MISFIT:
                 problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
             self._states.append(_Heated(header, float(degree), state, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
         gained = (float(stack.sum()) / len(stack) - reference.mass_per_tilt) / mass
         contrast = particle.core_step / reference.measurement.expected_mean
-        return Estimate(float(degree), std), reference.volume_nm3 * growth, particle.core_fraction + gained / contrast
+        return reference.estimate(degree), reference.volume_nm3 * growth, particle.core_fraction + gained / contrast
 
     def _diffusivity(self, simulated: bool) -> list[Result]:
         reference, heated = self._reference, self._states
@@ -266,9 +244,7 @@ class ParticleAnalysis:
                 diffusivities=_diffusivities(fit),
                 by_curve=_diffusivities(by_curve),
                 heated_s=tuple(float(t) for t in total),
-                measured=tuple(
-                    Estimate(float(d), float(np.hypot(reference.level_degree * (1 - d), 0.003))) for d in degree
-                ),
+                measured=tuple(reference.estimate(d) for d in degree),
                 curve_s=tuple(float(t) for t in draw_s),
                 curve=tuple(float(c) for c in curve),
                 quality=_fit_quality(fit, by_curve, reference.problems, [p for h in heated for p in h.problems]),
@@ -308,46 +284,36 @@ class ParticleAnalysis:
         )
 
 
-def _usable(frames: list[Frame]) -> tuple[list[Frame], list[str]]:
-    """Frames with signal, and why the others were left out."""
-    kept: list[Frame] = []
-    rejected: list[str] = []
-    signal = []
-    for frame in frames:
-        image = np.asarray(frame.image, np.float32)
-        signal.append(float(np.percentile(image, 99) - np.percentile(image, 1)) if np.isfinite(image).all() else np.nan)
-    typical = float(np.nanmedian(signal)) if np.isfinite(signal).any() else 0.0
-    for frame, s in zip(frames, signal, strict=True):
-        tilt = f"{frame.header.tilt_deg:.1f} deg"
-        if not np.isfinite(s):
-            rejected.append(f"{tilt}: pixels that are not numbers")
-        elif s < 0.3 * typical:
-            rejected.append(f"{tilt}: blank")
-        else:
-            kept.append(frame)
-    return kept, rejected
+def _poor_start(start: TwoPhase) -> str | None:
+    """Why a segmentation is no start for a core-shell particle."""
+    if np.count_nonzero(start.mask) < 300 or np.count_nonzero(start.core) < 50 or start.shell_level <= 0.0:
+        return _NOT_FOUND
+    if start.core_level < _LEAST_CONTRAST * start.shell_level:
+        return (
+            f"core and shell differ only by {start.core_level / start.shell_level:.2f} in intensity: "
+            "already alloyed, or not core-shell"
+        )
+    return None
 
 
-def _intensity(frames: list[Frame]) -> Stack:
-    """Counts above the detector's offset, (tilt, y, x)."""
-    stack = np.stack([np.asarray(f.image, np.float32) for f in frames])
-    offset = frames[0].header.offset
-    return stack - np.float32(darkest_level(stack) if offset is None else offset)
-
-
-def _window(aligned: Stack) -> tuple[slice, slice]:
-    """The rows (symmetric about the axis) and columns that hold the particle at every tilt."""
-    from scipy.ndimage import gaussian_filter
-
-    brightest = gaussian_filter(aligned, 1.0, axes=(1, 2)).max(axis=0)
-    bright = brightest > 0.15 * np.percentile(brightest, 99)
-    rows, columns = aligned.shape[1:]
-    hit_y, hit_x = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
-    reach = max(rows / 2 - hit_y[0], hit_y[-1] + 1 - rows / 2) + _MARGIN_PX
-    low = max(0, int(np.floor(rows / 2 - reach)))
-    return slice(low, rows - low), slice(
-        max(0, int(hit_x[0]) - _MARGIN_PX), min(columns, int(hit_x[-1]) + 1 + _MARGIN_PX)
-    )
+def _not_core_shell(first: FirstState) -> str | None:
+    """Why a fitted particle is not taken for a core in a shell."""
+    particle = first.model
+    if particle.volume_px < 300 or not 0.01 < particle.core_fraction < 0.99:
+        return _NOT_FOUND
+    shell_px = (1.0 - particle.core_fraction) * particle.volume_px / max(particle.surface_px2, 1.0)
+    if shell_px < _THINNEST_SHELL_PX or particle.core_step < (_LEAST_CONTRAST - 1.0) * particle.shell_level:
+        return (
+            f"the shell would be {shell_px:.1f} px thick and the core "
+            f"{1.0 + particle.core_step / particle.shell_level:.2f} times as bright: already alloyed, "
+            "not core-shell, or too coarse a pixel"
+        )
+    if first.misfit > _WORST_MISFIT:
+        return (
+            f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise: "
+            "already alloyed, not core-shell, or a neighbour in the field"
+        )
+    return None
 
 
 def _bright_centre(volume: Volume, shell_level: float) -> NDArray[np.float64]:
@@ -365,19 +331,6 @@ def _diffusivities(fit: Fit) -> tuple[Diffusivity, ...]:
 
 def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float]:
     return [sum(p.duration_s for p in header.heat if round(p.temperature_c, 1) == t) for t in temperatures]
-
-
-def _series_problems(tilts_deg: NDArray[np.float64], alignment: Alignment, end: SeriesEnd, kept: int) -> list[str]:
-    problems = []
-    if kept < _FEWEST_TILTS:
-        problems.append(f"only {kept} usable tilts")
-    elif kept < 0.9 * end.planned:
-        problems.append(f"{end.planned - kept} of {end.planned} tilts are missing")
-    if np.ptp(tilts_deg) < _NARROWEST_DEG:
-        problems.append(f"the tilts span only {np.ptp(tilts_deg):.0f} deg")
-    if alignment.residual_px > 0.5:
-        problems.append(f"alignment still moved by {alignment.residual_px:.1f} px")
-    return problems
 
 
 def _fit_quality(fit: Fit, by_curve: Fit, *problems: list[str]) -> str:
