@@ -105,12 +105,9 @@ def _states(particle: str, voxels_across: float = VOXELS_ACROSS) -> tuple[Voxels
     """The specimen and its composition before and after each pulse."""
     specimen = SPECIMENS[particle]
     voxels = build(specimen, voxels_across)
-    gold = [voxels.core.astype(np.float32)]
-    age_nm2 = 0.0
+    gold = [voxels.gold]
     for pulse_s in PULSES_S:
-        tau_nm2 = specimen.d_450_m2_per_s * 1e18 * pulse_s
-        gold.append(diffuse(gold[-1], voxels.inside, tau_nm2, voxels.voxel_nm, age_nm2))
-        age_nm2 += tau_nm2
+        gold.append(diffuse(gold[-1], voxels, specimen.d_450_m2_per_s * 1e18 * pulse_s))
     return voxels, tuple(gold)
 
 

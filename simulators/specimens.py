@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from simulators.shapes import (
 
 VOXELS_ACROSS = 113.0
 """Voxels of the twin to the cube root of a particle's volume: finer than any sensible analysis grid."""
+_LEAST_PART = 0.02
+"""Slivers of voxels are left out."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,29 @@ SPECIMENS: dict[str, Specimen] = {
 class Voxels:
     """A specimen on the twin's grid, (z, y, x), centred on the particle."""
 
-    inside: NDArray[np.bool_]
-    core: NDArray[np.bool_]
+    metal: NDArray[np.float32]
+    """Part of each voxel inside the particle."""
+    openings: tuple[NDArray[np.float32], ...]
+    """Open part of the face between each voxel and the next along z, y and x."""
+    gold: NDArray[np.float32]
+    """Gold fraction of the metal in each voxel before any heat."""
     voxel_nm: float
     silica: NDArray[np.float32]
     """Occupancy of the coat on its own coarser grid."""
     silica_voxel_nm: float
+
+    @property
+    def volume_nm3(self) -> float:
+        return float(self.metal.sum(dtype=np.float64)) * self.voxel_nm**3
+
+    def gold_fraction(self, gold: NDArray[np.float32]) -> float:
+        """Of the whole particle."""
+        return float((self.metal * gold).sum(dtype=np.float64) / self.metal.sum(dtype=np.float64))
+
+    def spread(self, gold: NDArray[np.float32]) -> float:
+        """Standard deviation of the gold fraction over the particle."""
+        away = gold - np.float32(self.gold_fraction(gold))
+        return float(np.sqrt((self.metal * away**2).sum(dtype=np.float64) / self.metal.sum(dtype=np.float64)))
 
 
 def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
@@ -108,19 +128,54 @@ def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
 
     width_nm = float(np.cbrt(specimen.volume_nm3 / specimen.aspect))
     half_nm = _half_extents(width_nm, specimen.aspect, specimen.in_plane_deg)
-    sizing = _grid(half_nm, 3.1 * h)
+    sizing = _grid(half_nm, 2.1 * h)
     outer_nm = _size_for(lambda d: turned(specimen.outer(d)), sizing, specimen.volume_nm3)
     core_nm = _size_for(lambda d: turned(specimen.core(d)), sizing, specimen.gold_fraction * specimen.volume_nm3)
     grid = _grid(half_nm, h)
-    inside, core = turned(specimen.outer(outer_nm))(*grid) < 0.0, turned(specimen.core(core_nm))(*grid) < 0.0
-    if np.any(core & ~inside):
+    metal = _part_inside(turned(specimen.outer(outer_nm)), grid, h, (0, 1, 2))
+    metal[metal < _LEAST_PART] = 0.0
+    core = _part_inside(turned(specimen.core(core_nm)), grid, h, (0, 1, 2))
+    if np.any(core > metal + 0.2):
         raise ValueError(f"{specimen.name}: the core does not fit into the particle")
-    span = _span(inside)
+    gold = np.divide(np.minimum(core, metal), metal, out=np.zeros_like(metal), where=metal > 0)
+    openings = tuple(_opening(turned(specimen.outer(outer_nm)), metal, grid, h, axis) for axis in range(3))
+    span = _span(metal > 0)
     coat_nm = 1.3
     coarse = _grid([a + specimen.silica_nm for a in half_nm], coat_nm)
     far = turned(specimen.outer(outer_nm))(*coarse)
     coat = np.clip(0.5 - (far - specimen.silica_nm) / coat_nm, 0, 1) * np.clip(0.5 + far / coat_nm, 0, 1)
-    return Voxels(inside[span], core[span], h, np.ascontiguousarray(coat[_span(coat > 0)], np.float32), coat_nm)
+    return Voxels(
+        metal[span],
+        tuple(opening[span] for opening in openings),
+        gold[span],
+        h,
+        np.ascontiguousarray(coat[_span(coat > 0)], np.float32),
+        coat_nm,
+    )
+
+
+def _part_inside(shape: Shape, grid: tuple[Array, ...], h: float, axes: tuple[int, ...]) -> NDArray[np.float32]:
+    """Part of each cell inside: a cell reaches over h along each of `axes`, and is sampled where the surface is near."""
+    distance = shape(*grid)
+    part = (distance < 0.0).astype(np.float32)
+    near = np.nonzero(np.abs(distance) < h)
+    at = [axis.ravel()[index] for axis, index in zip(grid, near, strict=True)]
+    found = np.zeros(len(near[0]))
+    samples = list(product(*((-h / 3, 0.0, h / 3) if axis in axes else (0.0,) for axis in range(3))))
+    for offset in samples:
+        sampled = shape(*(a + o for a, o in zip(at, offset, strict=True)))
+        found += np.clip(0.5 - 3.0 * sampled / h, 0.0, 1.0) / len(samples)
+    part[near] = found
+    return part
+
+
+def _opening(
+    shape: Shape, metal: NDArray[np.float32], grid: tuple[Array, ...], h: float, axis: int
+) -> NDArray[np.float32]:
+    """Open part of the faces towards the next voxel along an axis."""
+    faces = tuple(a + 0.5 * h if k == axis else a for k, a in enumerate(grid))
+    joined = (metal > 0) & (np.roll(metal, -1, axis) > 0)
+    return np.where(joined, _part_inside(shape, faces, h, tuple(k for k in range(3) if k != axis)), 0.0)
 
 
 def _half_extents(width_nm: float, aspect: float, in_plane_deg: float) -> list[float]:
@@ -136,11 +191,11 @@ def _grid(half_nm: Sequence[float], h: float) -> tuple[Array, ...]:
 
 
 def _size_for(shape: Callable[[float], Shape], grid: tuple[Array, ...], volume_nm3: float) -> float:
-    """Size at which the shape has the wanted volume; surface voxels count by how far the surface cuts them."""
+    """Size at which the shape has the wanted volume."""
     h = float(grid[2].flat[1] - grid[2].flat[0])
     size = float(np.cbrt(volume_nm3))
     for _ in range(8):
-        found = h**3 * float(np.sum(np.clip(0.5 - shape(size)(*grid) / h, 0.0, 1.0)))
+        found = h**3 * float(_part_inside(shape(size), grid, h, (0, 1, 2)).sum(dtype=np.float64))
         size *= float(np.cbrt(volume_nm3 / max(found, h**3)))
     return size
 

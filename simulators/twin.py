@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,18 +34,19 @@ class Particle:
         self.specimen = specimen
         self.place = place
         self.voxels: Voxels = build(specimen, voxels_across)
-        self.gold = self.voxels.core.astype(np.float32)
+        self.gold = self.voxels.gold
         self.tau_nm2 = 0.0
-        self._start_spread = float(self.gold[self.voxels.inside].std())
+        fraction = self.voxels.gold_fraction(self.gold)
+        self._start_spread = math.sqrt(fraction * (1.0 - fraction))
 
     def heat(self, tau_nm2: float) -> None:
         if tau_nm2 > 1e-6:
-            self.gold = diffuse(self.gold, self.voxels.inside, tau_nm2, self.voxels.voxel_nm, self.tau_nm2)
+            self.gold = diffuse(self.gold, self.voxels, tau_nm2)
             self.tau_nm2 += tau_nm2
 
     def alloying(self) -> float:
         """True degree of alloying: how much of the composition's spread is gone, 0..1."""
-        return 1.0 - float(self.gold[self.voxels.inside].std()) / self._start_spread
+        return 1.0 - self.voxels.spread(self.gold) / self._start_spread
 
 
 class Twin:
@@ -66,8 +68,8 @@ class Twin:
             p.specimen.name: {
                 "d_450_m2_per_s": p.specimen.d_450_m2_per_s,
                 "q_j_per_mol": p.specimen.q_j_per_mol,
-                "volume_nm3": float(p.voxels.inside.sum()) * p.voxels.voxel_nm**3,
-                "gold_fraction": float(p.voxels.core.sum() / p.voxels.inside.sum()),
+                "volume_nm3": p.voxels.volume_nm3,
+                "gold_fraction": p.voxels.gold_fraction(p.voxels.gold),
                 "window": p.place.window,
             }
             for p in self.particles

@@ -26,7 +26,7 @@ class CompositionPath:
         self._nodes: list[Volume] = []
         ladder = _FIRST_PX2 * voxel_nm**2 * _RATIO ** np.arange(_MOST_NODES)
         ladder = ladder[: max(4, int(np.sum(ladder < model.longest_tau_nm2(voxel_nm))))]
-        for composition in diffuse(model.composition, model.metal, ladder, voxel_nm):
+        for composition in diffuse(model.composition, model.metal, ladder, voxel_nm, model.openings):
             self._nodes.append(composition)
             if len(self._nodes) >= 4 and self._spread(composition) < _SPREAD_LEFT * self._start:
                 break

@@ -15,9 +15,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-_EXPLICIT_LIMIT = 1.0 / 6.0
-"""Largest stable explicit step in voxel^2, three dimensions."""
-_GROWTH = 0.15
+_WIDEST_OPENING = 5.0
+"""Of the smaller of the two voxels' parts that a face joins: slivers exchange no faster than this."""
+_GROWTH = 0.08
 """A step is this part of the diffusion already behind it: gradients flatten as they age."""
 
 
@@ -26,18 +26,25 @@ def diffuse(
     occupancy: NDArray[np.float32],
     tau_nm2: Iterable[float],
     voxel_nm: float,
+    openings: tuple[NDArray[np.float32], ...] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the concentration (z, y, x) at each of the rising times tau, in nm2.
 
     Parameters
     ----------
     occupancy : (z, y, x) occupied part of each voxel, 0..1; where it is 0, concentration neither moves nor matters
+    openings : open part of the faces towards the next voxel along z, y and x; by default the smaller part of the two
 
     The sum of occupancy times concentration is conserved.
     """
     w = np.pad(np.asarray(occupancy, np.float32), 1)
     faces = tuple(_shared(w, axis) for axis in range(3))
+    if openings is not None:
+        faces = tuple(
+            np.minimum(np.pad(o, 1), np.float32(_WIDEST_OPENING) * f) for o, f in zip(openings, faces, strict=True)
+        )
     capacity = np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
+    limit = 1.0 / max(float(np.max(sum(f + np.roll(f, 1, a) for a, f in enumerate(faces)) * capacity)), 1e-6)
     c = np.pad(np.asarray(concentration, np.float32), 1)
     now = 0.0
     for target in (t / voxel_nm**2 for t in tau_nm2):
@@ -45,7 +52,7 @@ def diffuse(
             raise ValueError("the times tau must rise")
         while target - now > 1e-9:
             step = min(target - now, max(0.5, _GROWTH * now))
-            c = _rkl2_step(c, (*faces, capacity), step)
+            c = _rkl2_step(c, (*faces, capacity), step, limit)
             now += step
         yield c[1:-1, 1:-1, 1:-1].copy()
 
@@ -55,8 +62,11 @@ def _shared(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     return np.minimum(w, np.roll(w, -1, axis))
 
 
-def _rkl2_step(c: NDArray[np.float32], cells: tuple[NDArray[np.float32], ...], step: float) -> NDArray[np.float32]:
-    s = max(3, int(np.ceil(0.5 * (np.sqrt(9.0 + 16.0 * step / (0.9 * _EXPLICIT_LIMIT)) - 1.0))))
+def _rkl2_step(
+    c: NDArray[np.float32], cells: tuple[NDArray[np.float32], ...], step: float, limit: float
+) -> NDArray[np.float32]:
+    """One step, in voxel^2; `limit` is the largest stable explicit one."""
+    s = max(3, int(np.ceil(0.5 * (np.sqrt(9.0 + 16.0 * step / (0.9 * limit)) - 1.0))))
     s += 1 - s % 2
     b = np.array([1 / 3, 1 / 3, *((j * j + j - 2) / (2.0 * j * (j + 1)) for j in range(2, s + 1))])
     w1 = 4.0 / (s * s + s - 2.0)

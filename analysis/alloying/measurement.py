@@ -117,7 +117,7 @@ class Measurement:
         readings = [self.simulate(start)]
         ladder = (0.3 * voxel_nm**2) * _NODE_RATIO ** np.arange(40)
         ladder = ladder[ladder < self.particle.longest_tau_nm2(voxel_nm)]
-        for tau, state in zip(ladder, diffuse(start, metal, ladder, voxel_nm), strict=False):
+        for tau, state in zip(ladder, diffuse(start, metal, ladder, voxel_nm, self.particle.openings), strict=False):
             left = spread(state) / spread(start)
             if left > 1.0 - _FIRST_SPREAD_LOST:
                 continue

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.alloying.surfaces import occupancy
+from analysis.alloying.surfaces import occupancy, openings
 from analysis.tomography.projector import Projector, Stack, Volume
 
 COARSE_PX = 4
@@ -46,6 +46,11 @@ class ParticleModel:
         """Occupancy of the particle; slivers of voxels are left out."""
         w = occupancy(self.outside)
         return np.where(w > _LEAST_OCCUPANCY, w, 0.0).astype(np.float32)
+
+    @cached_property
+    def openings(self) -> tuple[Volume, ...]:
+        """Open part of the faces between the particle's voxels, along z, y and x."""
+        return openings(self.outside)
 
     @cached_property
     def core(self) -> Volume:

@@ -14,6 +14,7 @@ from analysis.tomography.projector import Volume
 _RAMP_PX = float(np.sqrt(20.0 / 12.0))
 """Width of the cubic ramp with variance 1/12."""
 _BAND_PX = 1.5
+_LEAST_EDGE = 0.01
 
 
 def occupancy(distance: Volume) -> Volume:
@@ -26,6 +27,29 @@ def occupancy_slope(distance: Volume) -> Volume:
     """d occupancy / d distance, never positive."""
     t = np.clip(0.5 - distance / _RAMP_PX, 0.0, 1.0)
     return np.asarray(-6.0 / _RAMP_PX * t * (1.0 - t), np.float32)
+
+
+def openings(distance: Volume) -> tuple[Volume, ...]:
+    """Part inside of the face between each voxel and the next along z, y and x.
+
+    For a plane it is exact: the part of a unit square on one side of a line. Diffusion along a surface is right only if
+    faces and surface close up, to a per cent of D in a rod 25 voxels wide.
+    """
+    slopes = np.gradient(distance)
+    size = np.maximum(np.sqrt(sum(g * g for g in slopes)), 0.3)
+    found = []
+    for axis in range(3):
+        # Depths that no face's corner reaches are cut off: squares of large ones would cancel only to rounding.
+        depth = np.clip(-0.5 * (distance + np.roll(distance, -1, axis)).astype(np.float64), -1.5, 1.5)
+        edges = [np.abs(g / size) for k, g in enumerate(slopes) if k != axis]
+        wide, narrow = (
+            np.maximum(0.5 * (e + np.roll(e, -1, axis)), _LEAST_EDGE)
+            for e in (np.maximum(*edges), np.minimum(*edges))
+        )
+        outer, inner = 0.5 * (wide + narrow), 0.5 * (wide - narrow)
+        ramps = [s * np.maximum(depth + u, 0.0) ** 2 for s, u in ((1, outer), (-1, inner), (-1, -inner), (1, -outer))]
+        found.append(np.clip(sum(ramps) / (2.0 * wide * narrow), 0.0, 1.0).astype(np.float32))
+    return tuple(found)
 
 
 def distance_to(body: NDArray[np.bool_]) -> Volume:
