@@ -206,7 +206,7 @@ class _Linear:
             shell_level=model.shell_level * (1.0 + _LEVEL_PRIOR * float(found[3][0])),
             core_step=model.core_step * (1.0 + _LEVEL_PRIOR * float(found[3][1])),
             blur_px=float(np.sqrt(max(0.1, model.blur_px**2 + _BLUR_PRIOR_PX2 * float(found[3][2])))),
-            surroundings=np.maximum(model.surroundings + self._around * found[2], 0.0).astype(np.float32),
+            surroundings=(model.surroundings + self._around * found[2]).astype(np.float32),
         )
         per_projection = np.asarray(found[4], np.float64)
         return better, _SHIFT_PRIOR_PX * per_projection[:2].T, _TILT_PRIOR_DEG * per_projection[2]
