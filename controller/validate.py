@@ -84,7 +84,8 @@ def validate(
         problems.append(f"no variant {variant!r}; there are {', '.join(known.variants())}")
     if problems:
         raise ConfigError("validate", problems)
-    os.environ["NUMBA_NUM_THREADS"] = "1"
+    for library in ("NUMBA", "OPENBLAS", "OMP"):
+        os.environ[f"{library}_NUM_THREADS"] = "1"
     trials = []
     workers = processes or os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

@@ -21,12 +21,14 @@ from analysis.tomography.alignment import shifted
 from analysis.tomography.counting import Noise
 from analysis.tomography.projector import Stack, Volume
 
-_ROUNDS = 5
-_CG_STEPS = 15
+_ROUNDS = 4
+_CG_STEPS = 25
 _CG_DONE = 1e-4
+_FIELD_STIFFNESS = 300.0
+"""Typical curvature of the surfaces and surroundings against their prior's, for the solver only."""
 _SMOOTH_PX = 1.5
-_SURFACE_PRIOR = 8.0
-"""White noise of this size, smoothed, moves a surface by 0.65 px."""
+_SURFACE_PRIOR = 6.0
+"""White noise of this size, smoothed, moves a surface by 0.5 px."""
 _MARGIN_PX = 4
 _LEVEL_PRIOR, _BLUR_PRIOR_PX2, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 0.03, 0.3, 0.3, 0.2
 _AROUND_PRIOR = 0.05
@@ -69,13 +71,14 @@ def fit_first_state(
     model = _first_model(start, raw.shape[1], first_column)
     shifts, errors_deg = shifts_px.copy(), np.zeros(len(tilts_deg))
     best: FirstState | None = None
+    way: _Unknowns | None = None
     for round_ in range(_ROUNDS + 1):
         stack = shifted(raw, shifts)[:, :, model.columns]
         linear = _Linear(model, stack, tilts_deg, errors_deg, noise)
         if best is None or linear.misfit < best.misfit:
             best = FirstState(model, shifts, errors_deg, linear.misfit)
         if round_ < _ROUNDS:
-            model, moved, turned = linear.step()
+            model, moved, turned, way = linear.step(way)
             shifts, errors_deg = shifts + moved, errors_deg + turned
     assert best is not None, "there is at least one round"
     return best
@@ -160,6 +163,11 @@ class _Linear:
             by_x * np.float32(_SHIFT_PRIOR_PX),
             by_tilt * np.float32(_TILT_PRIOR_DEG),
         ]
+        self._everywhere_own = np.array(
+            [[float(np.vdot(self._weight * a, b)) for b in self._everywhere] for a in self._everywhere]
+        ) + np.eye(3)
+        own = [[np.einsum("tyx,tyx,tyx->t", self._weight, a, b) for b in self._per_tilt] for a in self._per_tilt]
+        self._per_tilt_own = np.moveaxis(np.array(own, np.float64), 2, 0) + np.eye(3)
         self._outside = _SURFACE_PRIOR * model.shell_level * occupancy_slope(model.outside)
         self._interface = _SURFACE_PRIOR * model.core_step * occupancy_slope(model.interface)
         self._around = np.float32(_AROUND_PRIOR * model.shell_level)
@@ -187,16 +195,33 @@ class _Linear:
             np.stack([np.einsum("tyx,tyx->t", part, change) for part in self._per_tilt]),
         ]
 
-    def step(self) -> tuple[ParticleModel, NDArray[np.float64], NDArray[np.float64]]:
-        """One Gauss-Newton step: the better model, and the shifts and turns to add."""
+    def _ease(self, unknowns: _Unknowns) -> _Unknowns:
+        """A rough inverse of the normal equations: exact for the levels and blur, and within each projection."""
+        *fields, everywhere, per_tilt = unknowns
+        eased = [np.asarray(f / np.float32(_FIELD_STIFFNESS), np.float32) for f in fields]
+        return [
+            *eased,
+            np.linalg.solve(self._everywhere_own, everywhere),
+            np.linalg.solve(self._per_tilt_own, per_tilt.T[:, :, None])[:, :, 0].T,
+        ]
+
+    def step(
+        self, way: _Unknowns | None
+    ) -> tuple[ParticleModel, NDArray[np.float64], NDArray[np.float64], _Unknowns]:
+        """One Gauss-Newton step: the better model, the shifts and turns to add, and the surfaces' way from the start.
+
+        The prior holds for the whole way: were it one for each step, every round would fit a little more noise.
+        """
         right = self.backward(self._weight * self._residual)
+        if way is not None:
+            right[:3] = [r - w for r, w in zip(right, way, strict=False)]
         right[4][2] -= self._errors_deg / _TILT_PRIOR_DEG
 
         def normal(unknowns: _Unknowns) -> _Unknowns:
             image = self.backward(self._weight * self.forward(unknowns))
             return [a + b for a, b in zip(image, unknowns, strict=True)]
 
-        found = _conjugate_gradients(normal, right)
+        found = _conjugate_gradients(normal, right, self._ease)
         moved = [np.clip(_SURFACE_PRIOR * _smooth(f), -1.0, 1.0).astype(np.float32) for f in found[:2]]
         model = self._model
         better = replace(
@@ -209,24 +234,29 @@ class _Linear:
             surroundings=(model.surroundings + self._around * found[2]).astype(np.float32),
         )
         per_projection = np.asarray(found[4], np.float64)
-        return better, _SHIFT_PRIOR_PX * per_projection[:2].T, _TILT_PRIOR_DEG * per_projection[2]
+        way = found[:3] if way is None else [w + f for w, f in zip(way, found, strict=False)]
+        return better, _SHIFT_PRIOR_PX * per_projection[:2].T, _TILT_PRIOR_DEG * per_projection[2], way
 
 
-def _conjugate_gradients(apply: Callable[[_Unknowns], _Unknowns], right: _Unknowns) -> _Unknowns:
-    """Solve apply(u) = right for a positive definite apply on lists of arrays."""
+def _conjugate_gradients(
+    apply: Callable[[_Unknowns], _Unknowns], right: _Unknowns, ease: Callable[[_Unknowns], _Unknowns]
+) -> _Unknowns:
+    """Solve apply(u) = right for a positive definite apply on lists of arrays; `ease` is near its inverse."""
     found = [np.zeros_like(r) for r in right]
     left = [r.copy() for r in right]
-    way = [r.copy() for r in right]
-    size = start = _dot(left, left)
+    eased = ease(left)
+    way = [e.copy() for e in eased]
+    size = start = _dot(left, eased)
     for _ in range(_CG_STEPS):
         image = apply(way)
         step = size / _dot(way, image)
         found = [f + step * w for f, w in zip(found, way, strict=True)]
         left = [r - step * i for r, i in zip(left, image, strict=True)]
-        before, size = size, _dot(left, left)
+        eased = ease(left)
+        before, size = size, _dot(left, eased)
         if size < _CG_DONE * start:
             break
-        way = [r + (size / before) * w for r, w in zip(left, way, strict=True)]
+        way = [e + (size / before) * w for e, w in zip(eased, way, strict=True)]
     return found
 
 
