@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.alloying.particle_model import COARSE_PX, ParticleModel, Scene, interpolation
 from analysis.alloying.surfaces import distance_to, occupancy_slope, redistanced
 from analysis.alloying.two_phase import TwoPhase
-from analysis.tomography.alignment import shifted
+from analysis.tomography.alignment import shifted, within_field
 from analysis.tomography.counting import Noise
 from analysis.tomography.projector import Stack, Volume
 
@@ -74,7 +74,8 @@ def fit_first_state(
     way: _Unknowns | None = None
     for round_ in range(_ROUNDS + 1):
         stack = shifted(raw, shifts)[:, :, model.columns]
-        linear = _Linear(model, stack, tilts_deg, errors_deg, noise)
+        seen = within_field(raw.shape, shifts)[:, :, model.columns]
+        linear = _Linear(model, stack, seen, tilts_deg, errors_deg, noise)
         if best is None or linear.misfit < best.misfit:
             best = FirstState(model, shifts, errors_deg, linear.misfit)
         if round_ < _ROUNDS:
@@ -142,15 +143,16 @@ class _Linear:
         self,
         model: ParticleModel,
         stack: Stack,
+        seen: Stack,
         tilts_deg: NDArray[np.float64],
         errors_deg: NDArray[np.float64],
         noise: Noise,
     ) -> None:
         self._model, self._errors_deg = model, errors_deg
         self._scene, projected, by_tilt = project_model(model, model.composition, tilts_deg + errors_deg)
-        self._weight = weights(projected, noise)
+        self._weight = seen * weights(projected, noise)
         self._residual = stack - projected
-        self.misfit = float((self._weight * self._residual**2).mean())
+        self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
         by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
         by_blur = 0.5 * (np.gradient(by_y, axis=1) + np.gradient(by_x, axis=2))
         self._everywhere = [

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.first_state import project_model, weights
 from analysis.alloying.particle_model import ParticleModel
-from analysis.tomography.alignment import shifted
+from analysis.tomography.alignment import shifted, within_field
 from analysis.tomography.counting import Noise
 from analysis.tomography.projector import Stack
 
@@ -62,9 +62,10 @@ def fit_heated_state(
         by_tau = scene.particle(model.metal * slope * np.float32(model.core_step))
         projected, by_tau, by_tilt = (np.float32(scale) * part for part in (projected, by_tau, by_tilt))
         by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
-        weight = weights(projected, noise)
+        seen = within_field(raw.shape, shifts)[:, :, model.columns]
+        weight = seen * weights(projected, noise)
         residual = stack - projected
-        misfit = float((weight * residual**2).mean())
+        misfit = float((weight * residual**2).sum() / seen.sum())
         shared = np.stack([by_tau, projected], axis=1)
         single = np.stack([by_y, by_x, by_tilt], axis=1)
         own = np.einsum("tiyx,tyx,tjyx->tij", single, weight, single, optimize=True) + prior

@@ -79,6 +79,16 @@ def shifted(stack: Stack, shifts_px: NDArray[np.float64]) -> Stack:
     return out
 
 
+def within_field(shape: tuple[int, ...], shifts_px: NDArray[np.float64]) -> Stack:
+    """1 where a shifted stack (tilt, y, x) shows what was recorded, 0 where it was filled from beyond the field."""
+    _, rows, columns = shape
+    seen = []
+    for n, moved in ((rows, shifts_px[:, 0]), (columns, shifts_px[:, 1])):
+        source = np.arange(n)[None, :] - moved[:, None]
+        seen.append((source > -0.5) & (source < n - 0.5))
+    return (seen[0][:, :, None] & seen[1][:, None, :]).astype(np.float32)
+
+
 def cross_correlation_shift(reference: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float64]:
     """Shift (y, x) in px to add to `moving` so that it lies on `reference`; sub-pixel."""
     from skimage.registration import phase_cross_correlation
