@@ -17,7 +17,7 @@ from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement
 from analysis.alloying.two_phase import TwoPhase, find_two_phases
 from analysis.results import Diffusivity, DiffusivityResult, Estimate, Result, StateResult
 from analysis.tilt_series import FEWEST_TILTS, TiltSeries, prepare, problems_of, usable, window
-from analysis.tomography.alignment import Alignment
+from analysis.tomography.alignment import Alignment, shifted
 from analysis.tomography.counting import Noise, estimate_noise
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
@@ -47,7 +47,6 @@ class _Reference:
     curve: AlloyingCurve
     spread: float
     bright_voxels: int
-    bright_centre: NDArray[np.float64]
     level_degree: float
     per_surface_px: float
     """Change of ln D when the surface moves by one px (D scales with length squared), more where the model misfits."""
@@ -138,6 +137,7 @@ class ParticleAnalysis:
             return None, None, None
         if first.misfit > _POOR_MISFIT:
             problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
+        volume = self.last_volume = self._reconstruct(series, first.shifts_px, crop)
         measurement = Measurement(particle, crop, tilts_deg, noise, self._seed)
         curve = measurement.curve(header.pixel_nm)
         reading = measurement.read(volume)
@@ -157,7 +157,6 @@ class ParticleAnalysis:
             curve=curve,
             spread=reading.spread,
             bright_voxels=reading.bright_voxels,
-            bright_centre=_bright_centre(volume, particle.shell_level),
             level_degree=level,
             per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
             path=CompositionPath(particle, header.pixel_nm),
@@ -178,10 +177,11 @@ class ParticleAnalysis:
             problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
             return None, None, None
         particle = reference.measurement.particle
-        stack = np.ascontiguousarray(series.aligned[:, reference.crop[0], reference.crop[1]])
-        volume = self.last_volume = reconstruct(stack, series.tilts_deg, iterations=ITERATIONS)
-        offset = _bright_centre(volume, particle.shell_level) - reference.bright_centre
-        reading = reference.measurement.read(volume, offset)
+        state = fit_heated_state(
+            series.raw, series.tilts_deg, series.alignment.shifts_px, particle, reference.path, reference.noise
+        )
+        volume = self.last_volume = self._reconstruct(series, state.shifts_px, reference.crop)
+        reading = reference.measurement.read(volume)
         if not np.isfinite(reading.spread):
             problems.append("the particle is not where the first state left it")
             return None, None, None
@@ -191,23 +191,19 @@ class ParticleAnalysis:
         if abs(growth - 1.0) > _VOLUME_MOVED:
             problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: reshaping, sublimation or a bad series")
         if header.heat:
-            guess = float(np.log(max(reference.curve.tau_at(float(degree)), 1e-3)))
-            state = fit_heated_state(
-                series.raw,
-                series.tilts_deg,
-                series.alignment.shifts_px,
-                particle,
-                reference.path,
-                reference.noise,
-                guess,
-            )
             if state.misfit > _POOR_MISFIT:
                 problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
             self._states.append(_Heated(header, float(degree), state, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
-        gained = (float(stack.sum()) / len(stack) - reference.mass_per_tilt) / mass
+        seen = series.aligned[:, reference.crop[0], reference.crop[1]]
+        gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
         contrast = particle.core_step / reference.measurement.expected_mean
         return reference.estimate(degree), reference.volume_nm3 * growth, particle.core_fraction + gained / contrast
+
+    def _reconstruct(self, series: TiltSeries, shifts_px: NDArray[np.float64], crop: tuple[slice, slice]) -> Volume:
+        """The particle's window, with shifts that a fit has refined."""
+        stack = shifted(series.raw, shifts_px)[:, crop[0], crop[1]]
+        return reconstruct(np.ascontiguousarray(stack), series.tilts_deg, iterations=ITERATIONS)
 
     def _diffusivity(self, simulated: bool) -> list[Result]:
         reference, heated = self._reference, self._states
@@ -314,12 +310,6 @@ def _not_core_shell(first: FirstState) -> str | None:
             "already alloyed, not core-shell, or a neighbour in the field"
         )
     return None
-
-
-def _bright_centre(volume: Volume, shell_level: float) -> NDArray[np.float64]:
-    """Centre (z, y, x) of the voxels above half the shell's level."""
-    bright = np.argwhere(volume > 0.5 * shell_level)
-    return np.asarray(bright.mean(axis=0)) if len(bright) else np.zeros(3)
 
 
 def _diffusivities(fit: Fit) -> tuple[Diffusivity, ...]:

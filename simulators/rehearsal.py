@@ -1,14 +1,14 @@
 """Whole heating sessions of one specimen with a known truth, for validating the analysis.
 
 The same specimens, diffusion, projector and detector as the simulated microscope, without stage, chip and clock: the
-times at temperature are exact, so that what is scored is the analysis alone. Same specimen, conditions and seed, same
-frames.
+times at temperature are exact, so that what is scored is the analysis alone. Each seed lays the specimen differently. Same
+specimen, conditions and seed, same frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,11 +19,12 @@ from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.interfaces import Rehearsed
 from simulators.diffusion import diffuse
 from simulators.imaging import Optics, detect, scattering
-from simulators.specimens import SPECIMENS, VOXELS_ACROSS, Voxels, build
+from simulators.specimens import SPECIMENS, VOXELS_ACROSS, Specimen, Voxels, build
 
 PULSES_S = (15.0, 15.0, 15.0, 15.0, 30.0, 30.0, 60.0, 120.0, 300.0)
 """Paper 002: 15, 30, 45, 60, 90, 120, 180, 300, 600 s in all."""
 TEMPERATURE_C = 450.0
+_MOST_IN_PLANE_DEG = 15.0
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,19 @@ class SimulatedRehearsal:
         )
 
 
+def _lying(particle: str, seed: int) -> Specimen:
+    """The specimen as it happens to lie: its long axis roughly along the tilt axis, any side up."""
+    rng = np.random.default_rng([seed, 72])
+    return replace(
+        SPECIMENS[particle],
+        in_plane_deg=float(rng.uniform(-_MOST_IN_PLANE_DEG, _MOST_IN_PLANE_DEG)),
+        about_axis_deg=float(rng.uniform(0.0, 360.0)),
+    )
+
+
 @lru_cache(maxsize=1)
-def _states(particle: str, voxels_across: float = VOXELS_ACROSS) -> tuple[Voxels, tuple[NDArray[np.float32], ...]]:
+def _states(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> tuple[Voxels, tuple[NDArray[np.float32], ...]]:
     """The specimen and its composition before and after each pulse."""
-    specimen = SPECIMENS[particle]
     voxels = build(specimen, voxels_across)
     gold = [voxels.gold]
     for pulse_s in PULSES_S:
@@ -112,7 +122,7 @@ def _states(particle: str, voxels_across: float = VOXELS_ACROSS) -> tuple[Voxels
 
 
 def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamItem]:
-    voxels, states = _states(particle)
+    voxels, states = _states(_lying(particle, seed))
     imaging = IMAGING[particle]
     rng = np.random.default_rng([seed, 71])
     optics = Optics(probe_sigma_nm=conditions.probe_sigma_nm)

@@ -155,7 +155,7 @@ def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
 
 
 def _part_inside(shape: Shape, grid: tuple[Array, ...], h: float, axes: tuple[int, ...]) -> NDArray[np.float32]:
-    """Part of each cell inside: a cell reaches over h along each of `axes`, and is sampled where the surface is near."""
+    """Part of each cell inside; a cell reaches over h along each of `axes` and is sampled where the surface is near."""
     distance = shape(*grid)
     part = (distance < 0.0).astype(np.float32)
     near = np.nonzero(np.abs(distance) < h)

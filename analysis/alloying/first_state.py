@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.alloying.particle_model import COARSE_PX, ParticleModel, Scene, interpolation
+from analysis.alloying.particle_model import COARSE_PX, ParticleModel, Scene
 from analysis.alloying.surfaces import distance_to, occupancy_slope, redistanced
 from analysis.alloying.two_phase import TwoPhase
 from analysis.tomography.alignment import shifted, within_field
@@ -90,11 +90,10 @@ def project_model(
 ) -> tuple[Scene, Stack, Stack]:
     """Scene, projections, and their slope per degree of tilt."""
     box = model.intensity(composition)
-    scene = _scene(model, tilts_deg)
-    around = scene.around((1.0 - _coarse_metal(model)) * model.surroundings)
-    ahead = _scene(model, tilts_deg + _TILT_STEP_DEG).particle(box)
-    behind = _scene(model, tilts_deg - _TILT_STEP_DEG).particle(box)
-    return scene, scene.particle(box) + around, (ahead - behind) / np.float32(2 * _TILT_STEP_DEG)
+    scene = model.scene(tilts_deg)
+    ahead = model.scene(tilts_deg + _TILT_STEP_DEG).particle(box)
+    behind = model.scene(tilts_deg - _TILT_STEP_DEG).particle(box)
+    return scene, scene.particle(box) + scene.around(model.faint), (ahead - behind) / np.float32(2 * _TILT_STEP_DEG)
 
 
 def weights(model_stack: Stack, noise: Noise) -> Stack:
@@ -102,11 +101,6 @@ def weights(model_stack: Stack, noise: Noise) -> Stack:
     top = float(model_stack.max())
     variance = noise.read_variance + noise.gain * np.maximum(model_stack, 0.02 * top) + (_MODEL_ERROR * top) ** 2
     return np.asarray(1.0 / variance, np.float32)
-
-
-def _scene(model: ParticleModel, tilts_deg: NDArray[np.float64]) -> Scene:
-    depth, height, width = model.outside.shape
-    return Scene((depth, height, width), model.rows, tilts_deg, model.blur_px)
 
 
 def _first_model(start: TwoPhase, rows: int, first_column: int) -> ParticleModel:
@@ -173,7 +167,7 @@ class _Linear:
         self._outside = _SURFACE_PRIOR * model.shell_level * occupancy_slope(model.outside)
         self._interface = _SURFACE_PRIOR * model.core_step * occupancy_slope(model.interface)
         self._around = np.float32(_AROUND_PRIOR * model.shell_level)
-        self._free = self._around * (1.0 - _coarse_metal(model))
+        self._free = self._around * (1.0 - model.coarse_metal)
 
     def forward(self, unknowns: _Unknowns) -> Stack:
         """Change of the projections; unknowns are scaled to unit prior variance."""
@@ -207,9 +201,7 @@ class _Linear:
             np.linalg.solve(self._per_tilt_own, per_tilt.T[:, :, None])[:, :, 0].T,
         ]
 
-    def step(
-        self, way: _Unknowns | None
-    ) -> tuple[ParticleModel, NDArray[np.float64], NDArray[np.float64], _Unknowns]:
+    def step(self, way: _Unknowns | None) -> tuple[ParticleModel, NDArray[np.float64], NDArray[np.float64], _Unknowns]:
         """One Gauss-Newton step: the better model, the shifts and turns to add, and the surfaces' way from the start.
 
         The prior holds for the whole way: were it one for each step, every round would fit a little more noise.
@@ -270,17 +262,3 @@ def _smooth(field: NDArray[np.floating]) -> Volume:
     from scipy.ndimage import gaussian_filter
 
     return np.asarray(gaussian_filter(np.asarray(field, np.float32), _SMOOTH_PX, truncate=3.0, mode="constant"))
-
-
-def _coarse_metal(model: ParticleModel) -> Volume:
-    """Occupancy of the particle on the surroundings' grid."""
-    depth, height, _ = model.outside.shape
-    z0, y0 = (model.rows - depth) // 2, (model.rows - height) // 2
-    fine: NDArray[np.float32] = np.pad(
-        model.metal, [(z0, model.rows - depth - z0), (y0, model.rows - height - y0), (0, 0)]
-    )
-    for axis, n in enumerate(model.surroundings.shape):
-        matrix = interpolation(fine.shape[axis], n)
-        matrix = (matrix / np.maximum(matrix.sum(axis=0), 1e-6)).T
-        fine = np.moveaxis(np.tensordot(matrix, fine, (1, axis)), 0, axis)
-    return np.asarray(fine, np.float32)

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.first_state import project_model, weights
 from analysis.alloying.particle_model import ParticleModel
-from analysis.tomography.alignment import shifted, within_field
+from analysis.tomography.alignment import cross_correlation_shift, shifted, within_field
 from analysis.tomography.counting import Noise
 from analysis.tomography.projector import Stack
 
 _ROUNDS = 4
 _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 1.0, 0.3
 _LONGEST_STEP = 1.0
+_TRIED = 10
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ def fit_heated_state(
     model: ParticleModel,
     path: CompositionPath,
     noise: Noise,
-    ln_tau: float,
 ) -> HeatedState:
-    """Fit tau to an unaligned tilt series (tilt, y, x), background-free, from a first guess.
+    """Fit tau to an unaligned tilt series (tilt, y, x), background-free, from a first alignment.
 
-    Gauss-Newton; the unknowns of single projections are eliminated tilt by tilt.
+    The best of a few tau begins; then Gauss-Newton, with the unknowns of single projections eliminated tilt by tilt.
     """
-    shifts, errors_deg, scale = shifts_px.copy(), np.zeros(len(tilts_deg)), 1.0
+    shifts, ln_tau, scale = _start(raw, tilts_deg, shifts_px, model, path, noise)
+    errors_deg = np.zeros(len(tilts_deg))
     prior = np.diag([_SHIFT_PRIOR_PX**-2, _SHIFT_PRIOR_PX**-2, _TILT_PRIOR_DEG**-2])
     low, high = path.range
     ln_std = misfit = np.inf
@@ -86,3 +87,29 @@ def fit_heated_state(
         scale *= 1.0 + float(np.clip(found[1], -0.2, 0.2))
     at_end = ln_tau in (low, high)
     return HeatedState(ln_tau, np.inf if at_end else ln_std, scale, shifts, misfit)
+
+
+def _start(
+    raw: Stack,
+    tilts_deg: NDArray[np.float64],
+    shifts_px: NDArray[np.float64],
+    model: ParticleModel,
+    path: CompositionPath,
+    noise: Noise,
+) -> tuple[NDArray[np.float64], float, float]:
+    """Shifts moved along the tilt axis onto the model, the most likely of a few ln tau, and the scale there."""
+    scene = model.scene(tilts_deg)
+    around = scene.around(model.faint)
+    alloyed = scene.particle(model.intensity(path.at(path.range[1])[0])) + around
+    shifts = shifts_px.copy()
+    profile = shifted(raw, shifts)[:, :, model.columns].sum(axis=(0, 1))
+    shifts[:, 1] += cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
+    stack = shifted(raw, shifts)[:, :, model.columns]
+    weight = within_field(raw.shape, shifts)[:, :, model.columns] * weights(alloyed, noise)
+    tried = []
+    for ln_tau in np.linspace(*path.range, _TRIED):
+        projected = scene.particle(model.intensity(path.at(float(ln_tau))[0])) + around
+        scale = float(np.vdot(weight * projected, stack) / np.vdot(weight * projected, projected))
+        tried.append((float(np.vdot(weight, (stack - scale * projected) ** 2)), float(ln_tau), scale))
+    _, best, scale = min(tried)
+    return shifts, best, scale

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.alloying.diffusion import diffuse
-from analysis.alloying.particle_model import ParticleModel, blurred
+from analysis.alloying.particle_model import ParticleModel, columns_of
 from analysis.tomography.counting import Noise
-from analysis.tomography.projector import Projector, Volume
+from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
 
 ITERATIONS = 20
@@ -81,12 +81,14 @@ class Measurement:
         self._tilts_deg = tilts_deg
         self._noise = noise
         self._seed = seed
+        self._scene = particle.scene(tilts_deg)
+        # All of the surroundings: what lies beyond the window in depth still shows in it at high tilt.
+        self._around = self._scene.around(particle.faint)
         self._region = _core_region(particle.metal_in_window(*window) > 0.5)
 
-    def read(self, volume: Volume, offset_px: NDArray[np.float64] | None = None) -> Reading:
-        """Spread and size of a reconstruction whose particle lies `offset_px` (z, y, x) from the mask."""
-        region = self._region if offset_px is None else _moved(self._region, offset_px)
-        inside = volume[region]
+    def read(self, volume: Volume) -> Reading:
+        """Spread and size of a reconstruction whose particle lies where the model's does."""
+        inside = volume[self._region]
         mean = float(inside.mean())
         scale = self.expected_mean / mean if mean > 0 else 1.0
         bright = int(np.count_nonzero(volume * scale > 0.5 * self.particle.shell_level))
@@ -99,10 +101,10 @@ class Measurement:
 
     def simulate(self, concentration: NDArray[np.float32]) -> Reading:
         """Put a composition through the chain. The same noise is drawn every time, so curves are smooth."""
-        intensity = self.particle.in_window(concentration, *self._window)
-        depth, rows, columns = intensity.shape
-        ideal = Projector(self._tilts_deg, (depth, rows, columns)).forward(intensity)
-        counted = self._noise.sample(blurred(ideal, self.particle.blur_px), np.random.default_rng(self._seed))
+        rows, columns = self._window
+        whole = self._scene.particle(self.particle.intensity(concentration)) + self._around
+        ideal = columns_of(whole[:, rows], self.particle.first_column, columns)
+        counted = self._noise.sample(ideal, np.random.default_rng(self._seed))
         return self.read(reconstruct(counted, self._tilts_deg, iterations=ITERATIONS))
 
     def curve(self, voxel_nm: float) -> AlloyingCurve:
@@ -143,9 +145,3 @@ def _core_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if np.count_nonzero(inner) > 0.5 * np.count_nonzero(mask):
             return inner
     return mask
-
-
-def _moved(region: NDArray[np.bool_], offset_px: NDArray[np.float64]) -> NDArray[np.bool_]:
-    from scipy.ndimage import shift
-
-    return np.asarray(shift(region.astype(np.float32), offset_px, order=1) > 0.5, bool)

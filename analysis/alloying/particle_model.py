@@ -88,18 +88,27 @@ class ParticleModel:
         """Intensity of the particle with this composition, in its box."""
         return np.asarray(self.metal * (self.shell_level + self.core_step * composition), np.float32)
 
-    def in_window(self, composition: Volume, rows: slice, columns: slice) -> Volume:
-        """Particle and surroundings as a volume (z, y, x) over a window of the projections."""
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        whole = np.zeros((self.rows, self.rows, width), np.float32)
-        box = self._slices()
-        around = self._fine_surroundings()
-        left = self.first_column - columns.start
-        at, source = _overlap(left, around.shape[2], width)
-        whole[:, :, at] = around[:, :, source]
-        whole[box[0], box[1], at] += (self.intensity(composition) - self.metal * around[box[0], box[1]])[:, :, source]
-        edge = (self.rows - height) // 2
-        return np.ascontiguousarray(whole[edge : edge + height, edge : edge + height])
+    @cached_property
+    def coarse_metal(self) -> Volume:
+        """Occupancy of the particle on the surroundings' grid."""
+        z, y = self._slices()
+        fine: NDArray[np.float32] = np.pad(
+            self.metal, [(z.start, self.rows - z.stop), (y.start, self.rows - y.stop), (0, 0)]
+        )
+        for axis, n in enumerate(self.surroundings.shape):
+            matrix = interpolation(fine.shape[axis], n)
+            matrix = (matrix / np.maximum(matrix.sum(axis=0), 1e-6)).T
+            fine = np.moveaxis(np.tensordot(matrix, fine, (1, axis)), 0, axis)
+        return np.asarray(fine, np.float32)
+
+    @property
+    def faint(self) -> Volume:
+        """The surroundings, where no metal is."""
+        return np.asarray((1.0 - self.coarse_metal) * self.surroundings, np.float32)
+
+    def scene(self, tilts_deg: NDArray[np.float64]) -> Scene:
+        depth, height, width = self.outside.shape
+        return Scene((depth, height, width), self.rows, tilts_deg, self.blur_px)
 
     def metal_in_window(self, rows: slice, columns: slice) -> Volume:
         """Occupancy over the same window."""
@@ -116,11 +125,13 @@ class ParticleModel:
         z0, y0 = (self.rows - depth) // 2, (self.rows - height) // 2
         return slice(z0, z0 + depth), slice(y0, y0 + height)
 
-    def _fine_surroundings(self) -> Volume:
-        fine: NDArray[np.float32] = self.surroundings
-        for axis, n in enumerate((self.rows, self.rows, self.outside.shape[2])):
-            fine = np.moveaxis(np.tensordot(interpolation(n, fine.shape[axis]), fine, (1, axis)), 0, axis)
-        return np.asarray(fine, np.float32)
+
+def columns_of(stack: Stack, first_column: int, columns: slice) -> Stack:
+    """Projections of a box that begins at `first_column`, over other columns; nothing where the box does not reach."""
+    wide = np.zeros((*stack.shape[:2], columns.stop - columns.start), np.float32)
+    at, source = _overlap(first_column - columns.start, stack.shape[2], wide.shape[2])
+    wide[:, :, at] = stack[:, :, source]
+    return wide
 
 
 def _overlap(left: int, n: int, width: int) -> tuple[slice, slice]:

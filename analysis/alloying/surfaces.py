@@ -43,8 +43,7 @@ def openings(distance: Volume) -> tuple[Volume, ...]:
         depth = np.clip(-0.5 * (distance + np.roll(distance, -1, axis)).astype(np.float64), -1.5, 1.5)
         edges = [np.abs(g / size) for k, g in enumerate(slopes) if k != axis]
         wide, narrow = (
-            np.maximum(0.5 * (e + np.roll(e, -1, axis)), _LEAST_EDGE)
-            for e in (np.maximum(*edges), np.minimum(*edges))
+            np.maximum(0.5 * (e + np.roll(e, -1, axis)), _LEAST_EDGE) for e in (np.maximum(*edges), np.minimum(*edges))
         )
         outer, inner = 0.5 * (wide + narrow), 0.5 * (wide - narrow)
         ramps = [s * np.maximum(depth + u, 0.0) ** 2 for s, u in ((1, outer), (-1, inner), (-1, -inner), (1, -outer))]
