@@ -1,8 +1,8 @@
 """Whole heating sessions of one specimen with a known truth, for validating the analysis.
 
 The same specimens, diffusion, projector and detector as the simulated microscope, without stage, chip and clock: the
-times at temperature are exact, so that what is scored is the analysis alone. Each seed lays the specimen differently. Same
-specimen, conditions and seed, same frames.
+times at temperature are exact, so that what is scored is the analysis alone. Each seed lays the specimen
+differently. Same specimen, conditions and seed, same frames.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ to the gold fraction (gold and silver have one atomic density: lattices 0.408 an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -131,27 +131,31 @@ def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
     sizing = _grid(half_nm, 2.1 * h)
     outer_nm = _size_for(lambda d: turned(specimen.outer(d)), sizing, specimen.volume_nm3)
     core_nm = _size_for(lambda d: turned(specimen.core(d)), sizing, specimen.gold_fraction * specimen.volume_nm3)
-    grid = _grid(half_nm, h)
-    metal = _part_inside(turned(specimen.outer(outer_nm)), grid, h, (0, 1, 2))
-    metal[metal < _LEAST_PART] = 0.0
-    core = _part_inside(turned(specimen.core(core_nm)), grid, h, (0, 1, 2))
-    if np.any(core > metal + 0.2):
-        raise ValueError(f"{specimen.name}: the core does not fit into the particle")
-    gold = np.divide(np.minimum(core, metal), metal, out=np.zeros_like(metal), where=metal > 0)
-    openings = tuple(_opening(turned(specimen.outer(outer_nm)), metal, grid, h, axis) for axis in range(3))
-    span = _span(metal > 0)
+    particle = voxels_of(turned(specimen.outer(outer_nm)), turned(specimen.core(core_nm)), _grid(half_nm, h), h)
     coat_nm = 1.3
     coarse = _grid([a + specimen.silica_nm for a in half_nm], coat_nm)
     far = turned(specimen.outer(outer_nm))(*coarse)
     coat = np.clip(0.5 - (far - specimen.silica_nm) / coat_nm, 0, 1) * np.clip(0.5 + far / coat_nm, 0, 1)
-    return Voxels(
-        metal[span],
-        tuple(opening[span] for opening in openings),
-        gold[span],
-        h,
-        np.ascontiguousarray(coat[_span(coat > 0)], np.float32),
-        coat_nm,
-    )
+    return replace(particle, silica=np.ascontiguousarray(coat[_span(coat > 0)], np.float32), silica_voxel_nm=coat_nm)
+
+
+def voxels_of(outer: Shape, core: Shape, grid: tuple[Array, ...], h: float) -> Voxels:
+    """A bare particle on a grid of voxels of h nm.
+
+    Raises
+    ------
+    ValueError
+        When the core sticks out of the particle.
+    """
+    metal = _part_inside(outer, grid, h, (0, 1, 2))
+    metal[metal < _LEAST_PART] = 0.0
+    gold = _part_inside(core, grid, h, (0, 1, 2))
+    if np.any(gold > metal + 0.2):
+        raise ValueError("the core does not fit into the particle")
+    gold = np.divide(np.minimum(gold, metal), metal, out=np.zeros_like(metal), where=metal > 0)
+    span = _span(metal > 0)
+    openings = tuple(_opening(outer, metal, grid, h, axis)[span] for axis in range(3))
+    return Voxels(metal[span], openings, gold[span], h, np.zeros((2, 2, 2), np.float32), h)
 
 
 def _part_inside(shape: Shape, grid: tuple[Array, ...], h: float, axes: tuple[int, ...]) -> NDArray[np.float32]:

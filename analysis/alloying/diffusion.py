@@ -45,7 +45,9 @@ def diffuse(
         )
     capacity = np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
     limit = 1.0 / max(float(np.max(sum(f + np.roll(f, 1, a) for a, f in enumerate(faces)) * capacity)), 1e-6)
-    c = np.pad(np.asarray(concentration, np.float32), 1)
+    # Deviations from the mean: float32 keeps what is conserved better when it is zero.
+    mean = np.float32(np.vdot(occupancy, concentration) / max(float(np.sum(occupancy)), 1.0))
+    c = np.pad(np.asarray(concentration - mean, np.float32), 1)
     now = 0.0
     for target in (t / voxel_nm**2 for t in tau_nm2):
         if target < now:
@@ -54,7 +56,7 @@ def diffuse(
             step = min(target - now, max(0.5, _GROWTH * now))
             c = _rkl2_step(c, (*faces, capacity), step, limit)
             now += step
-        yield c[1:-1, 1:-1, 1:-1].copy()
+        yield c[1:-1, 1:-1, 1:-1] + mean
 
 
 def _shared(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.alloying.diffusion import _combine, _laplacian, _shared, diffuse
-from analysis.alloying.surfaces import occupancy
+from analysis.alloying.surfaces import occupancy, openings
 
 
 def last(states):
@@ -33,15 +33,32 @@ def test_a_core_shell_ball_follows_the_series_solution_at_ten_times():
     r_px = (np.sqrt(sum(a**2 for a in axes)) / h).astype(np.float32)
     metal = occupancy(r_px - np.float32(radius_nm / h))
     metal = np.where(metal > 0.02, metal, 0.0).astype(np.float32)
+    open_ = openings(r_px - np.float32(radius_nm / h))
     core = occupancy(r_px - np.float32(core_nm / h))
     start = np.divide(core, metal, out=np.zeros_like(core), where=metal > 0)
     mean = (metal * start).sum() / metal.sum()
     sharp = np.sqrt(ball_variance(radius_nm, core_nm, 0.0))
     taus = np.geomspace(0.3, 20.0, 10)
-    for tau, state in zip(taus, diffuse(start, metal, taus, h), strict=True):
+    for tau, state in zip(taus, diffuse(start, metal, taus, h, open_), strict=True):
         truth = np.sqrt(ball_variance(radius_nm, core_nm, float(tau)))
         found = np.sqrt((metal * (state - mean) ** 2).sum() / metal.sum())
         assert abs(found - truth) / sharp < 0.005, f"degree at tau = {tau:.2f} nm2"
+
+
+@pytest.mark.parametrize("in_plane_deg", [0.0, 8.0, 25.0, 45.0])
+def test_the_slow_mode_along_a_turned_block_decays_at_its_rate(in_plane_deg):
+    length, width, tau = 60.0, 24.0, 250.0
+    turn = np.radians(in_plane_deg)
+    reach = (14, int(30 * np.sin(turn) + 14), int(30 * np.cos(turn) + 14))
+    z, y, x = np.meshgrid(*[np.arange(2 * n) - n + 0.5 for n in reach], indexing="ij")
+    along, across = np.cos(turn) * x + np.sin(turn) * y, -np.sin(turn) * x + np.cos(turn) * y
+    distance = np.maximum(np.maximum(np.abs(along) - 0.5 * length, np.abs(across) - 0.5 * width), np.abs(z) - 12.2)
+    distance = distance.astype(np.float32)
+    metal = np.where(occupancy(distance) > 0.02, occupancy(distance), 0.0).astype(np.float32)
+    mode = np.where(metal > 0, np.sin(np.pi * along / length), 0.0).astype(np.float32)
+    left = last(diffuse(mode, metal, [tau], 1.0, openings(distance)))
+    rate = -np.log((metal * left * mode).sum() / (metal * mode * mode).sum()) / tau
+    assert rate == pytest.approx((np.pi / length) ** 2, rel=0.006)
 
 
 def test_voxels_cut_by_the_surface_conserve_and_even_out(rng):
@@ -84,7 +101,7 @@ def test_the_error_in_time_falls_with_the_square_of_the_step(monkeypatch):
         inside = np.pad(np.ones(mode.shape, np.float32), 1)
         cells = (*(module._shared(inside, axis) for axis in range(3)), inside)
         for _ in range(round(tau / step)):
-            c = module._rkl2_step(c, cells, step)
+            c = module._rkl2_step(c, cells, step, 1.0 / 6.0)
         errors.append(abs(np.linalg.norm(c) / np.linalg.norm(mode) - exact))
     order = np.polyfit(np.log(steps), np.log(errors), 1)[0]
     assert 1.6 < order < 3.0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.alloying.surfaces import distance_to, occupancy, occupancy_slope, redistanced
+from analysis.alloying.surfaces import distance_to, occupancy, occupancy_slope, openings, redistanced
 
 
 def ball(n: int, radius: float, centre: tuple[float, float, float]) -> np.ndarray:
@@ -37,3 +37,17 @@ def test_a_voxel_body_keeps_its_volume_but_for_the_smoothing_of_its_steps():
     body = ball(28, 9.37, (0.3, -0.2, 0.45)) < 0
     shrunk = body.sum() * (1 - 3 / 9.37**2)
     assert float(occupancy(distance_to(body)).sum()) == pytest.approx(shrunk, rel=0.01)
+
+
+def test_the_openings_of_a_tilted_plane_are_the_areas_below_it(rng):
+    normal = np.array([0.3, 0.5, 0.81])
+    normal /= np.linalg.norm(normal)
+    z, y, x = np.meshgrid(*[np.arange(9) - 4.0] * 3, indexing="ij")
+    distance = (normal[0] * z + normal[1] * y + normal[2] * x + 0.37).astype(np.float32)
+    points = rng.random((2, 20000)) - 0.5
+    for axis, opening in enumerate(openings(distance)):
+        first, second = (k for k in range(3) if k != axis)
+        for at in ((4, 4, 4), (3, 5, 4), (4, 3, 3)):
+            middle = distance[at] + 0.5 * normal[axis]
+            below = np.mean(middle + normal[first] * points[0] + normal[second] * points[1] < 0)
+            assert opening[at] == pytest.approx(below, abs=0.015)
