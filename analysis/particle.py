@@ -17,7 +17,7 @@ from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement
 from analysis.alloying.two_phase import TwoPhase, find_two_phases
 from analysis.results import Diffusivity, DiffusivityResult, Estimate, Result, StateResult
 from analysis.tilt_series import FEWEST_TILTS, TiltSeries, prepare, problems_of, usable, window
-from analysis.tomography.alignment import Alignment, shifted
+from analysis.tomography.alignment import shifted
 from analysis.tomography.counting import Noise, estimate_noise
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
@@ -54,6 +54,7 @@ class _Reference:
     noise: Noise
     volume_nm3: float
     pixel_nm: float
+    axis_deg: float
     mass_per_tilt: float
     """Mean sum of a projection, particle and surroundings."""
     problems: list[str]
@@ -91,20 +92,22 @@ class ParticleAnalysis:
         kept, rejected = usable(frames)
         header = frames[-1].header if frames else None
         if header is None or len(kept) < 3:
-            return [self._state(end, header, kept, rejected, began, [f"only {len(kept)} usable tilts"])]
-        series = prepare(kept)
+            return [self._state(end, header, len(kept), rejected, began, [f"only {len(kept)} usable tilts"])]
+        series, jumped = prepare(kept, None if self._reference is None else self._reference.axis_deg)
+        rejected += jumped
+        used = len(series.tilts_deg)
         problems = problems_of(series, end)
-        if len(kept) < FEWEST_TILTS or not (header.core and header.shell):
+        if used < FEWEST_TILTS or not (header.core and header.shell):
             self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
             if not (header.core and header.shell):
                 problems.append("no core and shell named: reconstruction only")
-            return [self._state(end, header, kept, rejected, began, problems, series.alignment)]
+            return [self._state(end, header, used, rejected, began, problems, series)]
         if self._reference is None:
             first = self._first_state(series, problems)
-            return [self._state(end, header, kept, rejected, began, problems, series.alignment, *first)]
+            return [self._state(end, header, used, rejected, began, problems, series, *first)]
         degree = self._heated_state(series, header, problems)
         return [
-            self._state(end, header, kept, rejected, began, problems, series.alignment, *degree),
+            self._state(end, header, used, rejected, began, problems, series, *degree),
             *self._diffusivity(header.simulated),
         ]
 
@@ -163,6 +166,7 @@ class ParticleAnalysis:
             noise=noise,
             volume_nm3=volume_nm3,
             pixel_nm=header.pixel_nm,
+            axis_deg=series.axis_deg,
             mass_per_tilt=float(aligned.sum()) / len(aligned),
             problems=list(problems),
         )
@@ -252,11 +256,11 @@ class ParticleAnalysis:
         self,
         end: SeriesEnd,
         header: FrameHeader | None,
-        kept: list[Frame],
+        used: int,
         rejected: list[str],
         began: float,
         problems: list[str],
-        alignment: Alignment | None = None,
+        series: TiltSeries | None = None,
         alloying: Estimate | None = None,
         volume_nm3: float | None = None,
         gold_fraction: float | None = None,
@@ -267,7 +271,7 @@ class ParticleAnalysis:
             particle=self.name,
             state=len(pulses),
             heated_s=sum(p.duration_s for p in pulses),
-            frames=len(kept),
+            frames=used,
             planned=end.planned,
             rejected=tuple(rejected),
             alloying=alloying,
@@ -275,7 +279,8 @@ class ParticleAnalysis:
             gold_fraction=None if gold_fraction is None else float(gold_fraction),
             quality="good" if not problems else "poor: " + "; ".join(problems),
             simulated=header.simulated if header is not None else False,
-            shifts_px=() if alignment is None else tuple((float(y), float(x)) for y, x in alignment.shifts_px),
+            shifts_px=() if series is None else tuple((float(y), float(x)) for y, x in series.alignment.shifts_px),
+            tilt_axis_deg=0.0 if series is None else series.axis_deg,
             analysis_s=time.monotonic() - began,
         )
 

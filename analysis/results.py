@@ -53,6 +53,8 @@ class StateResult(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     simulated: bool
     shifts_px: tuple[tuple[float, float], ...] = ()
     """Alignment (y, x), in order of acquisition; rejected tilts excluded."""
+    tilt_axis_deg: float = 0.0
+    """The tilt axis from the images' x axis, counter-clockwise on the screen; taken out before the shifts."""
     analysis_s: float = 0.0
 
 

@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from analysis.tomography.alignment import Alignment, align, shifted
 from analysis.tomography.counting import darkest_level
 from analysis.tomography.projector import Stack
+from analysis.tomography.tilt_axis import believed_axis, turned
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
 FEWEST_TILTS = 15
 _NARROWEST_DEG = 80.0
 _MARGIN_PX = 5
+_SATURATED_PART = 0.002
+"""Of a frame's pixels at the detector's highest value."""
+_WORST_AGREEMENT = 0.15
+"""Correlation with the re-projection, below the series' median."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +29,32 @@ class TiltSeries:
     header: FrameHeader
     """Of the first usable frame."""
     tilts_deg: NDArray[np.float64]
+    axis_deg: float
+    """Of the tilt axis from x, counter-clockwise on the screen; 0 when it could not be told."""
     raw: Stack
-    """(tilt, y, x) intensities above the offset, as recorded."""
+    """(tilt, y, x) intensities above the offset, unaligned, the tilt axis along x."""
     alignment: Alignment
     aligned: Stack
 
 
-def prepare(kept: list[Frame]) -> TiltSeries:
-    """Take off the offset and align."""
+def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[TiltSeries, list[str]]:
+    """Take off the offset, turn the tilt axis onto x and align; tilts that fit no object are left out, with the reason.
+
+    `axis_deg` is the axis when it is known, so that all states of a particle are turned alike.
+    """
     tilts_deg = np.array([f.header.tilt_deg for f in kept])
     raw = _intensity(kept)
+    if axis_deg is None:
+        axis_deg = believed_axis(raw, tilts_deg)
+    raw = turned(raw, axis_deg)
     alignment = align(raw, tilts_deg)
-    return TiltSeries(kept[0].header, tilts_deg, raw, alignment, shifted(raw, alignment.shifts_px))
+    fits = alignment.agreement > np.median(alignment.agreement) - _WORST_AGREEMENT
+    rejected = [f"{t:.1f} deg: jumped, it does not fit the other tilts" for t in tilts_deg[~fits]]
+    if rejected and fits.sum() >= 3:
+        raw, tilts_deg = raw[fits], tilts_deg[fits]
+        alignment = align(raw, tilts_deg)
+    aligned = shifted(raw, alignment.shifts_px)
+    return TiltSeries(kept[0].header, tilts_deg, axis_deg, raw, alignment, aligned), rejected
 
 
 def usable(frames: list[Frame]) -> tuple[list[Frame], list[str]]:
@@ -53,9 +72,19 @@ def usable(frames: list[Frame]) -> tuple[list[Frame], list[str]]:
             rejected.append(f"{tilt}: pixels that are not numbers")
         elif s < 0.3 * typical:
             rejected.append(f"{tilt}: blank")
+        elif _saturated(frame) > _SATURATED_PART:
+            rejected.append(f"{tilt}: saturated in {100 * _saturated(frame):.1f} % of its pixels")
         else:
             kept.append(frame)
     return kept, rejected
+
+
+def _saturated(frame: Frame) -> float:
+    """Part of a frame's pixels at the highest value that its numbers can hold."""
+    image = np.asarray(frame.image)
+    if not np.issubdtype(image.dtype, np.integer):
+        return 0.0
+    return float(np.mean(image >= np.iinfo(image.dtype).max))
 
 
 def _intensity(frames: list[Frame]) -> Stack:

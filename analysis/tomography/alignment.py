@@ -38,31 +38,33 @@ class Alignment:
     isolated_x: bool
     residual_px: float
     """Median size of the last correction by projection matching."""
+    agreement: NDArray[np.float64]
+    """(tilt,) correlation of each projection with the re-projection of all, 0..1."""
 
 
 def align(stack: Stack, tilts_deg: NDArray[np.float64], *, matching_rounds: int = 2) -> Alignment:
     """Find the shifts that align a tilt series (tilt, y, x) with zero background."""
-    smooth = _smoothed(stack)
+    smooth = smoothed(stack)
     level = float(np.percentile(smooth, 99.5))
     dark = _DARK_BORDER * level
-    isolated_y = _mean_border(smooth, axis=1) < dark
-    isolated_x = _mean_border(smooth, axis=2) < dark
-    shifts = _neighbour_shifts(smooth, tilts_deg)
+    isolated_y = _border(smooth, axis=1) < dark
+    isolated_x = _border(smooth, axis=2) < dark
+    shifts = neighbour_shifts(smooth, tilts_deg)
     weight = np.where(smooth > dark, smooth, 0.0)
     if isolated_y:
-        shifts[:, 0] = _centre_on_axis(weight, axis=1)
+        shifts[:, 0] = centre_on_axis(weight, axis=1)
     if isolated_x:
-        shifts[:, 1] = _centre_on_axis(weight, axis=2)
+        shifts[:, 1] = centre_on_axis(weight, axis=2)
     else:
-        shifts[:, 1] = _match_profiles(smooth, shifts[:, 1])
-    residual = 0.0
+        shifts[:, 1] = match_profiles(smooth, shifts[:, 1])
+    residual, agreement = 0.0, np.ones(len(stack))
     for _ in range(matching_rounds):
-        correction = _match_projections(shifted(stack, shifts), tilts_deg)
+        correction, agreement = _match_projections(shifted(stack, shifts), tilts_deg)
         shifts += correction
         residual = float(np.median(np.hypot(*correction.T)))
         if residual < _MATCHED_PX:
             break
-    return Alignment(shifts, bool(isolated_y), bool(isolated_x), residual)
+    return Alignment(shifts, bool(isolated_y), bool(isolated_x), residual, agreement)
 
 
 def shifted(stack: Stack, shifts_px: NDArray[np.float64]) -> Stack:
@@ -98,19 +100,21 @@ def cross_correlation_shift(reference: NDArray[np.float32], moving: NDArray[np.f
     return np.asarray(shift, np.float64)
 
 
-def _smoothed(stack: Stack) -> Stack:
+def smoothed(stack: Stack) -> Stack:
+    """A little blur against noise."""
     from scipy.ndimage import gaussian_filter
 
     return np.asarray(gaussian_filter(np.asarray(stack, np.float32), 1.0, axes=(1, 2)))
 
 
-def _mean_border(stack: Stack, axis: int) -> float:
-    """Mean of the brighter of the two borders across `axis`."""
+def _border(stack: Stack, axis: int) -> float:
+    """How bright the brighter of the two borders across `axis` gets."""
     first, last = np.take(stack, 0, axis), np.take(stack, -1, axis)
-    return float(max(first.mean(), last.mean()))
+    return float(max(np.percentile(first, 95), np.percentile(last, 95)))
 
 
-def _neighbour_shifts(stack: Stack, tilts_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+def neighbour_shifts(stack: Stack, tilts_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shifts from cross-correlating each tilt with its neighbour, outward from the lowest."""
     order = np.argsort(tilts_deg)
     start = int(np.argmin(np.abs(tilts_deg[order])))
     shifts = np.zeros((len(stack), 2))
@@ -121,14 +125,15 @@ def _neighbour_shifts(stack: Stack, tilts_deg: NDArray[np.float64]) -> NDArray[n
     return shifts
 
 
-def _centre_on_axis(weight: Stack, axis: int) -> NDArray[np.float64]:
+def centre_on_axis(weight: Stack, axis: int) -> NDArray[np.float64]:
+    """Shift along `axis` that puts each tilt's centre of mass into the middle."""
     n = weight.shape[axis]
     profile = weight.sum(axis=3 - axis)
     position = np.arange(n) - 0.5 * (n - 1)
     return np.asarray(-(profile @ position) / np.maximum(profile.sum(axis=1), 1e-9))
 
 
-def _match_profiles(stack: Stack, start: NDArray[np.float64]) -> NDArray[np.float64]:
+def match_profiles(stack: Stack, start: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shifts along the axis that bring every tilt's y-summed profile onto their mean."""
     shifts = start - start.mean()
     profiles = stack.sum(axis=1)
@@ -145,8 +150,12 @@ def _match_profiles(stack: Stack, start: NDArray[np.float64]) -> NDArray[np.floa
     return np.asarray(shifts)
 
 
-def _match_projections(stack: Stack, tilts_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+def _match_projections(stack: Stack, tilts_deg: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shifts onto the re-projection of a quick reconstruction, and how well each projection agrees with it there."""
     volume = reconstruct(stack, tilts_deg, iterations=_MATCHING_ITERATIONS)
     depth, rows, columns = volume.shape
     model = Projector(tilts_deg, (depth, rows, columns)).forward(volume)
-    return np.array([cross_correlation_shift(m, p) for m, p in zip(model, stack, strict=True)])
+    shifts = np.array([cross_correlation_shift(m, p) for m, p in zip(model, stack, strict=True)])
+    away = [a - a.mean(axis=(1, 2), keepdims=True) for a in (model, shifted(stack, shifts))]
+    size = np.sqrt((away[0] ** 2).sum(axis=(1, 2)) * (away[1] ** 2).sum(axis=(1, 2)))
+    return shifts, np.asarray((away[0] * away[1]).sum(axis=(1, 2)) / np.maximum(size, 1e-12), np.float64)

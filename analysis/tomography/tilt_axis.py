@@ -1,0 +1,92 @@
+"""Where the tilt axis points in the images, from what projection conserves along it.
+
+At every column x of the images, the centre of mass across the axis describes ``y0 cos t + z0 sin t``, with y0 and z0
+of that slice. An axis turned by a small angle phi mixes neighbouring slices, and the first moment f of a column with
+mass m and second moment q becomes
+
+    f(t, x) = m (y0(x) cos t + z0(x) sin t) + s(t) m + phi (x m + dq/dx),
+
+with s(t) the drift across the axis. All of m, q and x are read from the images, so phi is a linear least-squares
+unknown beside y0, z0 and s: the projection moments' consistency (Helgason and Ludwig), to first order in phi.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.tomography.alignment import centre_on_axis, match_profiles, neighbour_shifts, shifted, smoothed
+from analysis.tomography.projector import Stack
+
+_FAINT = 0.08
+"""Of the brightest: silica and noise do not count."""
+_LIGHT_COLUMN = 0.3
+_LEAST_TURN_DEG, _MOST_TURN_DEG = 0.3, 15.0
+"""Smaller turns are not told from none; larger ones are not believed."""
+_FEWEST_TILTS = 15
+_ROUNDS = 6
+_DONE_DEG = 0.03
+
+
+def find_tilt_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
+    """Angle in degrees of the tilt axis from the images' x axis, counter-clockwise as seen on a screen (y down).
+
+    Parameters
+    ----------
+    stack : (tilt, y, x) unaligned, zero background; the object must end inside the field across the axis
+    """
+    shifts = neighbour_shifts(smoothed(stack), tilts_deg)
+    axis_deg = 0.0
+    for _ in range(_ROUNDS):
+        smooth = smoothed(turned(stack, axis_deg))
+        bright = np.where(smooth > _FAINT * np.percentile(smooth, 99.5), smooth, 0.0)
+        shifts[:, 0] = centre_on_axis(bright, axis=1)
+        shifts[:, 1] = match_profiles(smooth, shifts[:, 1])
+        found = _turn_deg(np.maximum(shifted(bright, shifts), 0.0), tilts_deg)
+        axis_deg -= found
+        if abs(found) < _DONE_DEG:
+            break
+    return axis_deg
+
+
+def believed_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
+    """The tilt axis in degrees, or 0 where it cannot be told from the x axis."""
+    if len(tilts_deg) < _FEWEST_TILTS or np.ptp(tilts_deg) < 60.0:
+        return 0.0
+    found = find_tilt_axis(stack, tilts_deg)
+    return found if _LEAST_TURN_DEG < abs(found) < _MOST_TURN_DEG else 0.0
+
+
+def turned(stack: Stack, axis_deg: float) -> Stack:
+    """The stack with a tilt axis at this angle turned onto x."""
+    from scipy.ndimage import rotate
+
+    if axis_deg == 0.0:
+        return stack
+    return np.asarray(rotate(stack, -axis_deg, axes=(1, 2), reshape=False, order=3, mode="nearest"), np.float32)
+
+
+def _turn_deg(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
+    """The remaining turn phi, positive where y (down) grows with x."""
+    tilts, rows, columns = stack.shape
+    y, x = np.arange(rows) - 0.5 * (rows - 1), np.arange(columns) - 0.5 * (columns - 1)
+    mass = stack.sum(axis=1)
+    first, second = np.einsum("tyx,y->tx", stack, y), np.einsum("tyx,y->tx", stack, y * y)
+    centre = (first.sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-9))[:, None]
+    second = second - 2.0 * centre * first + centre**2 * mass
+    first = first - centre * mass
+    heavy = np.flatnonzero(mass.mean(axis=0) > _LIGHT_COLUMN * mass.mean(axis=0).max())
+    heavy = heavy[(heavy > 3) & (heavy < columns - 4)]
+    if len(heavy) < 5:
+        return 0.0
+    unknowns = np.zeros((tilts, len(heavy), 1 + tilts))
+    unknowns[:, :, 0] = (mass * x + np.gradient(second, axis=1))[:, heavy]
+    unknowns[np.arange(tilts), :, 1 + np.arange(tilts)] = mass[:, heavy]
+    data = first[:, heavy]
+    ellipse = np.stack([np.cos(np.radians(tilts_deg)), np.sin(np.radians(tilts_deg))], axis=1)
+    for k, column in enumerate(heavy):
+        own, _ = np.linalg.qr(ellipse * mass[:, column, None])
+        unknowns[:, k] -= own @ (own.T @ unknowns[:, k])
+        data[:, k] -= own @ (own.T @ data[:, k])
+    found = np.linalg.lstsq(unknowns.reshape(-1, 1 + tilts), data.ravel(), rcond=1e-8)[0]
+    return float(np.degrees(found[0]))
