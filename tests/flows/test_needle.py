@@ -14,6 +14,7 @@ from analysis.store import read_journal, read_session
 from analysis.tilt_series_file import read_tilt_series
 from analysis.tomography.alignment import shifted
 from analysis.tomography.counting import darkest_level
+from analysis.tomography.tilt_axis import turned
 from controller import events as ev
 from controller.check import checked_session
 from controller.session import Session
@@ -78,7 +79,7 @@ def test_77_frames_are_recorded_and_analysed_though_the_analysis_is_killed(real_
         np.testing.assert_array_equal(frame.image, image)
 
     intensity = stack.astype(np.float32) - np.float32(darkest_level(stack))
-    aligned = shifted(intensity, np.array(state.shifts_px))
+    aligned = shifted(turned(intensity, state.tilt_axis_deg), np.array(state.shifts_px))
     volume = mrcfile.read(tmp_path / "s" / "volumes" / "c00_needle_tilt.mrc")
     peer = sirt_of_scikit_image(aligned[:, :, SLICE_X].T.astype(np.float64), angles, 25)
     mine = volume[:, :, SLICE_X]
