@@ -24,8 +24,8 @@ from analysis.tomography.reconstruction import reconstruct
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
 _VOLUME_MOVED = 0.03
-_SURFACE_PX = 0.12
-_CURVE_SURFACE_PX = 0.2
+_SURFACE_PX = 0.08
+_CURVE_SURFACE_PX = 0.15
 """Uncertainty of the particle's surface, one standard deviation; in `curve` it stands for the reconstruction's, too."""
 _POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
 """Squared misses of the projections, in units of their noise: said in words; taken as no core-shell particle."""

@@ -21,14 +21,15 @@ from analysis.tomography.alignment import shifted, within_field
 from analysis.tomography.counting import Noise
 from analysis.tomography.projector import Stack, Volume
 
-_ROUNDS = 4
+_SCALES = ((6.0, 150.0), (6.0, 150.0), (2.5, 20.0), (2.5, 20.0), (1.5, 6.0), (1.5, 6.0))
+"""Round by round: over how many px a surface moves as one, and how freely (white noise of that size, smoothed so).
+
+Whole faces find their place first, which a prior on small scales would hold back across the wedge; then details.
+"""
 _CG_STEPS = 25
 _CG_DONE = 1e-4
 _FIELD_STIFFNESS = 300.0
 """Typical curvature of the surfaces and surroundings against their prior's, for the solver only."""
-_SMOOTH_PX = 1.5
-_SURFACE_PRIOR = 6.0
-"""White noise of this size, smoothed, moves a surface by 0.5 px."""
 _MARGIN_PX = 4
 _LEVEL_PRIOR, _BLUR_PRIOR_PX2, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 0.03, 0.3, 0.3, 0.2
 _AROUND_PRIOR = 0.05
@@ -72,13 +73,14 @@ def fit_first_state(
     shifts, errors_deg = shifts_px.copy(), np.zeros(len(tilts_deg))
     best: FirstState | None = None
     way: _Unknowns | None = None
-    for round_ in range(_ROUNDS + 1):
+    for round_, scale in enumerate((*_SCALES, _SCALES[-1])):
         stack = shifted(raw, shifts)[:, :, model.columns]
         seen = within_field(raw.shape, shifts)[:, :, model.columns]
-        linear = _Linear(model, stack, seen, tilts_deg, errors_deg, noise)
+        linear = _Linear(model, stack, seen, tilts_deg, errors_deg, noise, scale)
         if best is None or linear.misfit < best.misfit:
             best = FirstState(model, shifts, errors_deg, linear.misfit)
-        if round_ < _ROUNDS:
+        if round_ < len(_SCALES):
+            way = way if round_ and scale == _SCALES[round_ - 1] else None
             model, moved, turned, way = linear.step(way)
             shifts, errors_deg = shifts + moved, errors_deg + turned
     assert best is not None, "there is at least one round"
@@ -141,8 +143,10 @@ class _Linear:
         tilts_deg: NDArray[np.float64],
         errors_deg: NDArray[np.float64],
         noise: Noise,
+        scale: tuple[float, float],
     ) -> None:
         self._model, self._errors_deg = model, errors_deg
+        self._smooth_px, self._surface_prior = scale
         self._scene, projected, by_tilt = project_model(model, model.composition, tilts_deg + errors_deg)
         self._weight = seen * weights(projected, noise)
         self._residual = stack - projected
@@ -164,14 +168,14 @@ class _Linear:
         ) + np.eye(3)
         own = [[np.einsum("tyx,tyx,tyx->t", self._weight, a, b) for b in self._per_tilt] for a in self._per_tilt]
         self._per_tilt_own = np.moveaxis(np.array(own, np.float64), 2, 0) + np.eye(3)
-        self._outside = _SURFACE_PRIOR * model.shell_level * occupancy_slope(model.outside)
-        self._interface = _SURFACE_PRIOR * model.core_step * occupancy_slope(model.interface)
+        self._outside = self._surface_prior * model.shell_level * occupancy_slope(model.outside)
+        self._interface = self._surface_prior * model.core_step * occupancy_slope(model.interface)
         self._around = np.float32(_AROUND_PRIOR * model.shell_level)
         self._free = self._around * (1.0 - model.coarse_metal)
 
     def forward(self, unknowns: _Unknowns) -> Stack:
         """Change of the projections; unknowns are scaled to unit prior variance."""
-        box = self._outside * _smooth(unknowns[0]) + self._interface * _smooth(unknowns[1])
+        box = self._outside * self._smooth(unknowns[0]) + self._interface * self._smooth(unknowns[1])
         change = self._scene.particle(np.asarray(box, np.float32))
         change += self._scene.around(np.asarray(self._free * unknowns[2], np.float32))
         for size, part in zip(unknowns[3], self._everywhere, strict=True):
@@ -184,12 +188,18 @@ class _Linear:
         """The exact adjoint of `forward`."""
         box = self._scene.particle_back(change)
         return [
-            _smooth(self._outside * box),
-            _smooth(self._interface * box),
+            self._smooth(self._outside * box),
+            self._smooth(self._interface * box),
             self._free * self._scene.around_back(change),
             np.array([float(np.vdot(part, change)) for part in self._everywhere]),
             np.stack([np.einsum("tyx,tyx->t", part, change) for part in self._per_tilt]),
         ]
+
+    def _smooth(self, field: NDArray[np.floating]) -> Volume:
+        from scipy.ndimage import gaussian_filter
+
+        smooth = gaussian_filter(np.asarray(field, np.float32), self._smooth_px, truncate=3.0, mode="constant")
+        return np.asarray(smooth, np.float32)
 
     def _ease(self, unknowns: _Unknowns) -> _Unknowns:
         """A rough inverse of the normal equations: exact for the levels and blur, and within each projection."""
@@ -216,7 +226,7 @@ class _Linear:
             return [a + b for a, b in zip(image, unknowns, strict=True)]
 
         found = _conjugate_gradients(normal, right, self._ease)
-        moved = [np.clip(_SURFACE_PRIOR * _smooth(f), -1.0, 1.0).astype(np.float32) for f in found[:2]]
+        moved = [np.clip(self._surface_prior * self._smooth(f), -1.0, 1.0).astype(np.float32) for f in found[:2]]
         model = self._model
         better = replace(
             model,
@@ -256,9 +266,3 @@ def _conjugate_gradients(
 
 def _dot(a: Sequence[NDArray[np.floating]], b: Sequence[NDArray[np.floating]]) -> float:
     return sum(float(np.vdot(p, q)) for p, q in zip(a, b, strict=True))
-
-
-def _smooth(field: NDArray[np.floating]) -> Volume:
-    from scipy.ndimage import gaussian_filter
-
-    return np.asarray(gaussian_filter(np.asarray(field, np.float32), _SMOOTH_PX, truncate=3.0, mode="constant"))
