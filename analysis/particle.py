@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,10 @@ from analysis.alloying.first_state import FirstState, fit_first_state
 from analysis.alloying.fit import Fit, fit_diffusivity
 from analysis.alloying.heated_state import HeatedState, fit_heated_state
 from analysis.alloying.joint_fit import fit_joint
-from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement
+from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement, Reading
+from analysis.alloying.spread import SPREADS
 from analysis.alloying.two_phase import TwoPhase, find_two_phases
-from analysis.results import Diffusivity, DiffusivityResult, Estimate, Result, StateResult
+from analysis.results import Diffusivity, DiffusivityResult, Estimate, IntervalDiffusivity, Result, StateResult
 from analysis.tilt_series import FEWEST_TILTS, TiltSeries, prepare, problems_of, usable, window
 from analysis.tomography.alignment import shifted
 from analysis.tomography.counting import Noise, estimate_noise
@@ -45,8 +46,7 @@ class _Reference:
     crop: tuple[slice, slice]
     measurement: Measurement
     curve: AlloyingCurve
-    spread: float
-    bright_voxels: int
+    reading: Reading
     level_degree: float
     per_surface_px: float
     """Change of ln D when the surface moves by one px (D scales with length squared), more where the model misfits."""
@@ -75,11 +75,22 @@ class _Heated:
     problems: list[str]
 
 
+@dataclass(frozen=True)
+class _Numbers:
+    """What a state's reconstruction says; nothing where it could not be told."""
+
+    alloying: Estimate | None = None
+    volume_nm3: float | None = None
+    gold_fraction: float | None = None
+    by_spread: dict[str, float] = field(default_factory=dict)
+
+
 class ParticleAnalysis:
     """Takes finished tilt series of one particle in order; gives results with quality in words."""
 
-    def __init__(self, name: str, seed: int) -> None:
+    def __init__(self, name: str, seed: int, spread: str = "std") -> None:
         self.name = name
+        self._spread = spread
         self.last_volume: Volume | None = None
         """The newest reconstruction (z, y, x)."""
         self._seed = seed
@@ -104,23 +115,21 @@ class ParticleAnalysis:
             return [self._state(end, header, used, rejected, began, problems, series)]
         if self._reference is None:
             first = self._first_state(series, problems)
-            return [self._state(end, header, used, rejected, began, problems, series, *first)]
-        degree = self._heated_state(series, header, problems)
+            return [self._state(end, header, used, rejected, began, problems, series, first)]
+        heated = self._heated_state(series, header, problems)
         return [
-            self._state(end, header, used, rejected, began, problems, series, *degree),
+            self._state(end, header, used, rejected, began, problems, series, heated),
             *self._diffusivity(header.simulated),
         ]
 
-    def _first_state(
-        self, series: TiltSeries, problems: list[str]
-    ) -> tuple[Estimate | None, float | None, float | None]:
+    def _first_state(self, series: TiltSeries, problems: list[str]) -> _Numbers:
         header, tilts_deg = series.header, series.tilts_deg
         if header.heat:
             problems.append(
                 "the first tilt series was taken after heating: there is no unalloyed state to compare with"
             )
             self.last_volume = reconstruct(series.aligned, tilts_deg, iterations=ITERATIONS)
-            return None, None, None
+            return _Numbers()
         crop = window(series.aligned)
         aligned = np.ascontiguousarray(series.aligned[:, crop[0], crop[1]])
         volume = self.last_volume = reconstruct(aligned, tilts_deg, iterations=ITERATIONS)
@@ -128,7 +137,7 @@ class ParticleAnalysis:
         refusal = _poor_start(start)
         if refusal:
             problems.append(refusal)
-            return None, None, None
+            return _Numbers()
         noise = estimate_noise(series.raw)
         if header.gain is not None:
             noise = Noise(header.gain, noise.read_variance)
@@ -137,29 +146,30 @@ class ParticleAnalysis:
         refusal = _not_core_shell(first)
         if refusal:
             problems.append(refusal)
-            return None, None, None
+            return _Numbers()
         if first.misfit > _POOR_MISFIT:
             problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
         volume = self.last_volume = self._reconstruct(series, first.shifts_px, crop)
         measurement = Measurement(particle, crop, tilts_deg, noise, self._seed)
-        curve = measurement.curve(header.pixel_nm)
+        curve = measurement.curve(header.pixel_nm, self._spread)
         reading = measurement.read(volume)
-        range_ = reading.spread - curve.alloyed_spread
-        if range_ < 0.1 * curve.alloyed_spread:
+        spread = SPREADS[self._spread]
+        simulated, alloyed = curve.readings[0].values, curve.alloyed.values
+        range_ = spread(reading.values, alloyed) - spread(alloyed, alloyed)
+        if range_ < 0.1 * SPREADS["std"](alloyed, alloyed):
             problems.append("the first tilt series looks fully alloyed already")
-            return None, None, None
-        level = 0.5 * abs(reading.spread - curve.spread[0]) / range_ + 0.002
+            return _Numbers()
+        level = 0.5 * abs(spread(reading.values, alloyed) - spread(simulated, alloyed)) / range_ + 0.002
         if level > _WORST_LEVEL:
             problems.append("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
-            return None, None, None
+            return _Numbers()
         volume_nm3 = particle.volume_px * header.pixel_nm**3
         self._reference = _Reference(
             field_px=series.raw.shape[1:],
             crop=crop,
             measurement=measurement,
             curve=curve,
-            spread=reading.spread,
-            bright_voxels=reading.bright_voxels,
+            reading=reading,
             level_degree=level,
             per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
             path=CompositionPath(particle, header.pixel_nm),
@@ -170,27 +180,26 @@ class ParticleAnalysis:
             mass_per_tilt=float(aligned.sum()) / len(aligned),
             problems=list(problems),
         )
-        return Estimate(0.0, float(level)), volume_nm3, particle.core_fraction
+        at_start = dict.fromkeys(SPREADS, 0.0)
+        return _Numbers(Estimate(0.0, float(level)), volume_nm3, particle.core_fraction, at_start)
 
-    def _heated_state(
-        self, series: TiltSeries, header: FrameHeader, problems: list[str]
-    ) -> tuple[Estimate | None, float | None, float | None]:
+    def _heated_state(self, series: TiltSeries, header: FrameHeader, problems: list[str]) -> _Numbers:
         reference = self._reference
         assert reference is not None, "called only after the first state"
         if abs(header.pixel_nm / reference.pixel_nm - 1.0) > 0.005 or series.raw.shape[1:] != reference.field_px:
             problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
-            return None, None, None
+            return _Numbers()
         particle = reference.measurement.particle
         state = fit_heated_state(
             series.raw, series.tilts_deg, series.alignment.shifts_px, particle, reference.path, reference.noise
         )
         volume = self.last_volume = self._reconstruct(series, state.shifts_px, reference.crop)
         reading = reference.measurement.read(volume)
-        if not np.isfinite(reading.spread):
+        if not np.isfinite(reading.values).all():
             problems.append("the particle is not where the first state left it")
-            return None, None, None
-        degree = (reference.spread - reading.spread) / (reference.spread - reference.curve.alloyed_spread)
-        growth = reading.bright_voxels / reference.bright_voxels * reference.curve.bright_at(0.0)
+            return _Numbers()
+        degree = reference.curve.measured(reference.reading, reading)
+        growth = reading.bright_voxels / reference.reading.bright_voxels * reference.curve.bright_at(0.0)
         growth /= reference.curve.bright_at(degree)
         if abs(growth - 1.0) > _VOLUME_MOVED:
             problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: reshaping, sublimation or a bad series")
@@ -202,7 +211,12 @@ class ParticleAnalysis:
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
         contrast = particle.core_step / reference.measurement.expected_mean
-        return reference.estimate(degree), reference.volume_nm3 * growth, particle.core_fraction + gained / contrast
+        return _Numbers(
+            reference.estimate(degree),
+            reference.volume_nm3 * growth,
+            particle.core_fraction + gained / contrast,
+            {name: reference.curve.measured(reference.reading, reading, name) for name in SPREADS},
+        )
 
     def _reconstruct(self, series: TiltSeries, shifts_px: NDArray[np.float64], crop: tuple[slice, slice]) -> Volume:
         """The particle's window, with shifts that a fit has refined."""
@@ -216,7 +230,7 @@ class ParticleAnalysis:
         temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
         seconds = np.array([_seconds(h.header, temperatures) for h in heated])
         degree = np.array([h.degree for h in heated])
-        path = reference.path
+        path, surface = reference.path, _SURFACE_PX * reference.per_surface_px
         by_curve = fit_diffusivity(
             reference.curve,
             seconds,
@@ -231,7 +245,7 @@ class ParticleAnalysis:
             np.array([h.state.ln_tau for h in heated]),
             np.array([h.state.ln_std * max(1.0, h.state.misfit) ** 0.5 for h in heated]),
             np.array([path.degree_slope(h.state.ln_tau) for h in heated]),
-            surface_ln_std=_SURFACE_PX * reference.per_surface_px,
+            surface_ln_std=surface,
         )
         total = seconds.sum(axis=1)
         draw_s = np.linspace(0.0, float(total.max()), 60)
@@ -245,6 +259,8 @@ class ParticleAnalysis:
                 by_curve=_diffusivities(by_curve),
                 heated_s=tuple(float(t) for t in total),
                 measured=tuple(reference.estimate(d) for d in degree),
+                uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
+                by_interval=_by_interval(heated, surface),
                 curve_s=tuple(float(t) for t in draw_s),
                 curve=tuple(float(c) for c in curve),
                 quality=_fit_quality(fit, by_curve, reference.problems, [p for h in heated for p in h.problems]),
@@ -261,10 +277,9 @@ class ParticleAnalysis:
         began: float,
         problems: list[str],
         series: TiltSeries | None = None,
-        alloying: Estimate | None = None,
-        volume_nm3: float | None = None,
-        gold_fraction: float | None = None,
+        numbers: _Numbers | None = None,
     ) -> StateResult:
+        numbers = numbers or _Numbers()
         pulses = header.heat if header is not None else ()
         return StateResult(
             step=end.step,
@@ -274,9 +289,10 @@ class ParticleAnalysis:
             frames=used,
             planned=end.planned,
             rejected=tuple(rejected),
-            alloying=alloying,
-            volume_nm3=None if volume_nm3 is None else float(volume_nm3),
-            gold_fraction=None if gold_fraction is None else float(gold_fraction),
+            alloying=numbers.alloying,
+            alloying_by_spread=numbers.by_spread,
+            volume_nm3=numbers.volume_nm3,
+            gold_fraction=numbers.gold_fraction,
             quality="good" if not problems else "poor: " + "; ".join(problems),
             simulated=header.simulated if header is not None else False,
             shifts_px=() if series is None else tuple((float(y), float(x)) for y, x in series.alignment.shifts_px),
@@ -322,6 +338,27 @@ def _diffusivities(fit: Fit) -> tuple[Diffusivity, ...]:
         Diffusivity(t, float(d), float(s))
         for t, d, s in zip(fit.temperatures_c, fit.d_m2_per_s, fit.std_m2_per_s, strict=True)
     )
+
+
+def _by_interval(heated: list[_Heated], surface_ln_std: float) -> tuple[IntervalDiffusivity, ...]:
+    """D of every interval by itself: it starts at the state measured before it (paper 004)."""
+    found = []
+    tau, tau_std, start_s = 0.0, 0.0, 0.0
+    for h in heated:
+        pulses = h.header.heat
+        end_s = sum(p.duration_s for p in pulses)
+        new = [
+            p for p, passed in zip(pulses, np.cumsum([p.duration_s for p in pulses]), strict=True) if passed > start_s
+        ]
+        now = float(np.exp(h.state.ln_tau))
+        now_std = now * h.state.ln_std if np.isfinite(h.state.ln_std) else np.inf
+        temperatures = {round(p.temperature_c, 1) for p in new}
+        if end_s > start_s and len(temperatures) == 1:
+            value, seconds = (now - tau) / (end_s - start_s), end_s - start_s
+            std = float(np.hypot(np.hypot(now_std, tau_std) / seconds, surface_ln_std * value))
+            found.append(IntervalDiffusivity(temperatures.pop(), start_s, end_s, value * 1e-18, std * 1e-18))
+        tau, tau_std, start_s = now, now_std, end_s
+    return tuple(found)
 
 
 def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float]:

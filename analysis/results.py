@@ -46,6 +46,8 @@ class StateResult(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     rejected: tuple[str, ...] = ()
     """Tilts left out, each with the reason."""
     alloying: Estimate | None = None
+    alloying_by_spread: dict[str, float] = {}
+    """The degree of alloying by each measure of spread: std, variance, mad, iqr, histogram."""
     volume_nm3: float | None = None
     gold_fraction: float | None = None
     """Atomic fraction of the core's element over the whole particle."""
@@ -65,6 +67,18 @@ class Diffusivity(msgspec.Struct, frozen=True):
     """m2/s"""
 
 
+class IntervalDiffusivity(msgspec.Struct, frozen=True):
+    """D between two neighbouring states alone (paper 004)."""
+
+    temperature_c: float
+    from_s: float
+    to_s: float
+    """Total time at temperature."""
+    value: float
+    std: float
+    """m2/s"""
+
+
 class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusivity"):
     """D of one particle from all its states so far."""
 
@@ -77,6 +91,9 @@ class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusiv
     heated_s: tuple[float, ...]
     measured: tuple[Estimate, ...]
     """Alloying degree per state."""
+    uncorrected: tuple[float, ...] = ()
+    """The same with the last state taken for fully alloyed, as without simulated reference (paper 002, Figure S8)."""
+    by_interval: tuple[IntervalDiffusivity, ...] = ()
     curve_s: tuple[float, ...]
     curve: tuple[float, ...]
     """The fitted alloying curve, for drawing."""
@@ -122,6 +139,7 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
                     "step": result.step,
                     "heated_s": round(result.heated_s, 6),
                     "alloying": None if result.alloying is None else msgspec.to_builtins(result.alloying),
+                    "alloying_by_spread": result.alloying_by_spread,
                     "volume_nm3": result.volume_nm3,
                     "gold_fraction": result.gold_fraction,
                     "frames": result.frames,
@@ -140,6 +158,11 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
                 for kind in (result.diffusivities, result.by_curve)
             )
             entry["diffusivities_by_curve"] = by_curve
+            entry["alloying_uncorrected"] = list(result.uncorrected)
+            entry["diffusivities_by_interval"] = [
+                {k: v if math.isfinite(v) else None for k, v in msgspec.to_builtins(d).items()}
+                for d in result.by_interval
+            ]
             entry["diffusivity_quality"] = result.quality
             entry["diffusivities"] = values
             if len(values) == 1:

@@ -7,12 +7,14 @@ same tilt range, noise, blur and reconstruction; the same chain gives the 100 % 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.alloying.diffusion import diffuse
 from analysis.alloying.particle_model import ParticleModel, columns_of
+from analysis.alloying.spread import QUANTILES, SPREADS, Quantiles, degree_of, quantiles_of
 from analysis.tomography.counting import Noise
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
@@ -29,8 +31,8 @@ _LAST_SPREAD_LEFT = 0.006
 class Reading:
     """What one reconstruction says."""
 
-    spread: float
-    """Standard deviation over mean of the intensity inside the particle."""
+    values: Quantiles
+    """Of the intensity inside the particle over its mean."""
     bright_voxels: int
     """Voxels above half the shell's level: the particle's apparent size."""
 
@@ -40,29 +42,32 @@ class AlloyingCurve:
     """Readings of the simulated particle against tau = D t, and of the fully alloyed one."""
 
     tau_nm2: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    bright_voxels: NDArray[np.float64]
-    alloyed_spread: float
+    readings: tuple[Reading, ...]
+    alloyed: Reading
+    spread: str = "std"
+    """One of `SPREADS`."""
 
     def degree(self, tau_nm2: NDArray[np.float64]) -> NDArray[np.float64]:
         """Simulated degree of alloying at tau (paper 002, Methods), between nodes by monotone interpolation."""
         from scipy.interpolate import PchipInterpolator
 
-        degrees = (self.spread[0] - self.spread) / (self.spread[0] - self.alloyed_spread)
-        curve = PchipInterpolator(np.sqrt(self.tau_nm2), degrees)
+        curve = PchipInterpolator(np.sqrt(self.tau_nm2), self.degrees)
         return np.asarray(curve(np.sqrt(np.clip(tau_nm2, 0.0, self.tau_nm2[-1]))))
 
-    def tau_at(self, degree: float) -> float:
-        """tau in nm2 at which the simulated particle reaches a degree of alloying."""
-        degrees = (self.spread[0] - self.spread) / (self.spread[0] - self.alloyed_spread)
-        order = np.argsort(degrees)
-        return float(np.interp(degree, degrees[order], np.sqrt(self.tau_nm2[order])) ** 2)
+    def measured(self, start: Reading, now: Reading, spread: str | None = None) -> float:
+        """Degree of alloying of a measured state; the simulated alloyed particle is its 100 % (paper 002)."""
+        return degree_of(SPREADS[spread or self.spread], start.values, now.values, self.alloyed.values)
 
     def bright_at(self, degree: float) -> float:
         """Apparent size of the unchanged particle at a degree of alloying."""
-        degrees = (self.spread[0] - self.spread) / (self.spread[0] - self.alloyed_spread)
-        order = np.argsort(degrees)
-        return float(np.interp(degree, degrees[order], self.bright_voxels[order]))
+        order = np.argsort(self.degrees)
+        bright = np.array([r.bright_voxels for r in self.readings], np.float64)
+        return float(np.interp(degree, self.degrees[order], bright[order]))
+
+    @cached_property
+    def degrees(self) -> NDArray[np.float64]:
+        """At the nodes."""
+        return np.array([self.measured(self.readings[0], r) for r in self.readings])
 
 
 class Measurement:
@@ -90,9 +95,11 @@ class Measurement:
         """Spread and size of a reconstruction whose particle lies where the model's does."""
         inside = volume[self._region]
         mean = float(inside.mean())
-        scale = self.expected_mean / mean if mean > 0 else 1.0
+        if not mean > 0.0:
+            return Reading(np.full(QUANTILES, np.nan), 0)
+        scale = self.expected_mean / mean
         bright = int(np.count_nonzero(volume * scale > 0.5 * self.particle.shell_level))
-        return Reading(float(inside.std()) / mean if mean > 0 else float("nan"), bright)
+        return Reading(quantiles_of(inside), bright)
 
     @property
     def expected_mean(self) -> float:
@@ -107,7 +114,7 @@ class Measurement:
         counted = self._noise.sample(ideal, np.random.default_rng(self._seed))
         return self.read(reconstruct(counted, self._tilts_deg, iterations=ITERATIONS))
 
-    def curve(self, voxel_nm: float) -> AlloyingCurve:
+    def curve(self, voxel_nm: float, spread_name: str = "std") -> AlloyingCurve:
         """Simulate the particle from room temperature to fully alloyed."""
         metal, start = self.particle.metal, self.particle.composition
         mean = self.particle.core_fraction
@@ -128,12 +135,7 @@ class Measurement:
             if left < _LAST_SPREAD_LEFT:
                 break
         even = self.simulate(np.full(metal.shape, mean, np.float32))
-        return AlloyingCurve(
-            np.array(tau_nm2),
-            np.array([r.spread for r in readings]),
-            np.array([r.bright_voxels for r in readings], np.float64),
-            even.spread,
-        )
+        return AlloyingCurve(np.array(tau_nm2), tuple(readings), even, spread_name)
 
 
 def _core_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+from scipy.special import erfinv
 
 from analysis.alloying.fit import fit_diffusivity
-from analysis.alloying.measurement import AlloyingCurve
+from analysis.alloying.measurement import AlloyingCurve, Reading
+from analysis.alloying.spread import SPREADS, degree_of, quantiles_of
 from analysis.tomography.counting import darkest_level, estimate_noise
 from analysis.tomography.projector import project
 
 TILTS = np.arange(-70.0, 71.0, 4.0)
+BELL = np.sqrt(2.0) * erfinv(2.0 * (np.arange(1000) + 0.5) / 1000 - 1.0)
 
 
 @pytest.mark.parametrize(("gain", "read"), [(1.0, 0.0), (12.0, 6.0), (0.2, 0.5)])
@@ -21,7 +24,9 @@ def test_gain_and_offset_are_read_from_the_images(rng, core_shell, gain, read):
 def curve() -> AlloyingCurve:
     tau = np.r_[0.0, np.geomspace(0.2, 300.0, 18)]
     degree = 1.0 - np.exp(-np.sqrt(tau / 12.0))
-    return AlloyingCurve(tau, 1.0 - 0.8 * degree, np.full(tau.shape, 1000.0), 0.2)
+    return AlloyingCurve(
+        tau, tuple(Reading(1.0 + (1.0 - 0.8 * d) * BELL, 1000) for d in degree), Reading(1.0 + 0.2 * BELL, 1000)
+    )
 
 
 def test_the_fit_returns_the_d_that_made_the_data():
@@ -58,3 +63,28 @@ def test_a_particle_alloyed_at_once_only_bounds_d():
     fit = fit_diffusivity(curve(), seconds, (450.0,), np.array([1.02, 1.01]), surface_ln_std=0.0, level_degree=0.0)
     assert fit.saturated
     assert not np.isfinite(fit.std_m2_per_s[0])
+
+
+@pytest.mark.parametrize("name", sorted(SPREADS))
+def test_every_measure_of_spread_runs_from_none_to_all_and_ignores_the_scale(name, rng):
+    start = rng.normal(10.0, 3.0, 20000)
+    alloyed = 10.0 + (start - 10.0) * 0.1
+    now = 10.0 + (start - 10.0) * 0.6
+    q0, q1, q = (quantiles_of(v) for v in (start, alloyed, now))
+    spread = SPREADS[name]
+    assert degree_of(spread, q0, q0, q1) == pytest.approx(0.0, abs=1e-9)
+    assert degree_of(spread, q0, q1, q1) == pytest.approx(1.0, abs=1e-9)
+    scaled = quantiles_of(7.0 * now)
+    assert degree_of(spread, q0, scaled, q1) == pytest.approx(degree_of(spread, q0, q, q1), abs=1e-9)
+    linear = (0.4 / 0.9) if name != "variance" else (1.0 - 0.36) / (1.0 - 0.01)
+    assert degree_of(spread, q0, q, q1) == pytest.approx(linear, abs=0.01)
+
+
+def test_a_few_wild_voxels_do_not_move_the_robust_measures(rng):
+    values = rng.normal(10.0, 1.0, 20000)
+    wild = values.copy()
+    wild[:100] = 60.0
+    calm, upset = quantiles_of(values), quantiles_of(wild)
+    for name in ("mad", "iqr"):
+        assert SPREADS[name](upset, upset) == pytest.approx(SPREADS[name](calm, calm), rel=0.08)
+    assert SPREADS["std"](upset, upset) > 2.0 * SPREADS["std"](calm, calm)
