@@ -1,0 +1,115 @@
+"""D of one particle from all its states so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.alloying.fit import Fit, fit_diffusivity
+from analysis.alloying.heated_state import HeatedState
+from analysis.alloying.joint_fit import fit_joint
+from analysis.results import Diffusivity, DiffusivityResult, IntervalDiffusivity
+from analysis.unheated_particle import Reference
+from drivers.frames import FrameHeader
+
+_SURFACE_PX = 0.08
+_CURVE_SURFACE_PX = 0.15
+"""Uncertainty of the particle's surface, one standard deviation; in `curve` it stands for the reconstruction's, too."""
+_WORST_SCATTER = 0.03
+
+
+@dataclass(frozen=True)
+class Heated:
+    """What one heated state taught."""
+
+    header: FrameHeader
+    degree: float
+    """Degree of alloying from the reconstruction."""
+    state: HeatedState
+    problems: list[str]
+
+
+def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *, simulated: bool) -> DiffusivityResult:
+    """D by maximum likelihood of the projections, by the alloying curve, and interval by interval."""
+    temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
+    seconds = np.array([_seconds(h.header, temperatures) for h in heated])
+    degree = np.array([h.degree for h in heated])
+    path, surface = reference.path, _SURFACE_PX * reference.per_surface_px
+    by_curve = fit_diffusivity(
+        reference.curve,
+        seconds,
+        temperatures,
+        degree,
+        surface_ln_std=_CURVE_SURFACE_PX * reference.per_surface_px,
+        level_degree=reference.level_degree,
+    )
+    fit = fit_joint(
+        seconds,
+        temperatures,
+        np.array([h.state.ln_tau for h in heated]),
+        np.array([h.state.ln_std * max(1.0, h.state.misfit) ** 0.5 for h in heated]),
+        np.array([path.degree_slope(h.state.ln_tau) for h in heated]),
+        surface_ln_std=surface,
+    )
+    total = seconds.sum(axis=1)
+    draw_s = np.linspace(0.0, float(total.max()), 60)
+    times = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
+    curve = reference.curve.degree(times @ (fit.d_m2_per_s * 1e18))
+    return DiffusivityResult(
+        particle=particle,
+        states=len(heated),
+        diffusivities=_diffusivities(fit),
+        by_curve=_diffusivities(by_curve),
+        heated_s=tuple(float(t) for t in total),
+        measured=tuple(reference.estimate(d) for d in degree),
+        uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
+        by_interval=_by_interval(heated, surface),
+        curve_s=tuple(float(t) for t in draw_s),
+        curve=tuple(float(c) for c in curve),
+        quality=_quality(fit, by_curve, reference.problems, [p for h in heated for p in h.problems]),
+        simulated=simulated,
+    )
+
+
+def _diffusivities(fit: Fit) -> tuple[Diffusivity, ...]:
+    return tuple(
+        Diffusivity(t, float(d), float(s))
+        for t, d, s in zip(fit.temperatures_c, fit.d_m2_per_s, fit.std_m2_per_s, strict=True)
+    )
+
+
+def _by_interval(heated: list[Heated], surface_ln_std: float) -> tuple[IntervalDiffusivity, ...]:
+    """D of every interval by itself: it starts at the state measured before it (paper 004)."""
+    found = []
+    tau, tau_std, start_s = 0.0, 0.0, 0.0
+    for h in heated:
+        pulses = h.header.heat
+        end_s = sum(p.duration_s for p in pulses)
+        new = [
+            p for p, passed in zip(pulses, np.cumsum([p.duration_s for p in pulses]), strict=True) if passed > start_s
+        ]
+        now = float(np.exp(h.state.ln_tau))
+        now_std = now * h.state.ln_std if np.isfinite(h.state.ln_std) else np.inf
+        temperatures = {round(p.temperature_c, 1) for p in new}
+        if end_s > start_s and len(temperatures) == 1:
+            value, seconds = (now - tau) / (end_s - start_s), end_s - start_s
+            std = float(np.hypot(np.hypot(now_std, tau_std) / seconds, surface_ln_std * value))
+            found.append(IntervalDiffusivity(temperatures.pop(), start_s, end_s, value * 1e-18, std * 1e-18))
+        tau, tau_std, start_s = now, now_std, end_s
+    return tuple(found)
+
+
+def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float]:
+    return [sum(p.duration_s for p in header.heat if round(p.temperature_c, 1) == t) for t in temperatures]
+
+
+def _quality(fit: Fit, by_curve: Fit, *problems: list[str]) -> str:
+    found = [p for group in problems for p in group]
+    if fit.saturated:
+        found.append("D is only bounded: no state between unalloyed and fully alloyed")
+    if by_curve.scatter > _WORST_SCATTER:
+        found.append(
+            f"the diffusion curve misses the data by {by_curve.scatter:.3f}: lattice diffusion alone may not hold"
+        )
+    return "good" if not found else "poor: " + "; ".join(dict.fromkeys(found))

@@ -1,0 +1,145 @@
+"""What the first tilt series of a particle teaches, or why it teaches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.alloying.composition_path import CompositionPath
+from analysis.alloying.first_state import FirstState, fit_first_state
+from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement, Reading
+from analysis.alloying.spread import SPREADS
+from analysis.alloying.two_phase import TwoPhase, find_two_phases
+from analysis.results import Estimate
+from analysis.tilt_series import TiltSeries, window
+from analysis.tomography.alignment import shifted
+from analysis.tomography.counting import Noise, estimate_noise
+from analysis.tomography.projector import Volume
+from analysis.tomography.reconstruction import reconstruct
+
+_POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
+"""Squared misses of the projections, in units of their noise: said in words; taken as no core-shell particle."""
+_LEAST_CONTRAST = 1.15
+_THINNEST_SHELL_PX = 1.0
+_NOT_FOUND = "no core-shell particle was found in the first tilt series"
+_WORST_LEVEL = 0.08
+_DEGREE_STD = 0.003
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the unheated state taught: all that later states are compared with."""
+
+    field_px: tuple[int, ...]
+    crop: tuple[slice, slice]
+    measurement: Measurement
+    curve: AlloyingCurve
+    reading: Reading
+    level_degree: float
+    per_surface_px: float
+    """Change of ln D when the surface moves by one px (D scales with length squared), more where the model misfits."""
+    path: CompositionPath
+    noise: Noise
+    volume_nm3: float
+    pixel_nm: float
+    axis_deg: float
+    mass_per_tilt: float
+    """Mean sum of a projection, particle and surroundings."""
+    problems: list[str]
+
+    def estimate(self, degree: float) -> Estimate:
+        """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""
+        return Estimate(float(degree), float(np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD)))
+
+
+class NotCoreShell(Exception):
+    """Why a first tilt series cannot be compared with later ones; for the quality, never for the user as an error."""
+
+
+def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tuple[Reference, Volume]:
+    """Fit the unheated particle and simulate how it will alloy; also gives its reconstruction.
+
+    Raises
+    ------
+    NotCoreShell
+        When no core in a shell explains the series.
+    """
+    header, tilts_deg = series.header, series.tilts_deg
+    if header.heat:
+        raise NotCoreShell("the first tilt series was taken after heating: there is no unalloyed state to compare with")
+    crop = window(series.aligned)
+    aligned = np.ascontiguousarray(series.aligned[:, crop[0], crop[1]])
+    start = find_two_phases(aligned, tilts_deg, reconstruct(aligned, tilts_deg, iterations=ITERATIONS))
+    _check_start(start)
+    noise = estimate_noise(series.raw)
+    if header.gain is not None:
+        noise = Noise(header.gain, noise.read_variance)
+    first = fit_first_state(series.raw, tilts_deg, series.alignment.shifts_px, start, crop[1].start, noise)
+    particle = first.model
+    _check_fit(first)
+    if first.misfit > _POOR_MISFIT:
+        problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
+    volume = reconstruct_window(series, first.shifts_px, crop)
+    measurement = Measurement(particle, crop, tilts_deg, noise, seed)
+    curve = measurement.curve(header.pixel_nm, spread)
+    reading = measurement.read(volume)
+    simulated, alloyed = curve.readings[0].values, curve.alloyed.values
+    measure = SPREADS[spread]
+    range_ = measure(reading.values, alloyed) - measure(alloyed, alloyed)
+    if range_ < 0.1 * SPREADS["std"](alloyed, alloyed):
+        raise NotCoreShell("the first tilt series looks fully alloyed already")
+    level = 0.5 * abs(measure(reading.values, alloyed) - measure(simulated, alloyed)) / range_ + 0.002
+    if level > _WORST_LEVEL:
+        raise NotCoreShell("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
+    return Reference(
+        field_px=series.raw.shape[1:],
+        crop=crop,
+        measurement=measurement,
+        curve=curve,
+        reading=reading,
+        level_degree=level,
+        per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
+        path=CompositionPath(particle, header.pixel_nm),
+        noise=noise,
+        volume_nm3=particle.volume_px * header.pixel_nm**3,
+        pixel_nm=header.pixel_nm,
+        axis_deg=series.axis_deg,
+        mass_per_tilt=float(aligned.sum()) / len(aligned),
+        problems=list(problems),
+    ), volume
+
+
+def reconstruct_window(series: TiltSeries, shifts_px: NDArray[np.float64], crop: tuple[slice, slice]) -> Volume:
+    """The particle's window, with shifts that a fit has refined."""
+    stack = shifted(series.raw, shifts_px)[:, crop[0], crop[1]]
+    return reconstruct(np.ascontiguousarray(stack), series.tilts_deg, iterations=ITERATIONS)
+
+
+def _check_start(start: TwoPhase) -> None:
+    if np.count_nonzero(start.mask) < 300 or np.count_nonzero(start.core) < 50 or start.shell_level <= 0.0:
+        raise NotCoreShell(_NOT_FOUND)
+    if start.core_level < _LEAST_CONTRAST * start.shell_level:
+        raise NotCoreShell(
+            f"core and shell differ only by {start.core_level / start.shell_level:.2f} in intensity: "
+            "already alloyed, or not core-shell"
+        )
+
+
+def _check_fit(first: FirstState) -> None:
+    particle = first.model
+    if particle.volume_px < 300 or not 0.01 < particle.core_fraction < 0.99:
+        raise NotCoreShell(_NOT_FOUND)
+    shell_px = (1.0 - particle.core_fraction) * particle.volume_px / max(particle.surface_px2, 1.0)
+    if shell_px < _THINNEST_SHELL_PX or particle.core_step < (_LEAST_CONTRAST - 1.0) * particle.shell_level:
+        raise NotCoreShell(
+            f"the shell would be {shell_px:.1f} px thick and the core "
+            f"{1.0 + particle.core_step / particle.shell_level:.2f} times as bright: already alloyed, "
+            "not core-shell, or too coarse a pixel"
+        )
+    if first.misfit > _WORST_MISFIT:
+        raise NotCoreShell(
+            f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise: "
+            "already alloyed, not core-shell, or a neighbour in the field"
+        )
