@@ -132,7 +132,9 @@ def validate(
 
     def report(trial: Trial) -> None:
         errors = ", ".join(
-            f"{name} {100 * (d / trial.truth_m2_per_s - 1):+.2f} %" for name, d in trial.fitted_m2_per_s.items()
+            f"{name} {100 * (d / trial.truth_m2_per_s - 1):+.2f} %"
+            + (f" +- {100 * std / trial.truth_m2_per_s:.2f} %" if (std := trial.std_m2_per_s[name]) else " (a bound)")
+            for name, d in trial.fitted_m2_per_s.items()
         )
         print(f"{trial.particle} seed {trial.seed}: {errors or 'no D'}; {trial.quality}", file=sys.stderr, flush=True)
 
