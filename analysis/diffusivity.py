@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,8 @@ _SURFACE_PX = 0.08
 _CURVE_SURFACE_PX = 0.15
 """Uncertainty of the particle's surface, one standard deviation; in `curve` it stands for the reconstruction's, too."""
 _WORST_SCATTER = 0.03
+_RESHAPED_DEGREE = 0.1
+"""How well the degree of alloying of a particle in a new shape is known."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,21 @@ class Heated:
     degree: float
     """Degree of alloying from the reconstruction."""
     state: HeatedState
+    reshaped: bool
+    """It lost its shape by now: lattice diffusion is not all that happens."""
     problems: list[str]
 
 
 def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *, simulated: bool) -> DiffusivityResult:
-    """D by maximum likelihood of the projections, by the alloying curve, and interval by interval."""
+    """D by maximum likelihood of the projections, by the alloying curve, and interval by interval.
+
+    States after the particle lost its shape do not count; when none kept it, D is only bounded.
+    """
+    every, words = heated, []
+    keeping = next((k for k, h in enumerate(heated) if h.reshaped), len(heated))
+    heated = every[: max(keeping, 1)]
+    if 0 < keeping < len(every):
+        words.append(f"D is from the {keeping} states before the particle reshaped")
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
     seconds = np.array([_seconds(h.header, temperatures) for h in heated])
     degree = np.array([h.degree for h in heated])
@@ -52,24 +64,44 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         np.array([path.degree_slope(h.state.ln_tau) for h in heated]),
         surface_ln_std=surface,
     )
+    if keeping == 0:
+        least, most = _range_of(reference, heated[0])
+        words.append(
+            "lattice diffusion does not describe a particle that reshapes; "
+            f"its first heated state only tells D between {least:.1g} and {most:.1g} m2/s"
+        )
+        fit = by_curve = _only_bounded(by_curve, float(np.sqrt(least * most)))
     total = seconds.sum(axis=1)
     draw_s = np.linspace(0.0, float(total.max()), 60)
     times = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
     curve = reference.curve.degree(times @ (fit.d_m2_per_s * 1e18))
     return DiffusivityResult(
         particle=particle,
-        states=len(heated),
+        states=len(every),
         diffusivities=_diffusivities(fit),
         by_curve=_diffusivities(by_curve),
         heated_s=tuple(float(t) for t in total),
         measured=tuple(reference.estimate(d) for d in degree),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
-        by_interval=_by_interval(heated, surface),
+        by_interval=_by_interval(heated, surface) if keeping else (),
         curve_s=tuple(float(t) for t in draw_s),
         curve=tuple(float(c) for c in curve),
-        quality=_quality(fit, by_curve, reference.problems, [p for h in heated for p in h.problems]),
+        quality=_quality(fit, by_curve, words, reference.problems, [p for h in every for p in h.problems]),
         simulated=simulated,
     )
+
+
+def _range_of(reference: Reference, first: Heated) -> tuple[float, float]:
+    """The D in m2/s that a reshaped state allows, its degree of alloying being known only roughly."""
+    ends = np.clip([first.degree - _RESHAPED_DEGREE, first.degree + _RESHAPED_DEGREE], 0.02, 0.995)
+    seconds = sum(p.duration_s for p in first.header.heat)
+    least, most = (1e-18 * reference.curve.tau_at(float(a)) / seconds for a in ends)
+    return least, most
+
+
+def _only_bounded(fit: Fit, d_m2_per_s: float) -> Fit:
+    none = np.full_like(fit.std_m2_per_s, np.inf)
+    return replace(fit, d_m2_per_s=np.full_like(none, d_m2_per_s), std_m2_per_s=none, saturated=True)
 
 
 def _diffusivities(fit: Fit) -> tuple[Diffusivity, ...]:
@@ -106,7 +138,7 @@ def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float
 
 def _quality(fit: Fit, by_curve: Fit, *problems: list[str]) -> str:
     found = [p for group in problems for p in group]
-    if fit.saturated:
+    if fit.saturated and not any("does not describe" in p for p in found):
         found.append("D is only bounded: no state between unalloyed and fully alloyed")
     if by_curve.scatter > _WORST_SCATTER:
         found.append(

@@ -19,6 +19,8 @@ from analysis.unheated_particle import NotCoreShell, Reference, learn, reconstru
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
 _VOLUME_MOVED = 0.03
+_ROUNDED = 0.04
+"""Loss of surface to volume that is told from the noise of a reconstruction."""
 _POOR_MISFIT = 30.0
 
 
@@ -30,6 +32,7 @@ class _Numbers:
     volume_nm3: float | None = None
     gold_fraction: float | None = None
     by_spread: dict[str, float] = field(default_factory=dict)
+    surface_to_volume_per_nm: float | None = None
 
 
 class ParticleAnalysis:
@@ -78,8 +81,14 @@ class ParticleAnalysis:
             return _Numbers()
         self._reference = reference
         start = Estimate(0.0, float(reference.level_degree))
-        core_fraction = reference.measurement.particle.core_fraction
-        return _Numbers(start, reference.volume_nm3, core_fraction, dict.fromkeys(SPREADS, 0.0))
+        particle = reference.measurement.particle
+        return _Numbers(
+            start,
+            reference.volume_nm3,
+            particle.core_fraction,
+            dict.fromkeys(SPREADS, 0.0),
+            particle.surface_px2 / particle.volume_px / reference.pixel_nm,
+        )
 
     def _heated_state(self, series: TiltSeries, header: FrameHeader, problems: list[str]) -> _Numbers:
         reference = self._reference
@@ -99,12 +108,21 @@ class ParticleAnalysis:
         degree = reference.curve.measured(reference.reading, reading)
         growth = reading.bright_voxels / reference.reading.bright_voxels * reference.curve.bright_at(0.0)
         growth /= reference.curve.bright_at(degree)
-        if abs(growth - 1.0) > _VOLUME_MOVED:
-            problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: reshaping, sublimation or a bad series")
-        if header.heat:
+        rounding = reading.surface_to_volume / reference.reading.surface_to_volume
+        rounding *= reference.curve.surface_to_volume_at(0.0) / reference.curve.surface_to_volume_at(degree)
+        reshaped = rounding < 1.0 - _ROUNDED
+        if reshaped:
+            problems.append(f"the particle reshaped: surface to volume fell by {100 * (1 - rounding):.0f} %")
+            reading = reference.measurement.read(volume, reshaped=True)
+            degree = reference.curve.measured(reference.reading, reading)
+        elif abs(growth - 1.0) > _VOLUME_MOVED:
+            problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: sublimation or a bad series")
+        if not header.heat:
+            problems.append("not heated since the first state: there is nothing to fit D to")
+        else:
             if state.misfit > _POOR_MISFIT:
                 problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
-            self._states.append(Heated(header, float(degree), state, problems))
+            self._states.append(Heated(header, float(degree), state, reshaped, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
@@ -114,6 +132,7 @@ class ParticleAnalysis:
             reference.volume_nm3 * growth,
             particle.core_fraction + gained / contrast,
             {name: reference.curve.measured(reference.reading, reading, name) for name in SPREADS},
+            particle.surface_px2 / particle.volume_px / reference.pixel_nm * rounding,
         )
 
     def _diffusivity(self, simulated: bool) -> list[Result]:
@@ -145,6 +164,7 @@ class ParticleAnalysis:
             alloying=numbers.alloying,
             alloying_by_spread=numbers.by_spread,
             volume_nm3=numbers.volume_nm3,
+            surface_to_volume_per_nm=numbers.surface_to_volume_per_nm,
             gold_fraction=numbers.gold_fraction,
             quality="good" if not problems else "poor: " + "; ".join(problems),
             simulated=header.simulated if header is not None else False,

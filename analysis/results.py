@@ -49,6 +49,7 @@ class StateResult(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     alloying_by_spread: dict[str, float] = {}
     """The degree of alloying by each measure of spread: std, variance, mad, iqr, histogram."""
     volume_nm3: float | None = None
+    surface_to_volume_per_nm: float | None = None
     gold_fraction: float | None = None
     """Atomic fraction of the core's element over the whole particle."""
     quality: str
@@ -141,6 +142,7 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
                     "alloying": None if result.alloying is None else msgspec.to_builtins(result.alloying),
                     "alloying_by_spread": result.alloying_by_spread,
                     "volume_nm3": result.volume_nm3,
+                    "surface_to_volume_per_nm": result.surface_to_volume_per_nm,
                     "gold_fraction": result.gold_fraction,
                     "frames": result.frames,
                     "rejected": list(result.rejected),

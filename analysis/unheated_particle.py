@@ -11,7 +11,7 @@ from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.first_state import FirstState, fit_first_state
 from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement, Reading
 from analysis.alloying.spread import SPREADS
-from analysis.alloying.two_phase import TwoPhase, find_two_phases
+from analysis.alloying.two_phase import TwoPhase, find_two_phases, touches_neighbour
 from analysis.results import Estimate
 from analysis.tilt_series import TiltSeries, window
 from analysis.tomography.alignment import shifted
@@ -124,6 +124,10 @@ def _check_start(start: TwoPhase) -> None:
         raise NotCoreShell(
             f"core and shell differ only by {start.core_level / start.shell_level:.2f} in intensity: "
             "already alloyed, or not core-shell"
+        )
+    if touches_neighbour(start.mask):
+        raise NotCoreShell(
+            "the particle touches a neighbour: they would exchange atoms, and neither can be followed alone"
         )
 
 

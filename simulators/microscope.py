@@ -191,8 +191,7 @@ class SimulatedMicroscope:
             z_nm = self._stage.z_nm - place.z_nm + height_nm
             blur_nm = np.hypot(self._optics.probe_sigma_nm, _CONVERGENCE_RAD * (self._defocus_nm - z_nm))
             image += scattering(
-                particle.voxels,
-                particle.gold,
+                *particle.shown,
                 tilt_deg=tilt_deg,
                 centre_nm=(z_nm, y_nm, x_nm),
                 image_shift_nm=(float(shift_nm[0]), float(shift_nm[1])),

@@ -19,6 +19,7 @@ from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.interfaces import Rehearsed
 from simulators.diffusion import diffuse
 from simulators.imaging import Optics, detect, scattering
+from simulators.reshaping import rounded
 from simulators.specimens import SPECIMENS, Specimen, Voxels, build
 
 PULSES_S = (15.0, 15.0, 15.0, 15.0, 30.0, 30.0, 60.0, 120.0, 300.0)
@@ -118,24 +119,28 @@ def voxels_across(specimen: Specimen) -> float:
 
 
 @lru_cache(maxsize=1)
-def _states(specimen: Specimen) -> tuple[Voxels, tuple[NDArray[np.float32], ...]]:
+def _states(specimen: Specimen) -> tuple[tuple[Voxels, NDArray[np.float32]], ...]:
     """The specimen and its composition before and after each pulse."""
     voxels = build(specimen, voxels_across(specimen))
-    gold = [voxels.gold]
+    gold, tau_nm2 = voxels.gold, 0.0
+    states = [(voxels, gold)]
     for pulse_s in PULSES_S:
-        gold.append(diffuse(gold[-1], voxels, specimen.d_450_m2_per_s * 1e18 * pulse_s))
-    return voxels, tuple(gold)
+        step_nm2 = specimen.d_450_m2_per_s * 1e18 * pulse_s
+        gold = diffuse(gold, voxels, step_nm2)
+        tau_nm2 += step_nm2
+        states.append(rounded(specimen, voxels, gold, tau_nm2))
+    return tuple(states)
 
 
 def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamItem]:
-    voxels, states = _states(_lying(particle, seed))
+    states = _states(_lying(particle, seed))
     imaging = IMAGING[particle]
     rng = np.random.default_rng([seed, 71])
     optics = Optics(probe_sigma_nm=conditions.probe_sigma_nm)
     electrons = imaging.electrons_per_pixel * conditions.dose_factor
     seq = 0
     heat: tuple[HeatPulse, ...] = ()
-    for number, gold in enumerate(states):
+    for number, (voxels, gold) in enumerate(states):
         if number:
             heat = (*heat, HeatPulse(TEMPERATURE_C, PULSES_S[number - 1]))
         step = f"c{number:02d}/{particle}/tilt"

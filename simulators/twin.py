@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from simulators.diffusion import diffuse
+from simulators.reshaping import rounded
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS, Specimen, Voxels, build
 from simulators.thermal_history import ThermalHistory, arrhenius, tau_nm2
 
@@ -36,6 +37,8 @@ class Particle:
         self.voxels: Voxels = build(specimen, voxels_across)
         self.gold = self.voxels.gold
         self.tau_nm2 = 0.0
+        self.shown = self.voxels, self.gold
+        """Voxels and gold fraction in the shape that heating has left."""
         fraction = self.voxels.gold_fraction(self.gold)
         self._start_spread = math.sqrt(fraction * (1.0 - fraction))
 
@@ -43,6 +46,7 @@ class Particle:
         if tau_nm2 > 1e-6:
             self.gold = diffuse(self.gold, self.voxels, tau_nm2)
             self.tau_nm2 += tau_nm2
+            self.shown = rounded(self.specimen, self.voxels, self.gold, self.tau_nm2)
 
     def alloying(self) -> float:
         """True degree of alloying: how much of the composition's spread is gone, 0..1."""

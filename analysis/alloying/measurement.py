@@ -6,6 +6,7 @@ same tilt range, noise, blur and reconstruction; the same chain gives the 100 % 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +36,13 @@ class Reading:
     """Of the intensity inside the particle over its mean."""
     bright_voxels: int
     """Voxels above half the shell's level: the particle's apparent size."""
+    surface_px2: float = 0.0
+    """Its apparent surface."""
+
+    @property
+    def surface_to_volume(self) -> float:
+        """Per px."""
+        return self.surface_px2 / max(self.bright_voxels, 1)
 
 
 @dataclass(frozen=True)
@@ -54,15 +62,25 @@ class AlloyingCurve:
         curve = PchipInterpolator(np.sqrt(self.tau_nm2), self.degrees)
         return np.asarray(curve(np.sqrt(np.clip(tau_nm2, 0.0, self.tau_nm2[-1]))))
 
+    def tau_at(self, degree: float) -> float:
+        """tau in nm2 at which the simulated particle reaches a degree of alloying."""
+        return self._at(degree, np.sqrt(self.tau_nm2)) ** 2
+
     def measured(self, start: Reading, now: Reading, spread: str | None = None) -> float:
         """Degree of alloying of a measured state; the simulated alloyed particle is its 100 % (paper 002)."""
         return degree_of(SPREADS[spread or self.spread], start.values, now.values, self.alloyed.values)
 
     def bright_at(self, degree: float) -> float:
         """Apparent size of the unchanged particle at a degree of alloying."""
+        return self._at(degree, [r.bright_voxels for r in self.readings])
+
+    def surface_to_volume_at(self, degree: float) -> float:
+        """Apparent surface to volume of the unchanged particle at a degree of alloying."""
+        return self._at(degree, [r.surface_to_volume for r in self.readings])
+
+    def _at(self, degree: float, values: Sequence[float] | NDArray[np.float64]) -> float:
         order = np.argsort(self.degrees)
-        bright = np.array([r.bright_voxels for r in self.readings], np.float64)
-        return float(np.interp(degree, self.degrees[order], bright[order]))
+        return float(np.interp(degree, self.degrees[order], np.asarray(values, np.float64)[order]))
 
     @cached_property
     def degrees(self) -> NDArray[np.float64]:
@@ -91,15 +109,19 @@ class Measurement:
         self._around = self._scene.around(particle.faint)
         self._region = _core_region(particle.metal_in_window(*window) > 0.5)
 
-    def read(self, volume: Volume) -> Reading:
-        """Spread and size of a reconstruction whose particle lies where the model's does."""
-        inside = volume[self._region]
+    def read(self, volume: Volume, *, reshaped: bool = False) -> Reading:
+        """Spread and size of a reconstruction whose particle lies where the model's does, in its shape or a new one."""
+        bright_now = volume > 0.5 * self.particle.shell_level
+        region = _core_region(bright_now) if reshaped and bright_now.any() else self._region
+        inside = volume[region]
         mean = float(inside.mean())
         if not mean > 0.0:
             return Reading(np.full(QUANTILES, np.nan), 0)
         scale = self.expected_mean / mean
         bright = int(np.count_nonzero(volume * scale > 0.5 * self.particle.shell_level))
-        return Reading(quantiles_of(inside), bright)
+        metal = np.clip(volume * np.float32(scale / self.particle.shell_level), 0.0, 1.0)
+        surface = float(np.sqrt(sum(g * g for g in np.gradient(metal))).sum(dtype=np.float64))
+        return Reading(quantiles_of(inside), bright, surface)
 
     @property
     def expected_mean(self) -> float:

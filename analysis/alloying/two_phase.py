@@ -15,6 +15,10 @@ from analysis.alloying.particle_model import blurred
 from analysis.tomography.projector import Projector, Stack, Volume
 
 _BLUR_PX = 1.0
+_EROSIONS = (0.2, 0.35, 0.5, 0.65)
+"""Of the greatest depth."""
+_SECOND_BODY = 0.15
+"""Of the first one's voxels, both eroded."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,20 @@ def find_two_phases(stack: Stack, tilts_deg: NDArray[np.float64], volume: Volume
     projector = Projector(tilts_deg, (depth, rows, columns))
     shell, step = _levels([blurred(projector.forward(p.astype(np.float32)), _BLUR_PX) for p in (mask, core)], stack)
     return TwoPhase(mask, core, float(shell), float(shell + step), _BLUR_PX)
+
+
+def touches_neighbour(mask: NDArray[np.bool_]) -> bool:
+    """Whether a body has a waist: eroded evenly, it falls into two parts that both mattered."""
+    from scipy.ndimage import distance_transform_edt, label
+
+    depth = distance_transform_edt(np.pad(mask, 1))
+    for part in _EROSIONS:
+        eroded = depth > part * float(depth.max())
+        labels, n = label(eroded)
+        sizes = np.sort(np.bincount(labels.ravel())[1:]) if n > 1 else np.zeros(2)
+        if sizes[-2] > _SECOND_BODY * sizes[-1]:
+            return True
+    return False
 
 
 def _three_class_thresholds(smooth: Volume) -> tuple[float, float]:
