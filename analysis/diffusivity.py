@@ -13,9 +13,9 @@ from analysis.results import Diffusivity, DiffusivityResult, IntervalDiffusivity
 from analysis.unheated_particle import Reference
 from drivers.frames import FrameHeader
 
-_SURFACE_PX = 0.08
-_CURVE_SURFACE_PX = 0.15
-"""Uncertainty of the particle's surface, one standard deviation; in `curve` it stands for the reconstruction's, too."""
+_SURFACE_PX = 0.05
+_CURVE_SURFACE_PX = 0.12
+"""What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
 _WORST_SCATTER = 0.03
 _RESHAPED_DEGREE = 0.1
 """How well the degree of alloying of a particle in a new shape is known."""
@@ -47,13 +47,17 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
     seconds = np.array([_seconds(h.header, temperatures) for h in heated])
     degree = np.array([h.degree for h in heated])
-    path, surface = reference.path, _SURFACE_PX * reference.per_surface_px
+    path = reference.path
+    surface, curve_surface = (
+        float(np.hypot(px * reference.per_surface_px, reference.first_ln_std))
+        for px in (_SURFACE_PX, _CURVE_SURFACE_PX)
+    )
     by_curve = fit_diffusivity(
         reference.curve,
         seconds,
         temperatures,
         degree,
-        surface_ln_std=_CURVE_SURFACE_PX * reference.per_surface_px,
+        surface_ln_std=curve_surface,
         level_degree=reference.level_degree,
     )
     fit = fit_joint(
@@ -78,7 +82,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
     return DiffusivityResult(
         particle=particle,
         states=len(every),
-        diffusivities=_diffusivities(fit),
+        diffusivities=_diffusivities(fit, reference.first_ln_std),
         by_curve=_diffusivities(by_curve),
         heated_s=tuple(float(t) for t in total),
         measured=tuple(reference.estimate(d) for d in degree),
@@ -104,10 +108,12 @@ def _only_bounded(fit: Fit, d_m2_per_s: float) -> Fit:
     return replace(fit, d_m2_per_s=np.full_like(none, d_m2_per_s), std_m2_per_s=none, saturated=True)
 
 
-def _diffusivities(fit: Fit) -> tuple[Diffusivity, ...]:
+def _diffusivities(fit: Fit, first_ln_std: float = 0.0) -> tuple[Diffusivity, ...]:
+    counting = fit.counting_ln_std
+    bounds = [None] * len(fit.d_m2_per_s) if counting is None else np.hypot(counting, first_ln_std) * fit.d_m2_per_s
     return tuple(
-        Diffusivity(t, float(d), float(s))
-        for t, d, s in zip(fit.temperatures_c, fit.d_m2_per_s, fit.std_m2_per_s, strict=True)
+        Diffusivity(t, float(d), float(s), None if b is None else float(b))
+        for t, d, s, b in zip(fit.temperatures_c, fit.d_m2_per_s, fit.std_m2_per_s, bounds, strict=True)
     )
 
 

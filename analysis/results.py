@@ -66,6 +66,8 @@ class Diffusivity(msgspec.Struct, frozen=True):
     value: float
     std: float
     """m2/s"""
+    bound: float | None = None
+    """The least std that counting noise allows (Cramer-Rao), the particle unknown as well; m2/s."""
 
 
 class IntervalDiffusivity(msgspec.Struct, frozen=True):
@@ -151,19 +153,14 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
             )
         elif isinstance(result, DiffusivityResult):
             entry = particles.setdefault(result.particle, {"states": []})
-            # JSON has no infinity: a D that is only bounded has no standard deviation.
             values, by_curve = (
-                [
-                    {"temperature_c": d.temperature_c, "value": d.value, "std": d.std if math.isfinite(d.std) else None}
-                    for d in kind
-                ]
+                [{k: _finite(v) for k, v in msgspec.to_builtins(d).items()} for d in kind]
                 for kind in (result.diffusivities, result.by_curve)
             )
             entry["diffusivities_by_curve"] = by_curve
             entry["alloying_uncorrected"] = list(result.uncorrected)
             entry["diffusivities_by_interval"] = [
-                {k: v if math.isfinite(v) else None for k, v in msgspec.to_builtins(d).items()}
-                for d in result.by_interval
+                {k: _finite(v) for k, v in msgspec.to_builtins(d).items()} for d in result.by_interval
             ]
             entry["diffusivity_quality"] = result.quality
             entry["diffusivities"] = values
@@ -172,3 +169,8 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
             else:
                 entry.pop("diffusivity_m2_per_s", None)
     return {"particles": particles, "provenance": provenance}
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity: a D that is only bounded has no standard deviation."""
+    return value if value is not None and math.isfinite(value) else None

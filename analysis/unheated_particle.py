@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.first_state import FirstState, fit_first_state
 from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement, Reading
+from analysis.alloying.sensitivity import sensitivity
 from analysis.alloying.spread import SPREADS
 from analysis.alloying.two_phase import TwoPhase, find_two_phases, touches_neighbour
 from analysis.results import Estimate
@@ -40,6 +41,8 @@ class Reference:
     level_degree: float
     per_surface_px: float
     """Change of ln D when the surface moves by one px (D scales with length squared), more where the model misfits."""
+    first_ln_std: float
+    """Of ln D, by what the counting noise of the first tilt series leaves open: surfaces, levels, blur."""
     path: CompositionPath
     noise: Noise
     volume_nm3: float
@@ -83,7 +86,8 @@ def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tu
         problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
     volume = reconstruct_window(series, first.shifts_px, crop)
     measurement = Measurement(particle, crop, tilts_deg, noise, seed)
-    curve = measurement.curve(header.pixel_nm, spread)
+    path = CompositionPath(particle, header.pixel_nm)
+    curve = measurement.curve(path, spread)
     reading = measurement.read(volume)
     simulated, alloyed = curve.readings[0].values, curve.alloyed.values
     measure = SPREADS[spread]
@@ -101,7 +105,8 @@ def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tu
         reading=reading,
         level_degree=level,
         per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
-        path=CompositionPath(particle, header.pixel_nm),
+        first_ln_std=first.linear.std_of(sensitivity(particle, path, tilts_deg, noise)),
+        path=path,
         noise=noise,
         volume_nm3=particle.volume_px * header.pixel_nm**3,
         pixel_nm=header.pixel_nm,

@@ -32,6 +32,8 @@ class Trial:
     fitted_m2_per_s: dict[str, float]
     std_m2_per_s: dict[str, float | None]
     """None where D is only bounded."""
+    bound_m2_per_s: float | None
+    """Cramer-Rao bound of `projections`."""
     volume: float
     """First state's volume over the true one."""
     quality: str
@@ -51,6 +53,8 @@ class Score:
     bias_percent: float
     scatter_percent: float
     sigma_percent: float
+    bound_percent: float
+    """Mean Cramer-Rao bound: no unbiased estimator scatters less."""
     within_1_sigma: float
     within_2_sigma: float
     analysis_s: float
@@ -123,6 +127,7 @@ def _trial(task: tuple[str, str, int]) -> Trial:
         truth_m2_per_s=session.d_m2_per_s,
         fitted_m2_per_s={e: d.value for e, d in found.items()},
         std_m2_per_s={e: d.std if math.isfinite(d.std) else None for e, d in found.items()},
+        bound_m2_per_s=last.diffusivities[0].bound if last is not None else None,
         volume=volume,
         quality=words if last is None else last.quality,
         analysis_s=spent_s,
@@ -138,6 +143,7 @@ def score(trials: Sequence[Trial], particle: str, estimator: str) -> Score:
     std = np.array([t.std_m2_per_s[estimator] for t in told], np.float64)
     pull = np.abs(value - truth) / std
     some = len(told) > 0
+    bounds = [t.bound_m2_per_s for t in told if t.bound_m2_per_s is not None and estimator == "projections"]
     return Score(
         particle=particle,
         variant=own[0].variant,
@@ -148,6 +154,7 @@ def score(trials: Sequence[Trial], particle: str, estimator: str) -> Score:
         bias_percent=100.0 * float(value.mean() / truth - 1.0) if some else math.nan,
         scatter_percent=100.0 * float(value.std(ddof=1)) / truth if len(told) > 1 else math.nan,
         sigma_percent=100.0 * float(std.mean()) / truth if some else math.nan,
+        bound_percent=100.0 * float(np.mean(bounds)) / truth if bounds else math.nan,
         within_1_sigma=float(np.mean(pull < 1.0)) if some else math.nan,
         within_2_sigma=float(np.mean(pull < 2.0)) if some else math.nan,
         analysis_s=float(np.mean([t.analysis_s for t in own])),
@@ -156,14 +163,25 @@ def score(trials: Sequence[Trial], particle: str, estimator: str) -> Score:
 
 def table(scores: Sequence[Score], trials: Sequence[Trial]) -> list[str]:
     """The scores as a Markdown table, and the pooled coverage below it."""
-    heads = ["particle", "estimator", "seeds", "true D (m2/s)", "mean D (m2/s)", "bias", "scatter", "mean sigma"]
+    heads = [
+        "particle",
+        "estimator",
+        "seeds",
+        "true D (m2/s)",
+        "mean D (m2/s)",
+        "bias",
+        "scatter",
+        "bound",
+        "mean sigma",
+    ]
     heads += ["in 1 sigma", "in 2 sigma", "analysis"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for s in scores:
         lines.append(
             f"| {s.particle} | {s.estimator} | {s.seeds} | {s.truth_m2_per_s:.2e} | {s.mean_m2_per_s:.3e} "
-            f"| {s.bias_percent:+.2f} % | {s.scatter_percent:.2f} % | {s.sigma_percent:.2f} % "
-            f"| {100 * s.within_1_sigma:.0f} % | {100 * s.within_2_sigma:.0f} % | {s.analysis_s:.0f} s |"
+            f"| {s.bias_percent:+.2f} % | {s.scatter_percent:.2f} % | {_percent(s.bound_percent)} "
+            f"| {s.sigma_percent:.2f} % | {100 * s.within_1_sigma:.0f} % | {100 * s.within_2_sigma:.0f} % "
+            f"| {s.analysis_s:.0f} s |"
         )
     for estimator in ESTIMATORS:
         pulls = [
@@ -178,6 +196,10 @@ def table(scores: Sequence[Score], trials: Sequence[Trial]) -> list[str]:
                 f"within 1 sigma, {100 * np.mean(np.array(pulls) < 2):.0f} % within 2."
             )
     return lines
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2f} %" if math.isfinite(value) else "-"
 
 
 def as_json(trials: Sequence[Trial], scores: Sequence[Score]) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def scattering(
     along: Axis = (
         (np.arange(columns, dtype=np.float64) - 0.5 * (columns - 1)) * fine_nm - centre_nm[2] - image_shift_nm[1]
     )
-    metal = voxels.metal * (np.float32(SILVER_PER_NM) + np.float32(GOLD_PER_NM - SILVER_PER_NM) * gold)
+    silver = SILVER_PER_NM - (SILICA_PER_NM if voxels.silica.any() else 0.0)
+    metal = voxels.metal * (np.float32(silver) + np.float32(GOLD_PER_NM - SILVER_PER_NM) * gold)
     image = np.zeros((rows, columns), np.float32)
     for volume, voxel_nm in (
         (metal, voxels.voxel_nm),

@@ -114,7 +114,7 @@ class Voxels:
     """Gold fraction of the metal in each voxel before any heat."""
     voxel_nm: float
     silica: NDArray[np.float32]
-    """Occupancy of the coat on its own coarser grid."""
+    """Occupancy of the coat and of all it encloses, on its own coarser grid; the metal takes its place."""
     silica_voxel_nm: float
 
     @property
@@ -147,7 +147,7 @@ def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
     coat_nm = 1.3
     coarse = _grid([a + specimen.silica_nm for a in half_nm], coat_nm)
     far = turned(specimen.outer(outer_nm))(*coarse)
-    coat = np.clip(0.5 - (far - specimen.silica_nm) / coat_nm, 0, 1) * np.clip(0.5 + far / coat_nm, 0, 1)
+    coat = np.clip(0.5 - (far - specimen.silica_nm) / coat_nm, 0, 1)
     return replace(particle, silica=np.ascontiguousarray(coat[_span(coat > 0)], np.float32), silica_voxel_nm=coat_nm)
 
 

@@ -20,6 +20,7 @@ class CompositionPath:
 
     def __init__(self, model: ParticleModel, voxel_nm: float) -> None:
         self._metal = model.metal
+        self.voxel_nm = voxel_nm
         self._mean = model.core_fraction
         self._start = self._spread(model.composition)
         self._ln_tau: NDArray[np.float64]

@@ -30,6 +30,8 @@ class Fit:
     """RMS difference between measured and fitted degree."""
     saturated: bool
     """The data only bound D: every heated state is unalloyed or fully alloyed."""
+    counting_ln_std: NDArray[np.float64] | None = None
+    """Of ln D, by the counting noise of the heated states alone."""
 
 
 def fit_diffusivity(

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.alloying.composition_path import CompositionPath
-from analysis.alloying.first_state import project_model, weights
 from analysis.alloying.particle_model import ParticleModel
 from analysis.tomography.alignment import cross_correlation_shift, shifted, within_field
 from analysis.tomography.counting import Noise
@@ -59,12 +58,12 @@ def fit_heated_state(
     for _ in range(_ROUNDS):
         stack = shifted(raw, shifts)[:, :, model.columns]
         composition, slope = path.at(ln_tau)
-        scene, projected, by_tilt = project_model(model, composition, tilts_deg + errors_deg)
+        scene, projected, by_tilt = model.projected(composition, tilts_deg + errors_deg)
         by_tau = scene.particle(model.metal * slope * np.float32(model.core_step))
         projected, by_tau, by_tilt = (np.float32(scale) * part for part in (projected, by_tau, by_tilt))
         by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
         seen = within_field(raw.shape, shifts)[:, :, model.columns]
-        weight = seen * weights(projected, noise)
+        weight = seen * noise.weights(projected)
         residual = stack - projected
         misfit = float((weight * residual**2).sum() / seen.sum())
         shared = np.stack([by_tau, projected], axis=1)
@@ -99,13 +98,13 @@ def _start(
 ) -> tuple[NDArray[np.float64], float, float]:
     """Shifts moved along the tilt axis onto the model, the most likely of a few ln tau, and the scale there."""
     scene = model.scene(tilts_deg)
-    around = scene.around(model.faint)
+    around = scene.around(model.surroundings)
     alloyed = scene.particle(model.intensity(path.at(path.range[1])[0])) + around
     shifts = shifts_px.copy()
     profile = shifted(raw, shifts)[:, :, model.columns].sum(axis=(0, 1))
     shifts[:, 1] += cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
     stack = shifted(raw, shifts)[:, :, model.columns]
-    weight = within_field(raw.shape, shifts)[:, :, model.columns] * weights(alloyed, noise)
+    weight = within_field(raw.shape, shifts)[:, :, model.columns] * noise.weights(alloyed)
     tried = []
     for ln_tau in np.linspace(*path.range, _TRIED):
         projected = scene.particle(model.intensity(path.at(float(ln_tau))[0])) + around

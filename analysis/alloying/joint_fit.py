@@ -28,7 +28,7 @@ def fit_joint(
     seconds : (state, temperature) cumulative time at each temperature
     ln_tau, ln_std : (state,) tau in nm2 and its counting error
     degree_slope : (state,) d degree / d ln tau, by which the floor of the degree becomes one of ln tau
-    surface_ln_std : standard deviation of ln D from the surfaces' position (D scales with length squared)
+    surface_ln_std : standard deviation of ln D from what all states share, the unheated particle
     """
     from scipy.optimize import least_squares
 
@@ -54,8 +54,10 @@ def fit_joint(
     blind = np.diag(information) < 1.0 / _TOO_VAGUE**2
     free = max(1, len(y) - n)
     excess = max(1.0, float(np.sum(found.fun**2)) / free)
+    by_counting = jacobian * (s / ln_std[used])[:, None]
+    counting = np.sqrt(np.diag(np.linalg.pinv(by_counting.T @ by_counting)))
     ln_std_d = np.sqrt(np.diag(np.linalg.pinv(information)) * excess + surface_ln_std**2)
     ln_std_d = np.where(blind, np.inf, ln_std_d)
     d = np.exp(found.x) * 1e-18
     scatter = float(np.sqrt(np.mean((found.fun * s * degree_slope[used]) ** 2)))
-    return Fit(temperatures_c, d, d * ln_std_d, scatter, bool(blind.any()))
+    return Fit(temperatures_c, d, d * ln_std_d, scatter, bool(blind.any()), counting)

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.alloying.diffusion import diffuse
+from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.particle_model import ParticleModel, columns_of
 from analysis.alloying.spread import QUANTILES, SPREADS, Quantiles, degree_of, quantiles_of
 from analysis.tomography.counting import Noise
@@ -106,7 +106,7 @@ class Measurement:
         self._seed = seed
         self._scene = particle.scene(tilts_deg)
         # All of the surroundings: what lies beyond the window in depth still shows in it at high tilt.
-        self._around = self._scene.around(particle.faint)
+        self._around = self._scene.around(particle.surroundings)
         self._region = _core_region(particle.metal_in_window(*window) > 0.5)
 
     def read(self, volume: Volume, *, reshaped: bool = False) -> Reading:
@@ -136,27 +136,20 @@ class Measurement:
         counted = self._noise.sample(ideal, np.random.default_rng(self._seed))
         return self.read(reconstruct(counted, self._tilts_deg, iterations=ITERATIONS))
 
-    def curve(self, voxel_nm: float, spread_name: str = "std") -> AlloyingCurve:
+    def curve(self, path: CompositionPath, spread_name: str = "std") -> AlloyingCurve:
         """Simulate the particle from room temperature to fully alloyed."""
-        metal, start = self.particle.metal, self.particle.composition
-        mean = self.particle.core_fraction
-
-        def spread(composition: NDArray[np.float32]) -> float:
-            return float(np.sqrt(np.sum(metal * (composition - mean) ** 2) / np.sum(metal)))
-
         tau_nm2 = [0.0]
-        readings = [self.simulate(start)]
-        ladder = (0.3 * voxel_nm**2) * _NODE_RATIO ** np.arange(40)
-        ladder = ladder[ladder < self.particle.longest_tau_nm2(voxel_nm)]
-        for tau, state in zip(ladder, diffuse(start, metal, ladder, voxel_nm, self.particle.openings), strict=False):
-            left = spread(state) / spread(start)
-            if left > 1.0 - _FIRST_SPREAD_LOST:
+        readings = [self.simulate(self.particle.composition)]
+        first, last = path.range
+        for ln_tau in np.arange(first, last, np.log(_NODE_RATIO)):
+            lost = path.degree(float(ln_tau))
+            if lost < _FIRST_SPREAD_LOST:
                 continue
-            tau_nm2.append(float(tau))
-            readings.append(self.simulate(state))
-            if left < _LAST_SPREAD_LEFT:
+            tau_nm2.append(float(np.exp(ln_tau)))
+            readings.append(self.simulate(path.at(float(ln_tau))[0]))
+            if lost > 1.0 - _LAST_SPREAD_LEFT:
                 break
-        even = self.simulate(np.full(metal.shape, mean, np.float32))
+        even = self.simulate(np.full(self.particle.metal.shape, self.particle.core_fraction, np.float32))
         return AlloyingCurve(np.array(tau_nm2), tuple(readings), even, spread_name)
 
 

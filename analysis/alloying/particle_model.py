@@ -1,8 +1,7 @@
 """What the unheated particle is: an outside surface, a core in it, two metals, a blur, and its surroundings.
 
 Everything is in the projection domain's units: distances in px, intensities per px of path. The model lives in a box
-around the particle whose y and z are centred on the tilt axis; the faint surroundings (silica, support) on a grid four
-times coarser.
+around the particle whose y and z are centred on the tilt axis.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.alloying.scene import Scene
 from analysis.alloying.surfaces import occupancy, openings
-from analysis.tomography.projector import Projector, Stack, Volume
+from analysis.alloying.surroundings import Matrices, along_axes, coat_layers, interpolation
+from analysis.tomography.projector import Stack, Volume
 
-COARSE_PX = 4
 _LEAST_OCCUPANCY = 0.02
-_PIXEL_VARIANCE = 1.0 / 12.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class ParticleModel:
     blur_px: float
     """Gaussian blur of the projections, one standard deviation."""
     surroundings: Volume
-    """(z, y, x) on the coarse grid, over the box's columns."""
+    """(z, y, x) on the coarse grid, over the box's columns, continued through the particle."""
     rows: int
     """Rows of the projections; the tilt axis lies in their middle."""
     first_column: int
@@ -85,30 +84,41 @@ class ParticleModel:
         return slice(self.first_column, self.first_column + self.outside.shape[2])
 
     def intensity(self, composition: Volume) -> Volume:
-        """Intensity of the particle with this composition, in its box."""
-        return np.asarray(self.metal * (self.shell_level + self.core_step * composition), np.float32)
+        """Intensity of the particle with this composition, in its box, above the surroundings whose place it takes."""
+        return np.asarray(self.metal * (self.shell_level + self.core_step * composition - self.displaced), np.float32)
 
     @cached_property
-    def coarse_metal(self) -> Volume:
-        """Occupancy of the particle on the surroundings' grid."""
+    def finer(self) -> Matrices:
+        """Interpolation from the surroundings' grid to the box."""
         z, y = self._slices()
-        fine: NDArray[np.float32] = np.pad(
-            self.metal, [(z.start, self.rows - z.stop), (y.start, self.rows - y.stop), (0, 0)]
-        )
-        for axis, n in enumerate(self.surroundings.shape):
-            matrix = interpolation(fine.shape[axis], n)
-            matrix = (matrix / np.maximum(matrix.sum(axis=0), 1e-6)).T
-            fine = np.moveaxis(np.tensordot(matrix, fine, (1, axis)), 0, axis)
-        return np.asarray(fine, np.float32)
+        rows = interpolation(self.rows, self.surroundings.shape[0])
+        return rows[z], rows[y], interpolation(self.outside.shape[2], self.surroundings.shape[2])
 
-    @property
-    def faint(self) -> Volume:
-        """The surroundings, where no metal is."""
-        return np.asarray((1.0 - self.coarse_metal) * self.surroundings, np.float32)
+    @cached_property
+    def coarser(self) -> Matrices:
+        """The adjoint of `finer`."""
+        z, y, x = self.finer
+        return z.T, y.T, x.T
+
+    @cached_property
+    def displaced(self) -> Volume:
+        """What the surroundings would be in the box, were the particle not in their place."""
+        return along_axes(self.surroundings, self.finer)
+
+    def coats(self) -> list[Volume]:
+        """Layers that follow the particle, on the surroundings' grid."""
+        return coat_layers(self.metal_in_window(slice(0, self.rows), self.columns), self.surroundings.shape)
 
     def scene(self, tilts_deg: NDArray[np.float64]) -> Scene:
         depth, height, width = self.outside.shape
         return Scene((depth, height, width), self.rows, tilts_deg, self.blur_px)
+
+    def projected(self, composition: Volume, tilts_deg: NDArray[np.float64]) -> tuple[Scene, Stack, Stack]:
+        """Scene, projections of all there is, and their slope per degree of tilt."""
+        box, step_deg = self.intensity(composition), 0.25
+        scene = self.scene(tilts_deg)
+        ahead, behind = (self.scene(tilts_deg + d).particle(box) for d in (step_deg, -step_deg))
+        return scene, scene.particle(box) + scene.around(self.surroundings), (ahead - behind) / np.float32(2 * step_deg)
 
     def metal_in_window(self, rows: slice, columns: slice) -> Volume:
         """Occupancy over the same window."""
@@ -138,52 +148,3 @@ def _overlap(left: int, n: int, width: int) -> tuple[slice, slice]:
     """Where n columns starting at `left` fall into a window, and which of them do."""
     start, stop = max(0, left), min(width, left + n)
     return slice(start, stop), slice(start - left, stop - left)
-
-
-class Scene:
-    """Projects a particle's box and its surroundings at given tilts, through the blur, and back."""
-
-    def __init__(self, box: tuple[int, int, int], rows: int, tilts_deg: NDArray[np.float64], blur_px: float) -> None:
-        self._particle = Projector(tilts_deg, box, rows)
-        coarse_rows = -(-rows // COARSE_PX)
-        coarse = (coarse_rows, coarse_rows, -(-box[2] // COARSE_PX))
-        self._around = Projector(tilts_deg, coarse)
-        self._up = interpolation(rows, coarse_rows), interpolation(box[2], coarse[2])
-        self._blur_px = blur_px
-
-    def particle(self, box: Volume) -> Stack:
-        return blurred(self._particle.forward(box), self._blur_px)
-
-    def around(self, coarse: Volume) -> Stack:
-        y, x = self._up
-        return np.asarray(COARSE_PX * (y @ self._around.forward(coarse) @ x.T), np.float32)
-
-    def particle_back(self, stack: Stack) -> Volume:
-        return self._particle.backward(blurred(stack, self._blur_px))
-
-    def around_back(self, stack: Stack) -> Volume:
-        y, x = self._up
-        return self._around.backward(np.asarray(COARSE_PX * (y.T @ stack @ x), np.float32))
-
-
-def blurred(stack: Stack, blur_px: float) -> Stack:
-    """Blur projections of a volume to what a probe of this size sees.
-
-    Voxels and detector rows both average over a pixel across the axis; along it only one of them does, so less blur is
-    left to add across.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    across_px = float(np.sqrt(max(blur_px**2 - _PIXEL_VARIANCE, 0.04)))
-    return np.asarray(gaussian_filter(stack, (0.0, across_px, blur_px), truncate=3.5, mode="constant"))
-
-
-def interpolation(n: int, coarse: int) -> NDArray[np.float32]:
-    """Linear interpolation from a coarse axis onto n pixels with the same centre, as a matrix."""
-    at = (np.arange(n) - 0.5 * (n - 1)) / COARSE_PX + 0.5 * (coarse - 1)
-    left = np.clip(np.floor(at).astype(int), 0, max(coarse - 2, 0))
-    part = np.clip(at - left, 0.0, 1.0)
-    matrix = np.zeros((n, coarse), np.float32)
-    matrix[np.arange(n), left] = 1.0 - part
-    matrix[np.arange(n), np.minimum(left + 1, coarse - 1)] += part
-    return matrix

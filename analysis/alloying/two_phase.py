@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.alloying.particle_model import blurred
+from analysis.alloying.scene import blurred
 from analysis.tomography.projector import Projector, Stack, Volume
 
 _BLUR_PX = 1.0

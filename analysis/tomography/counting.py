@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 
 from analysis.tomography.projector import Stack
 
+_MODEL_ERROR = 0.002
+"""Of the brightest pixel: what even noise-free projections may miss a model by."""
+_DARKEST = 0.02
+"""Of the brightest pixel: weights rise no further below."""
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -29,6 +34,12 @@ class Noise:
         if self.read_variance > 0.0:
             noisy = noisy + rng.normal(0.0, np.sqrt(self.read_variance), intensity.shape)
         return np.asarray(noisy, np.float32)
+
+    def weights(self, intensity: Stack) -> Stack:
+        """One over each pixel's expected variance, that of the model included."""
+        top = float(intensity.max())
+        variance = self.read_variance + self.gain * np.maximum(intensity, _DARKEST * top) + (_MODEL_ERROR * top) ** 2
+        return np.asarray(1.0 / variance, np.float32)
 
 
 def darkest_level(stack: NDArray[np.generic]) -> float:

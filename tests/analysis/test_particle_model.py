@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from analysis.alloying.composition_path import CompositionPath
-from analysis.alloying.first_state import fit_first_state, project_model
+from analysis.alloying.first_state import fit_first_state
 from analysis.alloying.heated_state import fit_heated_state
 from analysis.alloying.joint_fit import fit_joint
-from analysis.alloying.particle_model import ParticleModel, Scene, interpolation
+from analysis.alloying.particle_model import ParticleModel
+from analysis.alloying.scene import Scene
+from analysis.alloying.surroundings import interpolation
 from analysis.alloying.two_phase import TwoPhase
 from analysis.tomography.alignment import shifted
 from analysis.tomography.counting import Noise
@@ -34,7 +36,7 @@ def model(radius: float = 10.3, core: float = 6.2) -> ParticleModel:
 
 def noisy(particle: ParticleModel, composition, rng, gain: float = 1.0) -> np.ndarray:
     """A tilt series over a field of 50 columns, jittered by up to a pixel."""
-    _, projected, _ = project_model(particle, composition, TILTS)
+    _, projected, _ = particle.projected(composition, TILTS)
     stack = np.zeros((len(TILTS), ROWS, 50), np.float32)
     stack[:, :, particle.columns] = projected
     stack = shifted(stack, rng.uniform(-0.5, 0.5, (len(TILTS), 2)))

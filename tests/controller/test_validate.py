@@ -7,7 +7,7 @@ from drivers.errors import ConfigError
 
 def trial(seed: int, value: float, std: float | None) -> Trial:
     fitted, stds = {"projections": value, "curve": value}, {"projections": std, "curve": std}
-    return Trial("NC2", "standard", seed, 2.0e-19, fitted, stds, 1.0, "good", 1.0)
+    return Trial("NC2", "standard", seed, 2.0e-19, fitted, stds, 0.02e-19, 1.0, "good", 1.0)
 
 
 def test_a_score_tells_bias_scatter_and_coverage():
@@ -17,6 +17,7 @@ def test_a_score_tells_bias_scatter_and_coverage():
     assert found.bias_percent == pytest.approx(1.0, abs=0.3)
     assert found.scatter_percent == pytest.approx(2.0, rel=0.1)
     assert found.sigma_percent == pytest.approx(2.0)
+    assert found.bound_percent == pytest.approx(1.0)
     assert 0.58 < found.within_1_sigma < 0.70
     assert len(table([found], trials)) >= 4
 

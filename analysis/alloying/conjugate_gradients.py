@@ -1,0 +1,37 @@
+"""Conjugate gradients on lists of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Unknowns = list[NDArray[np.floating]]
+_DONE = 1e-6
+
+
+def conjugate_gradients(
+    apply: Callable[[Unknowns], Unknowns], right: Unknowns, ease: Callable[[Unknowns], Unknowns], steps: int
+) -> Unknowns:
+    """Solve apply(u) = right for a positive definite `apply`; `ease` is near its inverse."""
+    found = [np.zeros_like(r) for r in right]
+    left = [r.copy() for r in right]
+    eased = ease(left)
+    way = [e.copy() for e in eased]
+    size = start = _dot(left, eased)
+    for _ in range(steps):
+        image = apply(way)
+        step = size / _dot(way, image)
+        found = [f + step * w for f, w in zip(found, way, strict=True)]
+        left = [r - step * i for r, i in zip(left, image, strict=True)]
+        eased = ease(left)
+        before, size = size, _dot(left, eased)
+        if size < _DONE * start:
+            break
+        way = [e + (size / before) * w for e, w in zip(eased, way, strict=True)]
+    return found
+
+
+def _dot(a: Sequence[NDArray[np.floating]], b: Sequence[NDArray[np.floating]]) -> float:
+    return sum(float(np.vdot(p, q)) for p, q in zip(a, b, strict=True))

@@ -1,0 +1,64 @@
+"""How D changes with what is believed of the unheated particle: its surfaces, levels and blur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.alloying.composition_path import CompositionPath
+from analysis.alloying.diffusion import diffuse
+from analysis.alloying.particle_model import ParticleModel
+from analysis.tomography.counting import Noise
+from analysis.tomography.projector import Stack
+
+_DEGREE = 0.6
+"""Of alloying, where a heated state tells most of D."""
+_STEP_PX, _LEVEL_STEP, _BLUR_STEP_PX2 = 0.2, 0.02, 0.05
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Change of ln D as the projections of a half-alloyed state would give it."""
+
+    outside_per_px: float
+    """When the outside moves outwards everywhere."""
+    interface_per_px: float
+    """When the core grows."""
+    shell_level: float
+    """Per relative change."""
+    core_step: float
+    blur_per_px2: float
+
+
+def sensitivity(
+    model: ParticleModel, path: CompositionPath, tilts_deg: NDArray[np.float64], noise: Noise
+) -> Sensitivity:
+    """Finite differences of a heated state's projections, each matched by a change of ln tau and of the scale."""
+    ends = np.linspace(*path.range, 200)
+    ln_tau = float(ends[np.argmin([abs(path.degree(x) - _DEGREE) for x in ends])])
+    scene = model.scene(tilts_deg)
+    by_tau = scene.particle(model.metal * path.at(ln_tau)[1] * np.float32(model.core_step))
+    tau_px2 = float(np.exp(ln_tau)) / path.voxel_nm**2
+
+    def seen(changed: ParticleModel) -> Stack:
+        (alloyed,) = diffuse(changed.composition, changed.metal, [tau_px2], 1.0, changed.openings)
+        return changed.scene(tilts_deg).particle(changed.intensity(alloyed))
+
+    plain = seen(model)
+    weight = noise.weights(plain + scene.around(model.surroundings))
+    scale = weight * plain / np.vdot(weight * plain, plain)
+    score = weight * (by_tau - np.float32(np.vdot(scale, by_tau)) * plain)
+    sharpness = float(np.vdot(score, by_tau))
+
+    def slope(step: float, changed: ParticleModel) -> float:
+        return -float(np.vdot(score, seen(changed) - plain)) / (sharpness * step)
+
+    return Sensitivity(
+        outside_per_px=slope(_STEP_PX, replace(model, outside=model.outside - np.float32(_STEP_PX))),
+        interface_per_px=slope(_STEP_PX, replace(model, interface=model.interface - np.float32(_STEP_PX))),
+        shell_level=slope(_LEVEL_STEP, replace(model, shell_level=model.shell_level * (1.0 + _LEVEL_STEP))),
+        core_step=slope(_LEVEL_STEP, replace(model, core_step=model.core_step * (1.0 + _LEVEL_STEP))),
+        blur_per_px2=slope(_BLUR_STEP_PX2, replace(model, blur_px=float(np.hypot(model.blur_px, _BLUR_STEP_PX2**0.5)))),
+    )
