@@ -100,7 +100,7 @@ class ParticleAnalysis:
         state = fit_heated_state(
             series.raw, series.tilts_deg, series.alignment.shifts_px, particle, reference.path, reference.noise
         )
-        volume = self.last_volume = reconstruct_window(series, state.shifts_px, reference.crop)
+        volume = self.last_volume = reconstruct_window(series, state.shifts_px, state.tilt_errors_deg, reference.crop)
         reading = reference.measurement.read(volume)
         if not np.isfinite(reading.values).all():
             problems.append("the particle is not where the first state left it")

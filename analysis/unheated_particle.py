@@ -84,7 +84,7 @@ def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tu
     _check_fit(first)
     if first.misfit > _POOR_MISFIT:
         problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
-    volume = reconstruct_window(series, first.shifts_px, crop)
+    volume = reconstruct_window(series, first.shifts_px, first.tilt_errors_deg, crop)
     measurement = Measurement(particle, crop, tilts_deg, noise, seed)
     path = CompositionPath(particle, header.pixel_nm)
     curve = measurement.curve(path, spread)
@@ -116,10 +116,12 @@ def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tu
     ), volume
 
 
-def reconstruct_window(series: TiltSeries, shifts_px: NDArray[np.float64], crop: tuple[slice, slice]) -> Volume:
-    """The particle's window, with shifts that a fit has refined."""
+def reconstruct_window(
+    series: TiltSeries, shifts_px: NDArray[np.float64], errors_deg: NDArray[np.float64], crop: tuple[slice, slice]
+) -> Volume:
+    """The particle's window, with shifts and tilts that a fit has refined."""
     stack = shifted(series.raw, shifts_px)[:, crop[0], crop[1]]
-    return reconstruct(np.ascontiguousarray(stack), series.tilts_deg, iterations=ITERATIONS)
+    return reconstruct(np.ascontiguousarray(stack), series.tilts_deg + errors_deg, iterations=ITERATIONS)
 
 
 def _check_start(start: TwoPhase) -> None:

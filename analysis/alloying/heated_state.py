@@ -35,6 +35,7 @@ class HeatedState:
     scale: float
     """Intensity relative to the unheated series."""
     shifts_px: NDArray[np.float64]
+    tilt_errors_deg: NDArray[np.float64]
     misfit: float
 
 
@@ -85,7 +86,7 @@ def fit_heated_state(
         ln_tau = float(np.clip(ln_tau + np.clip(found[0], -_LONGEST_STEP, _LONGEST_STEP), low, high))
         scale *= 1.0 + float(np.clip(found[1], -0.2, 0.2))
     at_end = ln_tau in (low, high)
-    return HeatedState(ln_tau, np.inf if at_end else ln_std, scale, shifts, misfit)
+    return HeatedState(ln_tau, np.inf if at_end else ln_std, scale, shifts, errors_deg, misfit)
 
 
 def _start(
