@@ -1,0 +1,89 @@
+"""Old data from a simulator that is not ours: a ball in a ball, without a voxel anywhere.
+
+Diffusion along the radius alone by Crank and Nicolson, projection by the chords through spherical shells.
+"""
+
+import json
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+from scipy.linalg import solve_banded
+from scipy.ndimage import gaussian_filter
+
+from tests.flows.test_bad_input import alloyscope
+
+SECONDS = (20.0, 20.0, 40.0, 120.0)
+D_M2_PER_S = 2.0e-19
+CONTRAST = 1.6
+"""Intensity of the core's metal over the shell's."""
+
+
+def radial_diffusion(core_nm: float, radius_nm: float, tau_nm2: float, shells: int = 300) -> np.ndarray:
+    """Composition of spherical shells after tau = D t, no flux at the surface."""
+    edge = np.linspace(0.0, radius_nm, shells + 1)
+    volume = np.diff(edge**3) / 3.0
+    flow = np.r_[0.0, edge[1:-1] ** 2, 0.0] / (radius_nm / shells)
+    c = (np.clip(core_nm**3, edge[:-1] ** 3, edge[1:] ** 3) - edge[:-1] ** 3) / np.diff(edge**3)
+    steps = 400 if tau_nm2 > 0 else 0
+    for _ in range(steps):
+        h = 0.5 * tau_nm2 / steps
+        flux = flow * np.diff(np.r_[c[0], c, c[-1]])
+        bands = np.zeros((3, shells))
+        bands[0, 1:], bands[2, :-1] = -h * flow[1:-1], -h * flow[1:-1]
+        bands[1] = volume + h * (flow[1:] + flow[:-1])
+        c = solve_banded((1, 1), bands, volume * c + h * np.diff(flux))
+    return c
+
+
+def projections(c: np.ndarray, radius_nm: float, centre_nm, tilts_deg, pixel_nm: float, shape) -> np.ndarray:
+    """Mean intensity of each pixel; at each tilt the ball stands where turning about the axis puts it."""
+    edge = np.linspace(0.0, radius_nm, len(c) + 1)
+    b = np.linspace(0.0, radius_nm, 3000)
+    chords = 2.0 * np.sqrt(np.maximum(edge[:, None] ** 2 - b**2, 0.0))
+    profile = (1.0 + (CONTRAST - 1.0) * c) @ np.diff(chords, axis=0)
+    images = []
+    for t in np.radians(tilts_deg):
+        z, y, x = centre_nm
+        rows, columns = (
+            (np.arange(3 * n) - 0.5 * (3 * n - 1)) * pixel_nm / 3.0 - at
+            for n, at in zip(shape, (y * np.cos(t) + z * np.sin(t), x), strict=True)
+        )
+        fine = np.interp(np.hypot(rows[:, None], columns), b, profile, right=0.0)
+        blurred = gaussian_filter(fine, 3.0 * 0.6 / pixel_nm)
+        images.append(blurred.reshape(shape[0], 3, shape[1], 3).mean(axis=(1, 3)))
+    return np.array(images)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pixel_nm", "shape"), [(np.int16, 0.7, (84, 90)), (np.float32, 0.9, (70, 66))], ids=["int16", "float32"]
+)
+def test_series_of_another_simulator_need_nothing_but_the_manifest(tmp_path: Path, kind, pixel_nm, shape):
+    rng = np.random.default_rng(8)
+    radius_nm, core_nm = 19.0, 12.5
+    text, tau_nm2 = '[[particle]]\nname = "ball"\ncore = "Au"\nshell = "Ag"\n', 0.0
+    for number, heated_s in enumerate((0.0, *SECONDS)):
+        tau_nm2 += D_M2_PER_S * 1e18 * heated_s
+        tilts_deg = rng.permutation(np.arange(-69.0, 69.1, 3.0))
+        centre_nm = rng.normal(0.0, 1.5, 3)
+        c = radial_diffusion(core_nm, radius_nm, tau_nm2)
+        seen = projections(c, radius_nm, centre_nm, tilts_deg, pixel_nm, shape)
+        counts = 4.0 * rng.poisson(60.0 * seen) + rng.normal(0.0, 6.0, seen.shape)
+        stack = np.rint(counts - 30000.0).astype(kind) if kind is np.int16 else (1e-3 * counts).astype(kind)
+        mrcfile.write(tmp_path / f"{number}.mrc", stack)
+        (tmp_path / f"{number}.tlt").write_text("\n".join(f"{t:.2f}" for t in tilts_deg))
+        heat = f"{{temperature_c = 450.0, duration_s = {heated_s}}}" if heated_s else ""
+        text += (
+            f'[[particle.state]]\ntilt_series = "{number}.mrc"\nangles = "{number}.tlt"\n'
+            f"pixel_nm = {pixel_nm}\nheat = [{heat}]\n"
+        )
+    (tmp_path / "manifest.toml").write_text(text)
+    done = alloyscope("analyse", tmp_path / "manifest.toml", "--json", tmp_path / "out.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ball = json.loads((tmp_path / "out.json").read_text())["particles"]["ball"]
+    found = ball["diffusivity_m2_per_s"]
+    assert ball["diffusivity_quality"] == "good"
+    assert abs(found["value"] - D_M2_PER_S) < 3.0 * found["std"] < 0.1 * D_M2_PER_S
+    assert ball["states"][0]["volume_nm3"] == pytest.approx(4.0 / 3.0 * np.pi * radius_nm**3, rel=0.02)
+    assert ball["states"][0]["gold_fraction"] == pytest.approx((core_nm / radius_nm) ** 3, rel=0.02)
