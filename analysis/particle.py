@@ -11,7 +11,7 @@ from analysis.alloying.heated_state import fit_heated_state
 from analysis.alloying.measurement import ITERATIONS
 from analysis.alloying.spread import SPREADS
 from analysis.diffusivity import Heated, diffusivity_of
-from analysis.results import Estimate, Result, StateResult
+from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tilt_series import FEWEST_TILTS, TiltSeries, prepare, problems_of, usable
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
@@ -22,6 +22,7 @@ _VOLUME_MOVED = 0.03
 _ROUNDED = 0.04
 """Loss of surface to volume that is told from the noise of a reconstruction."""
 _POOR_MISFIT = 30.0
+_PIXEL_TOLERANCE = 0.005
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,31 @@ class ParticleAnalysis:
             *self._diffusivity(header.simulated),
         ]
 
+    def provisional(self, frames: list[Frame]) -> Provisional | None:
+        """The degree of alloying from the tilts so far; nothing where it cannot be told yet."""
+        reference = self._reference
+        kept, _ = usable(frames)
+        if reference is None or len(kept) < FEWEST_TILTS or kept[0].image.shape != reference.field_px:
+            return None
+        header = kept[0].header
+        if not header.heat or abs(header.pixel_nm / reference.pixel_nm - 1.0) > _PIXEL_TOLERANCE:
+            return None
+        series, _ = prepare(kept, reference.axis_deg)
+        state = fit_heated_state(series.projections(reference.noise), reference.measurement.particle, reference.path)
+        if not (np.isfinite(state.ln_std) and state.misfit < _POOR_MISFIT):
+            return None
+        low, middle, high = (
+            float(reference.curve.degree(np.exp([state.ln_tau + n * state.ln_std]))[0]) for n in (-1.0, 0.0, 1.0)
+        )
+        std = float(np.hypot(0.5 * (high - low) * max(1.0, state.misfit) ** 0.5, reference.estimate(middle).std))
+        return Provisional(
+            step=header.step,
+            particle=self.name,
+            frames=len(series.tilts_deg),
+            alloying=Estimate(middle, std),
+            simulated=header.simulated,
+        )
+
     def _first_state(self, series: TiltSeries, problems: list[str]) -> _Numbers:
         try:
             reference, self.last_volume = learn(series, self._seed, self._spread, problems)
@@ -93,13 +119,14 @@ class ParticleAnalysis:
     def _heated_state(self, series: TiltSeries, header: FrameHeader, problems: list[str]) -> _Numbers:
         reference = self._reference
         assert reference is not None, "called only after the first state"
-        if abs(header.pixel_nm / reference.pixel_nm - 1.0) > 0.005 or series.raw.shape[1:] != reference.field_px:
+        if (
+            abs(header.pixel_nm / reference.pixel_nm - 1.0) > _PIXEL_TOLERANCE
+            or series.raw.shape[1:] != reference.field_px
+        ):
             problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
             return _Numbers()
         particle = reference.measurement.particle
-        state = fit_heated_state(
-            series.raw, series.tilts_deg, series.alignment.shifts_px, particle, reference.path, reference.noise
-        )
+        state = fit_heated_state(series.projections(reference.noise), reference.measurement.particle, reference.path)
         volume = self.last_volume = reconstruct_window(series, state.shifts_px, state.tilt_errors_deg, reference.crop)
         reading = reference.measurement.read(volume)
         if not np.isfinite(reading.values).all():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,10 @@ from drivers.frames import Frame, SeriesEnd, StreamItem
 _SLAB = 16
 _PREVIEW_EVERY = 4
 _PREVIEW_SIDE = 96
+_PROVISIONAL_EVERY = 6
+_PROVISIONAL_SHARE = 0.3
+"""Of a tilt series' time that provisional degrees may take: a fast dry run gets none, a live session all."""
+_FIRST_GUESS_S = 5.0
 
 
 class Pipeline:
@@ -25,34 +31,46 @@ class Pipeline:
     Parameters
     ----------
     seed : of the noise drawn in simulated measurements; one seed gives the same numbers twice
-    preview : also give orthoslices while a tilt series is still running
+    spread : measure of spread behind the degree of alloying, one of `SPREADS`
+    preview : also give orthoslices and degrees of alloying while a tilt series is still running
     keep_volume : called with (step, volume) after each tilt series
     """
 
     def __init__(
-        self, seed: int = 0, *, preview: bool = False, keep_volume: Callable[[str, Volume], None] | None = None
+        self,
+        seed: int = 0,
+        *,
+        spread: str = "std",
+        preview: bool = False,
+        keep_volume: Callable[[str, Volume], None] | None = None,
     ) -> None:
-        self._seed = seed
+        self._seed, self._spread = seed, spread
         self._preview = preview
         self._keep_volume = keep_volume
         self._particles: dict[str, ParticleAnalysis] = {}
         self._frames: dict[str, list[Frame]] = {}
         self._running: tuple[str, Reconstruction, float] | None = None
+        self._began_s = 0.0
+        self._provisional_s = _FIRST_GUESS_S
+        self._spent_s = 0.0
 
     def feed(self, item: StreamItem) -> list[Result]:
         """Take the next item of the stream."""
         if isinstance(item, Frame):
             frames = self._frames.setdefault(item.header.step, [])
             frames.append(item)
-            return self._preview_of(item, len(frames)) if self._preview else []
+            if not self._preview:
+                return []
+            return [*self._preview_of(item, len(frames)), *self._provisional_of(item, frames)]
         return self._finish(item)
 
     def _finish(self, end: SeriesEnd) -> list[Result]:
         frames = self._frames.pop(end.step, [])
         self._running = None
         name = end.particle
-        particle = self._particles.setdefault(name, ParticleAnalysis(name, self._seed))
-        results = particle.add_series(frames, end)
+        particle = self._particles.setdefault(name, ParticleAnalysis(name, self._seed, self._spread))
+        with _one_blas_thread():
+            results = particle.add_series(frames, end)
         if self._keep_volume is not None and particle.last_volume is not None:
             self._keep_volume(end.step, particle.last_volume)
         return results
@@ -94,6 +112,30 @@ class Pipeline:
                 step=step, particle=frame.header.particle, frames=count, shape=pixels.shape, pixels=pixels.tobytes()
             )
         ]
+
+    def _provisional_of(self, frame: Frame, frames: list[Frame]) -> list[Result]:
+        """The degree of alloying from the tilts so far, as often as there is time for it."""
+        now = time.monotonic()
+        if len(frames) == 1:
+            self._began_s, self._spent_s = now, 0.0
+        particle = self._particles.get(frame.header.particle)
+        allowed_s = _PROVISIONAL_SHARE * (now - self._began_s)
+        late = self._spent_s + self._provisional_s > allowed_s
+        if particle is None or len(frames) % _PROVISIONAL_EVERY or late:
+            return []
+        with _one_blas_thread():
+            found = particle.provisional(frames)
+        self._provisional_s = time.monotonic() - now
+        self._spent_s += self._provisional_s
+        return [] if found is None else [found]
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    """Many small products: more BLAS threads only wait for each other, thirty times as long on a busy machine."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
+    return limits
 
 
 def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:

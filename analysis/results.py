@@ -115,7 +115,17 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True, tag="preview"):
     """uint8, (z, y)"""
 
 
-Result = StateResult | DiffusivityResult | Preview
+class Provisional(msgspec.Struct, frozen=True, kw_only=True, tag="provisional"):
+    """The degree of alloying from the tilts so far, for the screen only."""
+
+    step: str
+    particle: str
+    frames: int
+    alloying: Estimate
+    simulated: bool
+
+
+Result = StateResult | DiffusivityResult | Preview | Provisional
 """What a pipeline gives."""
 
 _decoder = msgspec.msgpack.Decoder(Result)

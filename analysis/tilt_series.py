@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tomography.alignment import Alignment, align, shifted
-from analysis.tomography.counting import darkest_level
+from analysis.tomography.counting import Noise, darkest_level
+from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Stack
 from analysis.tomography.tilt_axis import believed_axis, turned
 from drivers.frames import Frame, FrameHeader, SeriesEnd
@@ -35,6 +36,10 @@ class TiltSeries:
     """(tilt, y, x) intensities above the offset, unaligned, the tilt axis along x."""
     alignment: Alignment
     aligned: Stack
+
+    def projections(self, noise: Noise) -> Projections:
+        """As the fits take them."""
+        return Projections(self.raw, self.tilts_deg, self.alignment.shifts_px, noise)
 
 
 def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[TiltSeries, list[str]]:

@@ -79,7 +79,7 @@ def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tu
     noise = estimate_noise(series.raw)
     if header.gain is not None:
         noise = Noise(header.gain, noise.read_variance)
-    first = fit_first_state(series.raw, tilts_deg, series.alignment.shifts_px, start, crop[1].start, noise)
+    first = fit_first_state(series.projections(noise), start, crop[1].start)
     particle = first.model
     _check_fit(first)
     if first.misfit > _POOR_MISFIT:

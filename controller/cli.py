@@ -121,6 +121,7 @@ def reconstruct(
 def validate(
     particles: Annotated[str, typer.Option(help="names, separated by commas")] = "NC1,NC2,NR1,NR2,NR3,NR4",
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="sessions per particle")] = 10,
+    first_seed: Annotated[int, typer.Option(min=0, help="seeds count up from here")] = 1,
     variant: Annotated[str, typer.Option(help="how the sessions are recorded, such as 'half dose'")] = "standard",
     json_path: JsonPath = None,
 ) -> None:
@@ -139,7 +140,7 @@ def validate(
         print(f"{trial.particle} seed {trial.seed}: {errors or 'no D'}; {trial.quality}", file=sys.stderr, flush=True)
 
     names = [name.strip() for name in particles.split(",") if name.strip()]
-    trials, scores = run_validation(names, seeds, variant, report)
+    trials, scores = run_validation(names, seeds, variant, report, first_seed=first_seed)
     print("Simulated sessions; truth known.\n")
     print("\n".join(table(scores, trials)))
     _write_json(json_path, as_json(trials, scores))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from analysis.results import DiffusivityResult, Preview, Result, StateResult
+from analysis.results import DiffusivityResult, Preview, Provisional, Result, StateResult
 
 
 class Started(msgspec.Struct, frozen=True, tag=True):
@@ -122,7 +122,7 @@ class Events:
                 self._latest[f"state {result.step}"] = event
             case Told(DiffusivityResult() as result):
                 self._latest[f"diffusivity {result.particle}"] = event
-            case Told(Preview()):
-                self._latest["preview"] = event
+            case Told(Preview() | Provisional() as passing):
+                self._latest[type(passing).__name__] = event
             case _:
                 self._latest[type(event).__name__] = event

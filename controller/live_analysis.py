@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from analysis.results import Preview, Result, StateResult
+from analysis.results import Preview, Provisional, Result, StateResult
 from controller import events as ev
 from controller.journal import Journal
 from drivers.clock import Clock
@@ -47,7 +47,7 @@ class LiveAnalysis:
 
     def take(self, result: Result) -> None:
         """A result has arrived; one told again by a restarted worker is passed over."""
-        if not isinstance(result, Preview):
+        if not isinstance(result, Preview | Provisional):
             of = result.step if isinstance(result, StateResult) else (result.particle, result.states)
             if of in self._seen:
                 return

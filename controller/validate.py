@@ -71,9 +71,13 @@ def validate(
     seeds: int,
     variant: str,
     report: Callable[[Trial], None],
+    *,
+    first_seed: int = 1,
     processes: int | None = None,
 ) -> tuple[list[Trial], list[Score]]:
-    """Run every particle with seeds 1..n, one process per core, and score.
+    """Run every particle with so many seeds, one process per core, and score.
+
+    An interrupt (Ctrl-C) scores what is done by then; all particles get a seed before any gets the next.
 
     Raises
     ------
@@ -93,11 +97,15 @@ def validate(
     trials = []
     workers = processes or os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        tasks = [(p, variant, s) for p in particles for s in range(1, seeds + 1)]
-        for trial in pool.map(_trial, tasks):
-            report(trial)
-            trials.append(trial)
-    return trials, [score(trials, p, e) for p in particles for e in ESTIMATORS]
+        tasks = [(p, variant, s) for s in range(first_seed, first_seed + seeds) for p in particles]
+        try:
+            for trial in pool.map(_trial, tasks):
+                report(trial)
+                trials.append(trial)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+    done = [p for p in particles if any(t.particle == p for t in trials)]
+    return trials, [score(trials, p, e) for p in done for e in ESTIMATORS]
 
 
 def _trial(task: tuple[str, str, int]) -> Trial:

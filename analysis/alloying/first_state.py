@@ -19,9 +19,7 @@ from analysis.alloying.particle_model import ParticleModel
 from analysis.alloying.surfaces import distance_to
 from analysis.alloying.surroundings import COARSE_PX
 from analysis.alloying.two_phase import TwoPhase
-from analysis.tomography.alignment import shifted, within_field
-from analysis.tomography.counting import Noise
-from analysis.tomography.projector import Stack
+from analysis.tomography.projections import Projections
 
 _ROUNDS = ((6.0, 150.0), (6.0, 150.0), (2.5, 20.0), (1.5, 6.0), (1.5, 6.0))
 """Round by round: over how many px a surface moves as one, and how freely (white noise of that size, smoothed so).
@@ -45,30 +43,20 @@ class FirstState:
     """The projections about the model."""
 
 
-def fit_first_state(
-    raw: Stack,
-    tilts_deg: NDArray[np.float64],
-    shifts_px: NDArray[np.float64],
-    start: TwoPhase,
-    first_column: int,
-    noise: Noise,
-) -> FirstState:
-    """Fit the particle model to an unaligned tilt series (tilt, y, x), background-free.
+def fit_first_state(projections: Projections, start: TwoPhase, first_column: int) -> FirstState:
+    """Fit the particle model to a tilt series.
 
     Parameters
     ----------
-    shifts_px : (tilt, 2) a first alignment
     start : a first segmentation; its y and z centred on the tilt axis
     first_column : where its x begins in the projections
     """
-    model = _first_model(start, raw.shape[1], first_column)
-    shifts, errors_deg = shifts_px.copy(), np.zeros(len(tilts_deg))
+    model = _first_model(start, projections.raw.shape[1], first_column)
+    shifts, errors_deg = projections.shifts_px.copy(), np.zeros(len(projections.tilts_deg))
     best: FirstState | None = None
     way: Unknowns | None = None
     for round_, scale in enumerate((*_ROUNDS, _ROUNDS[-1])):
-        stack = shifted(raw, shifts)[:, :, model.columns]
-        seen = within_field(raw.shape, shifts)[:, :, model.columns]
-        linear = LinearProjections(model, stack, seen, tilts_deg, errors_deg, noise, scale)
+        linear = LinearProjections(model, projections, shifts, errors_deg, scale)
         if best is None or linear.misfit < best.misfit:
             best = FirstState(model, shifts, errors_deg, linear.misfit, linear)
         if round_ < len(_ROUNDS):

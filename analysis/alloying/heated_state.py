@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.particle_model import ParticleModel
-from analysis.tomography.alignment import cross_correlation_shift, shifted, within_field
-from analysis.tomography.counting import Noise
-from analysis.tomography.projector import Stack
+from analysis.tomography.alignment import cross_correlation_shift
+from analysis.tomography.projections import Projections
 
 _ROUNDS = 4
 _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 1.0, 0.3
@@ -39,32 +38,25 @@ class HeatedState:
     misfit: float
 
 
-def fit_heated_state(
-    raw: Stack,
-    tilts_deg: NDArray[np.float64],
-    shifts_px: NDArray[np.float64],
-    model: ParticleModel,
-    path: CompositionPath,
-    noise: Noise,
-) -> HeatedState:
-    """Fit tau to an unaligned tilt series (tilt, y, x), background-free, from a first alignment.
+def fit_heated_state(projections: Projections, model: ParticleModel, path: CompositionPath) -> HeatedState:
+    """Fit tau to a tilt series.
 
     The best of a few tau begins; then Gauss-Newton, with the unknowns of single projections eliminated tilt by tilt.
     """
-    shifts, ln_tau, scale = _start(raw, tilts_deg, shifts_px, model, path, noise)
+    tilts_deg = projections.tilts_deg
+    shifts, ln_tau, scale = _start(projections, model, path)
     errors_deg = np.zeros(len(tilts_deg))
     prior = np.diag([_SHIFT_PRIOR_PX**-2, _SHIFT_PRIOR_PX**-2, _TILT_PRIOR_DEG**-2])
     low, high = path.range
     ln_std = misfit = np.inf
     for _ in range(_ROUNDS):
-        stack = shifted(raw, shifts)[:, :, model.columns]
+        stack, seen = projections.moved(shifts, model.columns)
         composition, slope = path.at(ln_tau)
         scene, projected, by_tilt = model.projected(composition, tilts_deg + errors_deg)
         by_tau = scene.particle(model.metal * slope * np.float32(model.core_step))
         projected, by_tau, by_tilt = (np.float32(scale) * part for part in (projected, by_tau, by_tilt))
         by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
-        seen = within_field(raw.shape, shifts)[:, :, model.columns]
-        weight = seen * noise.weights(projected)
+        weight = seen * projections.noise.weights(projected)
         residual = stack - projected
         misfit = float((weight * residual**2).sum() / seen.sum())
         shared = np.stack([by_tau, projected], axis=1)
@@ -90,22 +82,17 @@ def fit_heated_state(
 
 
 def _start(
-    raw: Stack,
-    tilts_deg: NDArray[np.float64],
-    shifts_px: NDArray[np.float64],
-    model: ParticleModel,
-    path: CompositionPath,
-    noise: Noise,
+    projections: Projections, model: ParticleModel, path: CompositionPath
 ) -> tuple[NDArray[np.float64], float, float]:
     """Shifts moved along the tilt axis onto the model, the most likely of a few ln tau, and the scale there."""
-    scene = model.scene(tilts_deg)
+    scene = model.scene(projections.tilts_deg)
     around = scene.around(model.surroundings)
     alloyed = scene.particle(model.intensity(path.at(path.range[1])[0])) + around
-    shifts = shifts_px.copy()
-    profile = shifted(raw, shifts)[:, :, model.columns].sum(axis=(0, 1))
+    shifts = projections.shifts_px.copy()
+    profile = projections.moved(shifts, model.columns)[0].sum(axis=(0, 1))
     shifts[:, 1] += cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
-    stack = shifted(raw, shifts)[:, :, model.columns]
-    weight = within_field(raw.shape, shifts)[:, :, model.columns] * noise.weights(alloyed)
+    stack, seen = projections.moved(shifts, model.columns)
+    weight = seen * projections.noise.weights(alloyed)
     tried = []
     for ln_tau in np.linspace(*path.range, _TRIED):
         projected = scene.particle(model.intensity(path.at(float(ln_tau))[0])) + around

@@ -12,7 +12,7 @@ from analysis.alloying.particle_model import ParticleModel
 from analysis.alloying.sensitivity import Sensitivity
 from analysis.alloying.surfaces import occupancy_slope, redistanced
 from analysis.alloying.surroundings import along_axes
-from analysis.tomography.counting import Noise
+from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Stack, Volume
 
 _CG_STEPS = 30
@@ -33,17 +33,16 @@ class LinearProjections:
     def __init__(
         self,
         model: ParticleModel,
-        stack: Stack,
-        seen: Stack,
-        tilts_deg: NDArray[np.float64],
+        projections: Projections,
+        shifts_px: NDArray[np.float64],
         errors_deg: NDArray[np.float64],
-        noise: Noise,
         scale: tuple[float, float],
     ) -> None:
         self._model, self._errors_deg = model, errors_deg
         self._smooth_px, self._surface_prior = scale
-        self._scene, projected, by_tilt = model.projected(model.composition, tilts_deg + errors_deg)
-        self._weight = seen * noise.weights(projected)
+        stack, seen = projections.moved(shifts_px, model.columns)
+        self._scene, projected, by_tilt = model.projected(model.composition, projections.tilts_deg + errors_deg)
+        self._weight = seen * projections.noise.weights(projected)
         self._residual = stack - projected
         self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
         by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.widgets import Footer, RichLog, Static
 
-from analysis.results import DiffusivityResult, Preview, StateResult, pretty
+from analysis.results import DiffusivityResult, Preview, Provisional, StateResult, pretty
 from controller import events as ev
 from controller.check import clock_time
 from controller.monitor.picture import PicturePanel
@@ -53,6 +53,7 @@ class MonitorApp(App[None]):
         self._progress: ev.Progress | None = None
         self._picture: ev.Picture | None = None
         self._preview: Preview | None = None
+        self._provisional: Provisional | None = None
         self._states: dict[str, StateResult] = {}
         self._fits: dict[str, DiffusivityResult] = {}
         self._finished: ev.Finished | None = None
@@ -102,6 +103,8 @@ class MonitorApp(App[None]):
                 self._picture = event
             case ev.Told(Preview() as preview):
                 self._preview = preview
+            case ev.Told(Provisional() as provisional):
+                self._provisional = provisional
             case ev.Told(StateResult() as state):
                 self._states[state.step] = state
                 if state.quality != "good":
@@ -188,6 +191,9 @@ class MonitorApp(App[None]):
             degree = str(state.alloying) if state.alloying else "-"
             out.append(f"{state.particle} alloying {degree}\n")
             out.append(f"{len(self._states)} state(s), {state.heated_s:g} s, {state.quality}")
+        now = self._provisional
+        if now is not None and now.step not in self._states:
+            out.append(f"\n{now.particle} {now.alloying} after {now.frames} tilts", style="italic")
         return out if out.plain else Text("no result yet", style="dim")
 
     def _say(self, text: str, time_s: float | None = None) -> None:

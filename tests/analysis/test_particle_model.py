@@ -13,6 +13,7 @@ from analysis.alloying.surroundings import interpolation
 from analysis.alloying.two_phase import TwoPhase
 from analysis.tomography.alignment import shifted
 from analysis.tomography.counting import Noise
+from analysis.tomography.projections import Projections
 
 TILTS = np.arange(-70.0, 71.0, 5.0)
 ROWS = 48
@@ -41,6 +42,11 @@ def noisy(particle: ParticleModel, composition, rng, gain: float = 1.0) -> np.nd
     stack[:, :, particle.columns] = projected
     stack = shifted(stack, rng.uniform(-0.5, 0.5, (len(TILTS), 2)))
     return (gain * rng.poisson(np.maximum(stack, 0) / gain)).astype(np.float32)
+
+
+def recorded(raw: np.ndarray) -> Projections:
+    """Not aligned at all."""
+    return Projections(raw, TILTS, np.zeros((len(TILTS), 2)), Noise(1.0, 0.0))
 
 
 def test_projection_and_back_projection_of_a_scene_are_adjoint(rng):
@@ -72,7 +78,7 @@ def test_surfaces_and_levels_come_out_of_a_poor_segmentation(seed):
     r = np.sqrt(sum(a**2 for a in axes))
     # One voxel too small outside, one too large inside, levels off by a tenth, and no alignment at all.
     start = TwoPhase(r < 9.3, r < 7.2, 22.0, 46.0, 1.2)
-    found = fit_first_state(raw, TILTS, np.zeros((len(TILTS), 2)), start, 0, Noise(1.0, 0.0))
+    found = fit_first_state(recorded(raw), start, 0)
     assert found.model.volume_px == pytest.approx(truth.volume_px, rel=0.01), f"seed {seed}"
     assert found.model.core_fraction == pytest.approx(truth.core_fraction, rel=0.015), f"seed {seed}"
     assert found.model.shell_level == pytest.approx(20.0, rel=0.015)
@@ -90,7 +96,7 @@ def test_tau_of_a_heated_state_is_found_within_its_error():
         ln_tau = float(np.log([3.0, 10.0, 25.0, 6.0][seed % 4]))
         raw = 1.02 * noisy(truth, path.at(ln_tau)[0], rng)
         raw = np.roll(raw, seed % 3 - 1, axis=2)
-        state = fit_heated_state(raw, TILTS, np.zeros((len(TILTS), 2)), truth, path, Noise(1.0, 0.0))
+        state = fit_heated_state(recorded(raw), truth, path)
         assert state.scale == pytest.approx(1.02, rel=0.01), f"seed {seed}"
         pulls.append((state.ln_tau - ln_tau) / state.ln_std)
     assert np.abs(pulls).max() < 3.5

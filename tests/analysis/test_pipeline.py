@@ -5,7 +5,7 @@ import pytest
 
 from analysis.alloying.diffusion import diffuse
 from analysis.pipeline import Pipeline
-from analysis.results import DiffusivityResult, Result, StateResult, pretty
+from analysis.results import DiffusivityResult, Provisional, Result, StateResult, pretty
 from analysis.tomography.projector import project
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd
 
@@ -59,6 +59,26 @@ def test_an_independent_particle_gives_its_d_back(rng, core_shell):
     assert abs(last.diffusivities[0].value - 2.4e-19) < 3 * last.diffusivities[0].std
     volumes = [r.volume_nm3 for r in results if isinstance(r, StateResult)]
     np.testing.assert_allclose(volumes, np.count_nonzero(mask) * 0.8**3, rtol=0.06)
+
+
+def test_the_degree_is_told_before_the_series_ends_when_there_is_time(rng, core_shell, monkeypatch):
+    truth = core_shell(48)
+    (state,) = diffuse((truth > 5).astype(np.float32), truth > 0, [0.24 * 40.0], 0.8)
+    heated = counted(np.where(truth > 0, 4.0 + 5.0 * state, 0.0).astype(np.float32), rng)
+    hurried = Pipeline(0, preview=True)
+    run(hurried, series(counted(truth, rng), 0, "c00/A/tilt"))
+    items = list(series(heated, 100, "c01/A/tilt", [HeatPulse(450.0, 40.0)]))
+    assert not any(isinstance(r, Provisional) for r in run(hurried, items[:20]))
+    seconds = iter(range(0, 10**6, 60))
+    monkeypatch.setattr("analysis.pipeline.time.monotonic", lambda: float(next(seconds)))
+    patient = Pipeline(0, preview=True)
+    run(patient, series(counted(truth, rng), 0, "c00/A/tilt"))
+    results = run(patient, items)
+    told = [r for r in results if isinstance(r, Provisional)]
+    assert [p.frames for p in told] == [18, 24, 30, 36]
+    (final,) = [r.alloying for r in results if isinstance(r, StateResult) and r.alloying is not None]
+    assert 0.2 < final.value < 0.9
+    assert all(abs(p.alloying.value - final.value) < 3.0 * np.hypot(p.alloying.std, final.std) for p in told)
 
 
 def test_poor_data_give_a_quality_in_words_and_no_number(rng, core_shell):

@@ -1,0 +1,30 @@
+"""A tilt series as the fits take it: intensities that are not moved yet, and all that is known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.tomography.alignment import shifted, within_field
+from analysis.tomography.counting import Noise
+from analysis.tomography.projector import Stack
+
+
+@dataclass(frozen=True)
+class Projections:
+    """An unaligned tilt series with the tilt axis along x."""
+
+    raw: Stack
+    """(tilt, y, x) intensities above the offset."""
+    tilts_deg: NDArray[np.float64]
+    """As the stage told them."""
+    shifts_px: NDArray[np.float64]
+    """(tilt, 2) as (y, x): a first alignment."""
+    noise: Noise
+
+    def moved(self, shifts_px: NDArray[np.float64], columns: slice) -> tuple[Stack, Stack]:
+        """Projections moved by these shifts, and 1 where they show what was recorded."""
+        seen = within_field(self.raw.shape, shifts_px)
+        return shifted(self.raw, shifts_px)[:, :, columns], seen[:, :, columns]
