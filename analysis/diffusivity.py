@@ -90,7 +90,9 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         by_interval=_by_interval(heated, surface) if keeping else (),
         curve_s=tuple(float(t) for t in draw_s),
         curve=tuple(float(c) for c in curve),
-        quality=_quality(fit, by_curve, words, reference.problems, [p for h in every for p in h.problems]),
+        quality=_quality(
+            fit, by_curve, words, reference.problems, [p for h in every for p in h.problems], reshaped=not keeping
+        ),
         simulated=simulated,
     )
 
@@ -105,7 +107,7 @@ def _range_of(reference: Reference, first: Heated) -> tuple[float, float]:
 
 def _only_bounded(fit: Fit, d_m2_per_s: float) -> Fit:
     none = np.full_like(fit.std_m2_per_s, np.inf)
-    return replace(fit, d_m2_per_s=np.full_like(none, d_m2_per_s), std_m2_per_s=none, saturated=True)
+    return replace(fit, d_m2_per_s=np.full_like(none, d_m2_per_s), std_m2_per_s=none, saturated=True, counting_ln_std=None)
 
 
 def _diffusivities(fit: Fit, first_ln_std: float = 0.0) -> tuple[Diffusivity, ...]:
@@ -120,13 +122,11 @@ def _diffusivities(fit: Fit, first_ln_std: float = 0.0) -> tuple[Diffusivity, ..
 def _by_interval(heated: list[Heated], surface_ln_std: float) -> tuple[IntervalDiffusivity, ...]:
     """D of every interval by itself: it starts at the state measured before it (paper 004)."""
     found = []
-    tau, tau_std, start_s = 0.0, 0.0, 0.0
+    tau, tau_std, start_s, known = 0.0, 0.0, 0.0, 0
     for h in heated:
         pulses = h.header.heat
         end_s = sum(p.duration_s for p in pulses)
-        new = [
-            p for p, passed in zip(pulses, np.cumsum([p.duration_s for p in pulses]), strict=True) if passed > start_s
-        ]
+        new = pulses[known:]
         now = float(np.exp(h.state.ln_tau))
         now_std = now * h.state.ln_std if np.isfinite(h.state.ln_std) else np.inf
         temperatures = {round(p.temperature_c, 1) for p in new}
@@ -134,7 +134,7 @@ def _by_interval(heated: list[Heated], surface_ln_std: float) -> tuple[IntervalD
             value, seconds = (now - tau) / (end_s - start_s), end_s - start_s
             std = float(np.hypot(np.hypot(now_std, tau_std) / seconds, surface_ln_std * value))
             found.append(IntervalDiffusivity(temperatures.pop(), start_s, end_s, value * 1e-18, std * 1e-18))
-        tau, tau_std, start_s = now, now_std, end_s
+        tau, tau_std, start_s, known = now, now_std, end_s, len(pulses)
     return tuple(found)
 
 
@@ -142,9 +142,9 @@ def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float
     return [sum(p.duration_s for p in header.heat if round(p.temperature_c, 1) == t) for t in temperatures]
 
 
-def _quality(fit: Fit, by_curve: Fit, *problems: list[str]) -> str:
+def _quality(fit: Fit, by_curve: Fit, *problems: list[str], reshaped: bool) -> str:
     found = [p for group in problems for p in group]
-    if fit.saturated and not any("does not describe" in p for p in found):
+    if fit.saturated and not reshaped:
         found.append("D is only bounded: no state between unalloyed and fully alloyed")
     if by_curve.scatter > _WORST_SCATTER:
         found.append(

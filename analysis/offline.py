@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from analysis.alloying.spread import SPREADS
 from analysis.pipeline import Pipeline
 from analysis.results import Result, summary
 from analysis.store import planned_frames, read_journal, read_session
@@ -50,7 +51,7 @@ class Manifest(Strict):
     particle: tuple[ParticleEntry, ...] = Field(min_length=1)
 
 
-def analyse(source: Path, report: Report, seed: int = 0) -> dict[str, Any]:
+def analyse(source: Path, report: Report, seed: int = 0, spread: str = "std") -> dict[str, Any]:
     """Analyse a manifest or a session folder; returns the JSON summary.
 
     Raises
@@ -58,14 +59,17 @@ def analyse(source: Path, report: Report, seed: int = 0) -> dict[str, Any]:
     ConfigError
         With every problem of the manifest and its files, before any analysis begins.
     """
+    if spread not in SPREADS:
+        raise ConfigError("--spread", [f"no measure of spread {spread!r}; there are {', '.join(SPREADS)}"])
     if source.is_dir():
-        return _analyse_session(source, report)
+        return _analyse_session(source, report, spread)
     manifest = load_toml(source, Manifest)
     items = list(_manifest_items(source, manifest))
-    return _run(items, seed, report, {"source": source.name, "kind": "manifest", "seed": seed})
+    provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
+    return _run(items, Pipeline(seed, spread=spread), report, provenance)
 
 
-def _analyse_session(folder: Path, report: Report) -> dict[str, Any]:
+def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any]:
     begin = next((r for r in read_journal(folder) if r.get("what") == "begin"), None)
     if begin is None:
         raise ConfigError(str(folder), ["the journal does not begin with a session; nothing to analyse"])
@@ -73,18 +77,17 @@ def _analyse_session(folder: Path, report: Report) -> dict[str, Any]:
     if not items:
         raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
     seed = int(begin["seed"])
-    provenance = {"source": begin["session"], "kind": "session", "seed": seed}
-    return _run(items, seed, report, provenance, planned_frames(folder))
+    provenance = {"source": begin["session"], "kind": "session", "seed": seed, "spread": spread}
+    return _run(items, Pipeline(seed, spread=spread), report, provenance, planned_frames(folder))
 
 
 def _run(
     items: list[StreamItem],
-    seed: int,
+    pipeline: Pipeline,
     report: Report,
     provenance: dict[str, Any],
     planned: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    pipeline = Pipeline(seed)
     results: list[Result] = []
 
     def take(item: StreamItem) -> None:

@@ -15,13 +15,12 @@ from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tilt_series import FEWEST_TILTS, TiltSeries, prepare, problems_of, usable
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
-from analysis.unheated_particle import NotCoreShell, Reference, learn, reconstruct_window
+from analysis.unheated_particle import POOR_MISFIT, NotCoreShell, Reference, learn, reconstruct_window
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
 _VOLUME_MOVED = 0.03
 _ROUNDED = 0.04
 """Loss of surface to volume that is told from the noise of a reconstruction."""
-_POOR_MISFIT = 30.0
 _PIXEL_TOLERANCE = 0.005
 
 
@@ -84,7 +83,7 @@ class ParticleAnalysis:
             return None
         series, _ = prepare(kept, reference.axis_deg)
         state = fit_heated_state(series.projections(reference.noise), reference.measurement.particle, reference.path)
-        if not (np.isfinite(state.ln_std) and state.misfit < _POOR_MISFIT):
+        if not (np.isfinite(state.ln_std) and state.misfit < POOR_MISFIT):
             return None
         low, middle, high = (
             float(reference.curve.degree(np.exp([state.ln_tau + n * state.ln_std]))[0]) for n in (-1.0, 0.0, 1.0)
@@ -113,7 +112,7 @@ class ParticleAnalysis:
             reference.volume_nm3,
             particle.core_fraction,
             dict.fromkeys(SPREADS, 0.0),
-            particle.surface_px2 / particle.volume_px / reference.pixel_nm,
+            reference.surface_to_volume_per_nm,
         )
 
     def _heated_state(self, series: TiltSeries, header: FrameHeader, problems: list[str]) -> _Numbers:
@@ -147,7 +146,7 @@ class ParticleAnalysis:
         if not header.heat:
             problems.append("not heated since the first state: there is nothing to fit D to")
         else:
-            if state.misfit > _POOR_MISFIT:
+            if state.misfit > POOR_MISFIT:
                 problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
             self._states.append(Heated(header, float(degree), state, reshaped, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
@@ -159,7 +158,7 @@ class ParticleAnalysis:
             reference.volume_nm3 * growth,
             particle.core_fraction + gained / contrast,
             {name: reference.curve.measured(reference.reading, reading, name) for name in SPREADS},
-            particle.surface_px2 / particle.volume_px / reference.pixel_nm * rounding,
+            reference.surface_to_volume_per_nm * rounding,
         )
 
     def _diffusivity(self, simulated: bool) -> list[Result]:

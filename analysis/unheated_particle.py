@@ -20,7 +20,7 @@ from analysis.tomography.counting import Noise, estimate_noise
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
 
-_POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
+POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
 """Squared misses of the projections, in units of their noise: said in words; taken as no core-shell particle."""
 _LEAST_CONTRAST = 1.15
 _THINNEST_SHELL_PX = 1.0
@@ -52,6 +52,11 @@ class Reference:
     """Mean sum of a projection, particle and surroundings."""
     problems: list[str]
 
+    @property
+    def surface_to_volume_per_nm(self) -> float:
+        particle = self.measurement.particle
+        return particle.surface_px2 / particle.volume_px / self.pixel_nm
+
     def estimate(self, degree: float) -> Estimate:
         """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""
         return Estimate(float(degree), float(np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD)))
@@ -82,7 +87,7 @@ def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tu
     first = fit_first_state(series.projections(noise), start, crop[1].start)
     particle = first.model
     _check_fit(first)
-    if first.misfit > _POOR_MISFIT:
+    if first.misfit > POOR_MISFIT:
         problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
     volume = reconstruct_window(series, first.shifts_px, first.tilt_errors_deg, crop)
     measurement = Measurement(particle, crop, tilts_deg, noise, seed)

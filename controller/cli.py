@@ -81,6 +81,7 @@ def run(
 def analyse(
     source: Annotated[Path, typer.Argument(metavar="MANIFEST.toml|FOLDER", help="manifest or session folder")],
     json_path: JsonPath = None,
+    spread: Annotated[str, typer.Option(help="behind the degree: std, variance, mad, iqr or histogram")] = "std",
 ) -> None:
     """Analyse old data: tilt-series files named in a manifest, or a recorded session."""
     from analysis.offline import analyse as analyse_source
@@ -92,7 +93,7 @@ def analyse(
         for line in result_lines(result):
             print(line, flush=True)
 
-    _write_json(json_path, analyse_source(source, report))
+    _write_json(json_path, analyse_source(source, report, spread=spread))
 
 
 @app.command()

@@ -54,6 +54,11 @@ def write_manifest(folder: Path, stack: np.ndarray, angles: int) -> Path:
     return manifest
 
 
+def test_an_unknown_measure_of_spread_is_refused(tmp_path):
+    manifest = write_manifest(tmp_path, np.zeros((9, 32, 32), np.float32), 9)
+    refused(alloyscope("analyse", manifest, "--spread", "range", cwd=tmp_path), "range", "histogram")
+
+
 def test_bad_tilt_series_are_refused_with_what_to_do(tmp_path):
     good = np.random.default_rng(1).random((9, 32, 32)).astype(np.float32)
     nan = good.copy()
