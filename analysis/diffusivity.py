@@ -107,7 +107,8 @@ def _range_of(reference: Reference, first: Heated) -> tuple[float, float]:
 
 def _only_bounded(fit: Fit, d_m2_per_s: float) -> Fit:
     none = np.full_like(fit.std_m2_per_s, np.inf)
-    return replace(fit, d_m2_per_s=np.full_like(none, d_m2_per_s), std_m2_per_s=none, saturated=True, counting_ln_std=None)
+    d = np.full_like(none, d_m2_per_s)
+    return replace(fit, d_m2_per_s=d, std_m2_per_s=none, saturated=True, counting_ln_std=None)
 
 
 def _diffusivities(fit: Fit, first_ln_std: float = 0.0) -> tuple[Diffusivity, ...]:

@@ -1,5 +1,7 @@
 """A particle model, its projections, and what the fits find in them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,10 @@ from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.first_state import fit_first_state
 from analysis.alloying.heated_state import fit_heated_state
 from analysis.alloying.joint_fit import fit_joint
+from analysis.alloying.linear_projections import LinearProjections
 from analysis.alloying.particle_model import ParticleModel
 from analysis.alloying.scene import Scene
+from analysis.alloying.sensitivity import sensitivity
 from analysis.alloying.surroundings import interpolation
 from analysis.alloying.two_phase import TwoPhase
 from analysis.tomography.alignment import shifted
@@ -57,6 +61,46 @@ def test_projection_and_back_projection_of_a_scene_are_adjoint(rng):
     scale = np.linalg.norm(box) * np.linalg.norm(stack)
     assert abs(np.vdot(scene.particle(box), stack) - np.vdot(box, scene.particle_back(stack))) < 1e-5 * scale
     assert abs(np.vdot(scene.around(around), stack) - np.vdot(around, scene.around_back(stack))) < 1e-5 * scale
+
+
+def test_a_particle_as_bright_as_its_surroundings_cannot_be_seen():
+    particle = replace(model(), shell_level=3.0, core_step=0.0, surroundings=np.full((12, 12, 8), 3.0, np.float32))
+    scene, seen, _ = particle.projected(particle.composition, TILTS)
+    np.testing.assert_allclose(seen, scene.around(particle.surroundings), atol=1e-4)
+
+
+def test_layers_of_a_coat_add_up_and_follow_the_surface():
+    layers = model().coats()
+    np.testing.assert_allclose(sum(layers), 1.0, atol=1e-6)
+    centre = tuple(n // 2 for n in layers[0].shape)
+    assert layers[0][centre] == 1.0
+    reach = [float(layer.sum()) for layer in layers[:2]]
+    assert 0 < reach[1] < layers[0].size
+
+
+def test_the_slopes_of_the_projections_and_their_adjoint(rng):
+    particle = replace(model(), surroundings=np.full((12, 12, 8), 1.0, np.float32))
+    linear = LinearProjections(
+        particle, recorded(noisy(particle, particle.composition, rng)), np.zeros((29, 2)), np.zeros(29), (1.5, 6.0)
+    )
+    ahead = linear.backward(np.zeros((29, ROWS, 32), np.float32))
+    unknowns = [rng.normal(size=u.shape).astype(u.dtype) for u in ahead]
+    stack = rng.normal(size=(29, ROWS, 32)).astype(np.float32)
+    there, back = linear.forward(unknowns), linear.backward(stack)
+    around = sum(float(np.vdot(u, b)) for u, b in zip(unknowns, back, strict=True))
+    assert abs(np.vdot(there, stack) - around) < 1e-5 * np.linalg.norm(there) * np.linalg.norm(stack)
+
+
+def test_what_a_series_leaves_open_of_d_falls_with_the_root_of_the_dose(rng):
+    truth = model()
+    path = CompositionPath(truth, VOXEL_NM)
+    stds = []
+    for gain in (1.0, 0.25):
+        known = replace(recorded(noisy(truth, truth.composition, rng, gain)), noise=Noise(gain, 0.0))
+        linear = LinearProjections(truth, known, np.zeros((29, 2)), np.zeros(29), (1.5, 6.0))
+        stds.append(linear.std_of(sensitivity(truth, path, TILTS, known.noise)))
+    assert 1.3 < stds[0] / stds[1] < 2.1
+    assert 0.0005 < stds[0] < 0.05
 
 
 @pytest.mark.parametrize("n", [47, 48, 50])
