@@ -45,6 +45,8 @@ class LinearProjections:
         self._weight = seen * projections.noise.weights(projected)
         self._residual = stack - projected
         self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
+        # What the model still misses is not noise: without this, far from the truth, tilts and levels run away.
+        self._weight /= np.float32(max(1.0, self.misfit))
         by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
         by_blur = 0.5 * (np.gradient(by_y, axis=1) + np.gradient(by_x, axis=2))
         self._coats = [np.float32(_COAT_PRIOR * model.shell_level) * layer for layer in model.coats()]

@@ -39,12 +39,12 @@ def model(radius: float = 10.3, core: float = 6.2) -> ParticleModel:
     )
 
 
-def noisy(particle: ParticleModel, composition, rng, gain: float = 1.0) -> np.ndarray:
-    """A tilt series over a field of 50 columns, jittered by up to a pixel."""
+def noisy(particle: ParticleModel, composition, rng, gain: float = 1.0, jitter_px: float = 0.5) -> np.ndarray:
+    """A tilt series over a field of 50 columns, not aligned."""
     _, projected, _ = particle.projected(composition, TILTS)
     stack = np.zeros((len(TILTS), ROWS, 50), np.float32)
     stack[:, :, particle.columns] = projected
-    stack = shifted(stack, rng.uniform(-0.5, 0.5, (len(TILTS), 2)))
+    stack = shifted(stack, rng.uniform(-jitter_px, jitter_px, (len(TILTS), 2)))
     return (gain * rng.poisson(np.maximum(stack, 0) / gain)).astype(np.float32)
 
 
@@ -96,7 +96,7 @@ def test_what_a_series_leaves_open_of_d_falls_with_the_root_of_the_dose(rng):
     path = CompositionPath(truth, VOXEL_NM)
     stds = []
     for gain in (1.0, 0.25):
-        known = replace(recorded(noisy(truth, truth.composition, rng, gain)), noise=Noise(gain, 0.0))
+        known = replace(recorded(noisy(truth, truth.composition, rng, gain, 0.0)), noise=Noise(gain, 0.0))
         linear = LinearProjections(truth, known, np.zeros((29, 2)), np.zeros(29), (1.5, 6.0))
         stds.append(linear.std_of(sensitivity(truth, path, TILTS, known.noise)))
     assert 1.3 < stds[0] / stds[1] < 2.1
