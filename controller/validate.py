@@ -187,7 +187,7 @@ def table(scores: Sequence[Score], trials: Sequence[Trial]) -> list[str]:
     for s in scores:
         lines.append(
             f"| {s.particle} | {s.estimator} | {s.seeds} | {s.truth_m2_per_s:.2e} | {s.mean_m2_per_s:.3e} "
-            f"| {s.bias_percent:+.2f} % | {s.scatter_percent:.2f} % | {_percent(s.bound_percent)} "
+            f"| {s.bias_percent:+.2f} % | {_percent(s.scatter_percent)} | {_percent(s.bound_percent)} "
             f"| {s.sigma_percent:.2f} % | {100 * s.within_1_sigma:.0f} % | {100 * s.within_2_sigma:.0f} % "
             f"| {s.analysis_s:.0f} s |"
         )
