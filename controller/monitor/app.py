@@ -188,12 +188,12 @@ class MonitorApp(App[None]):
                 out.append(f"{pretty(d.value, d.std)} m2/s\n", style="bold")
         latest = {s.particle: s for s in self._states.values()}
         for state in latest.values():
-            degree = str(state.alloying) if state.alloying else "-"
-            out.append(f"{state.particle} alloying {degree}\n")
+            now = self._provisional
+            if now is not None and now.particle == state.particle and now.step not in self._states:
+                out.append(f"{now.particle} alloying {now.alloying}, {now.frames} tilts\n", style="italic")
+            else:
+                out.append(f"{state.particle} alloying {state.alloying or '-'}\n")
             out.append(f"{len(self._states)} state(s), {state.heated_s:g} s, {state.quality}")
-        now = self._provisional
-        if now is not None and now.step not in self._states:
-            out.append(f"\n{now.particle} {now.alloying} after {now.frames} tilts", style="italic")
         return out if out.plain else Text("no result yet", style="dim")
 
     def _say(self, text: str, time_s: float | None = None) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import numpy as np
 import pytest
 from rich.text import Text
 from textual.widgets import RichLog, Static
 
-from analysis.results import Diffusivity, DiffusivityResult, Estimate, Preview, StateResult
+from analysis.results import Diffusivity, DiffusivityResult, Estimate, Preview, Provisional, StateResult
 from controller import events as ev
 from controller.monitor.app import MonitorApp
 from controller.monitor.picture import half_blocks
@@ -113,6 +114,27 @@ def test_state_temperature_tilt_progress_and_d_are_on_the_screen(size):
             lines = str(results.render()).splitlines()
             assert max(map(len, lines)) <= results.size.width
             assert len(lines) <= results.size.height
+
+    asyncio.run(main())
+
+
+def test_a_running_series_shows_its_degree_so_far_and_then_its_own():
+    so_far = Provisional(
+        step="c04/NC2/tilt", particle="NC2", frames=30, alloying=Estimate(0.612, 0.011), simulated=True
+    )
+    (state,) = (e.result for e in story() if isinstance(e, ev.Told) and isinstance(e.result, StateResult))
+    done = msgspec.structs.replace(state, step="c04/NC2/tilt", alloying=Estimate(0.6093, 0.0035))
+
+    async def main() -> None:
+        for given, wanted in (([], "0.612 +- 0.011, 30 tilts"), ([ev.Told(done)], "alloying 0.6093 +- 0.0035")):
+            app = MonitorApp(Told([*story(), ev.Told(so_far), *given]))
+            async with app.run_test(size=(80, 24)) as pilot:
+                await settled(pilot)
+                assert wanted in words(app)
+                results = app.query_one("#results", Static)
+                lines = str(results.render()).splitlines()
+                assert max(map(len, lines)) <= results.size.width
+                assert len(lines) <= results.size.height
 
     asyncio.run(main())
 
