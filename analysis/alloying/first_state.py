@@ -26,6 +26,7 @@ _ROUNDS = ((6.0, 150.0), (6.0, 150.0), (2.5, 20.0), (1.5, 6.0), (1.5, 6.0))
 
 Whole faces find their place first, which a prior on small scales would hold back across the wedge; then details.
 """
+_RUN_AWAY = 1.5
 _MARGIN_PX = 4
 
 
@@ -52,18 +53,26 @@ def fit_first_state(projections: Projections, start: TwoPhase, first_column: int
     first_column : where its x begins in the projections
     """
     model = _first_model(start, projections.raw.shape[1], first_column)
+    found = _fit(model, projections, cautious=False) or _fit(model, projections, cautious=True)
+    assert found is not None, "cautious rounds never give up"
+    return found
+
+
+def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> FirstState | None:
+    """The best of all rounds; nothing when full steps ran away, as they may where the model never fits well."""
     shifts, errors_deg = projections.shifts_px.copy(), np.zeros(len(projections.tilts_deg))
     best: FirstState | None = None
     way: Unknowns | None = None
     for round_, scale in enumerate((*_ROUNDS, _ROUNDS[-1])):
-        linear = LinearProjections(model, projections, shifts, errors_deg, scale)
+        linear = LinearProjections(model, projections, shifts, errors_deg, scale, cautious=cautious)
         if best is None or linear.misfit < best.misfit:
             best = FirstState(model, shifts, errors_deg, linear.misfit, linear)
+        elif not cautious and linear.misfit > _RUN_AWAY * best.misfit:
+            return None
         if round_ < len(_ROUNDS):
             way = way if round_ and scale == _ROUNDS[round_ - 1] else None
             model, moved, turned, way = linear.step(way)
             shifts, errors_deg = shifts + moved, errors_deg + turned
-    assert best is not None, "there is at least one round"
     return best
 
 

@@ -28,6 +28,7 @@ class LinearProjections:
 
     The unknowns, each scaled to unit prior variance: the two surfaces and the surroundings' cells, as cosine waves;
     what is one for all projections (levels, blur, coat); and each projection's own (shift along y, along x, tilt).
+    When `cautious`, what the model still misses counts as noise: steps are short until it misses little.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class LinearProjections:
         shifts_px: NDArray[np.float64],
         errors_deg: NDArray[np.float64],
         scale: tuple[float, float],
+        *,
+        cautious: bool = False,
     ) -> None:
         self._model, self._errors_deg = model, errors_deg
         self._smooth_px, self._surface_prior = scale
@@ -45,8 +48,8 @@ class LinearProjections:
         self._weight = seen * projections.noise.weights(projected)
         self._residual = stack - projected
         self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
-        # What the model still misses is not noise: without this, far from the truth, tilts and levels run away.
-        self._weight /= np.float32(max(1.0, self.misfit))
+        if cautious:
+            self._weight /= np.float32(max(1.0, self.misfit))
         by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
         by_blur = 0.5 * (np.gradient(by_y, axis=1) + np.gradient(by_x, axis=2))
         self._coats = [np.float32(_COAT_PRIOR * model.shell_level) * layer for layer in model.coats()]
