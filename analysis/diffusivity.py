@@ -13,8 +13,8 @@ from analysis.results import Diffusivity, DiffusivityResult, IntervalDiffusivity
 from analysis.unheated_particle import Reference
 from drivers.frames import FrameHeader
 
-_SURFACE_PX = 0.035
-_CURVE_SURFACE_PX = 0.12
+_SURFACE_PX = 0.015
+_CURVE_SURFACE_PX = 0.085
 """What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
 _WORST_SCATTER = 0.03
 _RESHAPED_DEGREE = 0.1

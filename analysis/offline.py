@@ -34,6 +34,8 @@ class StateEntry(Strict):
     tilt_series: Path
     angles: Path
     pixel_nm: float = Field(gt=0.0)
+    swept_deg: float = Field(0.0, ge=0.0, lt=20.0)
+    """Tilt during one exposure, of a continuous series."""
     heat: tuple[HeatEntry, ...] = ()
 
 
@@ -144,6 +146,7 @@ def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
                     window=particle.window,
                     time_s=float(seq),
                     tilt_deg=float(tilt_deg),
+                    swept_deg=state.swept_deg,
                     pixel_nm=state.pixel_nm,
                     heat=heat,
                 )

@@ -39,7 +39,7 @@ class TiltSeries:
 
     def projections(self, noise: Noise) -> Projections:
         """As the fits take them."""
-        return Projections(self.raw, self.tilts_deg, self.alignment.shifts_px, noise)
+        return Projections(self.raw, self.tilts_deg, self.alignment.shifts_px, noise, self.header.swept_deg)
 
 
 def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[TiltSeries, list[str]]:

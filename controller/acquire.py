@@ -138,6 +138,7 @@ class Acquisition:
                 window=p.window,
                 time_s=scan.time_s,
                 tilt_deg=scan.stage.tilt_deg,
+                swept_deg=scan.swept_deg,
                 pixel_nm=scan.pixel_nm,
                 stage_nm=(scan.stage.x_nm, scan.stage.y_nm, scan.stage.z_nm),
                 image_shift_nm=scan.image_shift_nm,

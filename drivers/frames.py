@@ -40,6 +40,8 @@ class FrameHeader(msgspec.Struct, frozen=True, kw_only=True):
     time_s: float
     tilt_deg: float
     """Stage tilt read back while the frame was taken."""
+    swept_deg: float = 0.0
+    """Tilt that the stage went through during the exposure; 0 when it stood."""
     pixel_nm: float
     stage_nm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Stage x, y, z."""

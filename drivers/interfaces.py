@@ -78,6 +78,8 @@ class Scan:
     offset: float | None = None
     defocus_nm: float = 0.0
     image_shift_nm: tuple[float, float] = (0.0, 0.0)
+    swept_deg: float = 0.0
+    """Tilt that the stage went through during the exposure, `stage.tilt_deg` in its middle."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,21 @@ def scattering(
         image += _resample(lines, voxel_nm, along)
     blurred = gaussian_filter(image, probe_sigma_nm / fine_nm)
     return np.asarray(blurred.reshape(shape[0], OVERSAMPLING, shape[1], OVERSAMPLING).mean(axis=(1, 3)), np.float32)
+
+
+class Render(Protocol):
+    """What is seen at one tilt."""
+
+    def __call__(self, *, tilt_deg: float) -> NDArray[np.float32]: ...
+
+
+def exposed(render: Render, tilt_deg: float, swept_deg: float) -> NDArray[np.float32]:
+    """Mean of what is seen while the stage sweeps evenly over some tilt during one exposure (Gauss and Legendre)."""
+    if swept_deg == 0.0:
+        return render(tilt_deg=tilt_deg)
+    nodes, weights = np.polynomial.legendre.leggauss(3)
+    seen = [render(tilt_deg=float(tilt_deg + 0.5 * swept_deg * node)) for node in nodes]
+    return np.tensordot(0.5 * weights, np.stack(seen), 1).astype(np.float32)
 
 
 def detect(

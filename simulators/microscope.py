@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from drivers.errors import ConfigError, DeviceError
 from drivers.interfaces import Bench, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
 from simulators.chip import WINDOW_OFFSETS_C
-from simulators.imaging import Optics, detect, scattering
+from simulators.imaging import Optics, detect, exposed, scattering
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS
 from simulators.twin import Place, Twin
 
@@ -151,14 +152,16 @@ class SimulatedMicroscope:
             await self._clock.sleep(settings.frame_s)
             tilt_deg = start_deg + way * (self._clock.now() - began_s)
             tilt_deg = min(tilt_deg, to_deg) if way > 0 else max(tilt_deg, to_deg)
-            half_deg = 0.5 * way * settings.frame_s
+            swept_deg = min(abs(tilt_deg - self._stage.tilt_deg), rate_deg_per_s * settings.frame_s)
             self._stage = replace(self._stage, tilt_deg=float(tilt_deg))
-            yield await self._scan_at(settings, float(tilt_deg - half_deg))
+            yield await self._scan_at(settings, float(tilt_deg - 0.5 * np.sign(way) * swept_deg), float(swept_deg))
 
-    async def _scan_at(self, settings: ScanSettings, tilt_deg: float) -> Scan:
+    async def _scan_at(self, settings: ScanSettings, tilt_deg: float, swept_deg: float = 0.0) -> Scan:
         true_deg = tilt_deg + self._rng.normal(0.0, self._tilt_error_deg)
         with self._clock.working():
-            fraction = await asyncio.to_thread(self._render, settings.pixel_nm, settings.shape, true_deg)
+            fraction = await asyncio.to_thread(
+                exposed, partial(self._render, settings.pixel_nm, settings.shape), true_deg, swept_deg
+            )
         dose = electrons_per_nm2(self._current_pa, settings.dwell_s, settings.pixel_nm)
         electrons = 0.0 if self._blanked else dose * settings.pixel_nm**2
         return Scan(
@@ -171,6 +174,7 @@ class SimulatedMicroscope:
             offset=self._optics.offset,
             defocus_nm=self._defocus_nm,
             image_shift_nm=(float(self._image_shift_nm[0]), float(self._image_shift_nm[1])),
+            swept_deg=swept_deg,
         )
 
     def _render(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.interfaces import Rehearsed
 from simulators.diffusion import diffuse
-from simulators.imaging import Optics, detect, scattering
+from simulators.imaging import Optics, detect, exposed, scattering
 from simulators.reshaping import rounded
 from simulators.specimens import SPECIMENS, Specimen, Voxels, build
 
@@ -62,6 +62,8 @@ class Conditions:
     drift_nm: float = 1.0
     """Displacement between neighbouring exposures, root mean square."""
     probe_sigma_nm: float = 0.6
+    swept_deg: float = 0.0
+    """Tilt during one exposure."""
     height_nm: float = 3.0
     """Particle's height above the tilt axis, one standard deviation."""
 
@@ -72,6 +74,7 @@ VARIANTS = {
     "+-60 deg": Conditions(highest_deg=60.0),
     "10 tilts dropped": Conditions(dropped_tilts=10),
     "scrambled tilts": Conditions(scrambled=True),
+    "continuous tilt": Conditions(swept_deg=2.0),
 }
 
 
@@ -155,16 +158,17 @@ def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamI
             # Recentring pulls a wandering particle back, a tenth of the way at each tilt.
             place_nm = 0.9 * place_nm + rng.normal(0.0, conditions.drift_nm / np.sqrt(2.0), 2)
             true_deg = float(tilt_deg + rng.normal(0.0, conditions.tilt_error_deg))
-            fraction = scattering(
+            render = partial(
+                scattering,
                 voxels,
                 gold,
-                tilt_deg=true_deg,
                 centre_nm=(height_nm, 0.0, 0.0),
                 image_shift_nm=(float(place_nm[0]), float(place_nm[1])),
                 pixel_nm=imaging.pixel_nm,
                 shape=imaging.shape,
                 probe_sigma_nm=conditions.probe_sigma_nm,
             )
+            fraction = exposed(render, true_deg, conditions.swept_deg)
             header = FrameHeader(
                 seq=seq,
                 session="rehearsal",
@@ -175,6 +179,7 @@ def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamI
                 shell="Ag",
                 time_s=float(seq),
                 tilt_deg=float(tilt_deg),
+                swept_deg=conditions.swept_deg,
                 pixel_nm=imaging.pixel_nm,
                 heat=heat,
                 electrons_per_nm2=electrons / imaging.pixel_nm**2,

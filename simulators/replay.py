@@ -31,6 +31,7 @@ class _Recorded:
     gain: float | None = None
     offset: float | None = None
     electrons_per_nm2: float | None = None
+    swept_deg: float = 0.0
 
 
 class ReplayMicroscope:
@@ -138,13 +139,14 @@ class ReplayMicroscope:
             electrons_per_nm2=nearest.electrons_per_nm2,
             gain=nearest.gain,
             offset=nearest.offset,
+            swept_deg=nearest.swept_deg,
         )
 
     def _recorded_session(self) -> Iterator[list[_Recorded]]:
         frames = [item for item in read_session(self._source) if isinstance(item, Frame)]
         for _, group in groupby(frames, key=lambda f: f.header.step):
             yield [
-                _Recorded(h.tilt_deg, f.image, h.pixel_nm, h.gain, h.offset, h.electrons_per_nm2)
+                _Recorded(h.tilt_deg, f.image, h.pixel_nm, h.gain, h.offset, h.electrons_per_nm2, h.swept_deg)
                 for f in group
                 for h in (f.header,)
             ]

@@ -53,6 +53,10 @@ class CompositionPath:
     def degree_slope(self, ln_tau: float, step: float = 0.05) -> float:
         return (self.degree(ln_tau + step) - self.degree(ln_tau - step)) / (2.0 * step)
 
+    def ln_tau_at(self, degree: float) -> float:
+        """About where a degree of alloying is reached: linear between the nodes."""
+        return float(np.interp(degree, [self.degree(float(x)) for x in self._ln_tau], self._ln_tau))
+
     @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest ln tau that the path knows."""

@@ -52,7 +52,7 @@ def fit_first_state(projections: Projections, start: TwoPhase, first_column: int
     start : a first segmentation; its y and z centred on the tilt axis
     first_column : where its x begins in the projections
     """
-    model = _first_model(start, projections.raw.shape[1], first_column)
+    model = _first_model(start, projections, first_column)
     found = _fit(model, projections, cautious=False) or _fit(model, projections, cautious=True)
     assert found is not None, "cautious rounds never give up"
     return found
@@ -76,9 +76,9 @@ def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> F
     return best
 
 
-def _first_model(start: TwoPhase, rows: int, first_column: int) -> ParticleModel:
+def _first_model(start: TwoPhase, projections: Projections, first_column: int) -> ParticleModel:
     z, y, x = (np.flatnonzero(start.mask.any(axis=tuple(a for a in range(3) if a != k))) for k in range(3))
-    size = start.mask.shape[0]
+    size, rows = start.mask.shape[0], projections.raw.shape[1]
     half_z, half_y = (
         min(size // 2, int(np.ceil(np.abs(hit - 0.5 * (size - 1)).max() + 0.5)) + _MARGIN_PX) for hit in (z, y)
     )
@@ -100,4 +100,5 @@ def _first_model(start: TwoPhase, rows: int, first_column: int) -> ParticleModel
         surroundings=np.zeros((coarse, coarse, -(-(last - first) // COARSE_PX)), np.float32),
         rows=rows,
         first_column=first_column + first,
+        swept_deg=projections.swept_deg,
     )

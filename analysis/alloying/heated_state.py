@@ -7,7 +7,7 @@ are inside the model and no reconstruction is needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ def fit_heated_state(projections: Projections, model: ParticleModel, path: Compo
     The best of a few tau begins; then Gauss-Newton, with the unknowns of single projections eliminated tilt by tilt.
     """
     tilts_deg = projections.tilts_deg
+    model = replace(model, swept_deg=projections.swept_deg)
     shifts, ln_tau, scale = _start(projections, model, path)
     errors_deg = np.zeros(len(tilts_deg))
     prior = np.diag([_SHIFT_PRIOR_PX**-2, _SHIFT_PRIOR_PX**-2, _TILT_PRIOR_DEG**-2])

@@ -39,6 +39,8 @@ class ParticleModel:
     """Rows of the projections; the tilt axis lies in their middle."""
     first_column: int
     """Where the box begins in the projections."""
+    swept_deg: float = 0.0
+    """Tilt gone through during each exposure, of a continuous series."""
 
     @cached_property
     def metal(self) -> Volume:
@@ -111,7 +113,7 @@ class ParticleModel:
 
     def scene(self, tilts_deg: NDArray[np.float64]) -> Scene:
         depth, height, width = self.outside.shape
-        return Scene((depth, height, width), self.rows, tilts_deg, self.blur_px)
+        return Scene((depth, height, width), self.rows, tilts_deg, self.blur_px, self.swept_deg)
 
     def projected(self, composition: Volume, tilts_deg: NDArray[np.float64]) -> tuple[Scene, Stack, Stack]:
         """Scene, projections of all there is, and their slope per degree of tilt."""

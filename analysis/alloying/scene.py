@@ -14,14 +14,27 @@ _BLUR_REACH = 3.5
 
 
 class Scene:
-    """Projects at given tilts onto detectors of `rows` rows, the tilt axis in their middle."""
+    """Projects at given tilts onto detectors of `rows` rows, the tilt axis in their middle.
 
-    def __init__(self, box: tuple[int, int, int], rows: int, tilts_deg: NDArray[np.float64], blur_px: float) -> None:
+    An exposure that sweeps over some tilt is the mean of two, which have the sweep's mean and variance. The
+    surroundings are too smooth to show it.
+    """
+
+    def __init__(
+        self,
+        box: tuple[int, int, int],
+        rows: int,
+        tilts_deg: NDArray[np.float64],
+        blur_px: float,
+        swept_deg: float = 0.0,
+    ) -> None:
         self._rows = rows
+        parts = np.array([-1.0, 1.0]) * swept_deg / np.sqrt(12.0) if swept_deg else np.zeros(1)
+        self._parts = len(parts)
         # The box reaches only some of the rows, and its parity with theirs must stay.
         reach = int(np.ceil(0.5 * np.hypot(box[0], box[1]) + _BLUR_REACH * blur_px)) + 1
         self._margin = max(0, (rows - 2 * reach) // 2)
-        self._particle = Projector(tilts_deg, box, rows - 2 * self._margin)
+        self._particle = Projector((tilts_deg[:, None] + parts).ravel(), box, rows - 2 * self._margin)
         coarse_rows = -(-rows // COARSE_PX)
         coarse = (coarse_rows, coarse_rows, -(-box[2] // COARSE_PX))
         self._around = Projector(tilts_deg, coarse)
@@ -29,7 +42,10 @@ class Scene:
         self._blur_px = blur_px
 
     def particle(self, box: Volume) -> Stack:
-        seen = blurred(self._particle.forward(box), self._blur_px)
+        exposed = self._particle.forward(box)
+        if self._parts > 1:
+            exposed = exposed.reshape(-1, self._parts, *exposed.shape[1:]).mean(axis=1)
+        seen = blurred(exposed, self._blur_px)
         return np.pad(seen, ((0, 0), (self._margin, self._margin), (0, 0)))
 
     def around(self, coarse: Volume) -> Stack:
@@ -37,8 +53,10 @@ class Scene:
         return np.asarray(COARSE_PX * (y @ self._around.forward(coarse) @ x.T), np.float32)
 
     def particle_back(self, stack: Stack) -> Volume:
-        seen = stack[:, self._margin : self._rows - self._margin]
-        return self._particle.backward(blurred(seen, self._blur_px))
+        seen = blurred(stack[:, self._margin : self._rows - self._margin], self._blur_px)
+        if self._parts > 1:
+            seen = np.repeat(seen / np.float32(self._parts), self._parts, axis=0)
+        return self._particle.backward(seen)
 
     def around_back(self, stack: Stack) -> Volume:
         y, x = self._up

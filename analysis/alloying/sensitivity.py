@@ -36,14 +36,13 @@ def sensitivity(
     model: ParticleModel, path: CompositionPath, tilts_deg: NDArray[np.float64], noise: Noise
 ) -> Sensitivity:
     """Finite differences of a heated state's projections, each matched by a change of ln tau and of the scale."""
-    ends = np.linspace(*path.range, 200)
-    ln_tau = float(ends[np.argmin([abs(path.degree(x) - _DEGREE) for x in ends])])
+    ln_tau = path.ln_tau_at(_DEGREE)
+    tau_nm2 = float(np.exp(ln_tau))
     scene = model.scene(tilts_deg)
     by_tau = scene.particle(model.metal * path.at(ln_tau)[1] * np.float32(model.core_step))
-    tau_px2 = float(np.exp(ln_tau)) / path.voxel_nm**2
 
     def seen(changed: ParticleModel) -> Stack:
-        (alloyed,) = diffuse(changed.composition, changed.metal, [tau_px2], 1.0, changed.openings)
+        (alloyed,) = diffuse(changed.composition, changed.metal, [tau_nm2], path.voxel_nm, changed.openings)
         return changed.scene(tilts_deg).particle(changed.intensity(alloyed))
 
     plain = seen(model)

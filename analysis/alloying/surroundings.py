@@ -38,8 +38,9 @@ def along_axes(field: Volume, matrices: Matrices) -> Volume:
 
 
 def coat_layers(metal: Volume, coarse: tuple[int, ...]) -> list[Volume]:
-    """Layers that follow the particle's surface, on the coarse grid: the first continued into it, each fading into the
-    next.
+    """Layers that follow the particle's surface, on the coarse grid.
+
+    The first is continued into the particle; each fades into the next.
 
     Parameters
     ----------

@@ -23,6 +23,8 @@ class Projections:
     shifts_px: NDArray[np.float64]
     """(tilt, 2) as (y, x): a first alignment."""
     noise: Noise
+    swept_deg: float = 0.0
+    """Tilt gone through during each exposure."""
 
     def moved(self, shifts_px: NDArray[np.float64], columns: slice) -> tuple[Stack, Stack]:
         """Projections moved by these shifts, and 1 where they show what was recorded."""

@@ -53,14 +53,25 @@ def recorded(raw: np.ndarray) -> Projections:
     return Projections(raw, TILTS, np.zeros((len(TILTS), 2)), Noise(1.0, 0.0))
 
 
-def test_projection_and_back_projection_of_a_scene_are_adjoint(rng):
-    scene = Scene((30, 30, 32), ROWS, TILTS, 0.9)
+@pytest.mark.parametrize("swept_deg", [0.0, 3.0])
+def test_projection_and_back_projection_of_a_scene_are_adjoint(rng, swept_deg):
+    scene = Scene((30, 30, 32), ROWS, TILTS, 0.9, swept_deg)
     box, stack = rng.normal(size=(30, 30, 32)), rng.normal(size=(len(TILTS), ROWS, 32))
     around = rng.normal(size=(12, 12, 8))
     box, stack, around = (a.astype(np.float32) for a in (box, stack, around))
     scale = np.linalg.norm(box) * np.linalg.norm(stack)
     assert abs(np.vdot(scene.particle(box), stack) - np.vdot(box, scene.particle_back(stack))) < 1e-5 * scale
     assert abs(np.vdot(scene.around(around), stack) - np.vdot(around, scene.around_back(stack))) < 1e-5 * scale
+
+
+def test_an_exposure_during_a_sweep_is_the_mean_of_many(rng):
+    box = np.zeros((30, 30, 32), np.float32)
+    box[6:10, 3:27, 8:24] = 1.0
+    swept = Scene(box.shape, ROWS, TILTS, 0.9, 3.0).particle(box)
+    many = [Scene(box.shape, ROWS, TILTS + off, 0.9).particle(box) for off in 3.0 * (np.arange(9) - 4.0) / 9.0]
+    still = Scene(box.shape, ROWS, TILTS, 0.9).particle(box)
+    mean = np.mean(many, axis=0)
+    assert np.abs(swept - mean).max() < 0.2 * np.abs(still - mean).max()
 
 
 def test_a_particle_as_bright_as_its_surroundings_cannot_be_seen():
