@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.alloying.fit import Fit, fit_diffusivity
 from analysis.alloying.heated_state import HeatedState
+from analysis.alloying.interdiffusion import SLOPES, fit_interdiffusion
 from analysis.alloying.joint_fit import fit_joint
-from analysis.results import Diffusivity, DiffusivityResult, IntervalDiffusivity
+from analysis.results import (
+    Diffusivity,
+    DiffusivityOfComposition,
+    DiffusivityResult,
+    Estimate,
+    IntervalDiffusivity,
+)
 from analysis.unheated_particle import Reference
 from drivers.frames import FrameHeader
 
@@ -29,6 +37,8 @@ class Heated:
     degree: float
     """Degree of alloying from the reconstruction."""
     state: HeatedState
+    by_slope: tuple[HeatedState, ...]
+    """The state with D changing with composition, at `interdiffusion.SLOPES`; empty when not asked for."""
     reshaped: bool
     """It lost its shape by now: lattice diffusion is not all that happens."""
     problems: list[str]
@@ -75,6 +85,11 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
             f"its first heated state only tells D between {least:.1g} and {most:.1g} m2/s"
         )
         fit = by_curve = _only_bounded(by_curve, float(np.sqrt(least * most)))
+    d_of_c = None
+    if reference.steeper and keeping:
+        d_of_c = _d_of_c(reference, heated, seconds, temperatures, surface)
+        if not np.isfinite(d_of_c.ln_slope.std):
+            words.append(f"how D changes with composition is not told: {SLOPES[0]:g} to {SLOPES[-1]:g} was tried")
     total = seconds.sum(axis=1)
     draw_s = np.linspace(0.0, float(total.max()), 60)
     times = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
@@ -87,6 +102,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         heated_s=tuple(float(t) for t in total),
         measured=tuple(reference.estimate(d) for d in degree),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
+        d_of_c=d_of_c,
         by_interval=_by_interval(heated, surface) if keeping else (),
         curve_s=tuple(float(t) for t in draw_s),
         curve=tuple(float(c) for c in curve),
@@ -94,6 +110,28 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
             fit, by_curve, words, reference.problems, [p for h in every for p in h.problems], reshaped=not keeping
         ),
         simulated=simulated,
+    )
+
+
+def _d_of_c(
+    reference: Reference,
+    heated: list[Heated],
+    seconds: NDArray[np.float64],
+    temperatures: tuple[float, ...],
+    surface: float,
+) -> DiffusivityOfComposition:
+    found = fit_interdiffusion(
+        seconds,
+        temperatures,
+        [h.by_slope for h in heated],
+        reference.steeper,
+        surface_ln_std=surface,
+        first_slope_std=reference.first_slope_std,
+    )
+    return DiffusivityOfComposition(
+        Estimate(found.slope, found.slope_std),
+        reference.measurement.particle.core_fraction,
+        _diffusivities(found.at_mean),
     )
 
 

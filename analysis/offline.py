@@ -53,7 +53,9 @@ class Manifest(Strict):
     particle: tuple[ParticleEntry, ...] = Field(min_length=1)
 
 
-def analyse(source: Path, report: Report, seed: int = 0, spread: str = "std") -> dict[str, Any]:
+def analyse(
+    source: Path, report: Report, seed: int = 0, spread: str = "std", *, d_of_c: bool = False
+) -> dict[str, Any]:
     """Analyse a manifest or a session folder; returns the JSON summary.
 
     Raises
@@ -64,14 +66,14 @@ def analyse(source: Path, report: Report, seed: int = 0, spread: str = "std") ->
     if spread not in SPREADS:
         raise ConfigError("--spread", [f"no measure of spread {spread!r}; there are {', '.join(SPREADS)}"])
     if source.is_dir():
-        return _analyse_session(source, report, spread)
+        return _analyse_session(source, report, spread, d_of_c=d_of_c)
     manifest = load_toml(source, Manifest)
     items = list(_manifest_items(source, manifest))
     provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
-    return _run(items, Pipeline(seed, spread=spread), report, provenance)
+    return _run(items, Pipeline(seed, spread=spread, d_of_c=d_of_c), report, provenance)
 
 
-def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any]:
+def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool) -> dict[str, Any]:
     begin = next((r for r in read_journal(folder) if r.get("what") == "begin"), None)
     if begin is None:
         raise ConfigError(str(folder), ["the journal does not begin with a session; nothing to analyse"])
@@ -80,7 +82,8 @@ def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any
         raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
     seed = int(begin["seed"])
     provenance = {"source": begin["session"], "kind": "session", "seed": seed, "spread": spread}
-    return _run(items, Pipeline(seed, spread=spread), report, provenance, planned_frames(folder))
+    pipeline = Pipeline(seed, spread=spread, d_of_c=d_of_c)
+    return _run(items, pipeline, report, provenance, planned_frames(folder))
 
 
 def _run(

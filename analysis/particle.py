@@ -38,8 +38,9 @@ class _Numbers:
 class ParticleAnalysis:
     """Takes finished tilt series of one particle in order; gives results with quality in words."""
 
-    def __init__(self, name: str, seed: int, spread: str = "std") -> None:
+    def __init__(self, name: str, seed: int, spread: str = "std", *, d_of_c: bool = False) -> None:
         self.name = name
+        self._d_of_c = d_of_c
         self._spread = spread
         self.last_volume: Volume | None = None
         """The newest reconstruction (z, y, x)."""
@@ -99,7 +100,7 @@ class ParticleAnalysis:
 
     def _first_state(self, series: TiltSeries, problems: list[str]) -> _Numbers:
         try:
-            reference, self.last_volume = learn(series, self._seed, self._spread, problems)
+            reference, self.last_volume = learn(series, self._seed, self._spread, problems, d_of_c=self._d_of_c)
         except NotCoreShell as refusal:
             problems.append(str(refusal))
             self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
@@ -125,7 +126,8 @@ class ParticleAnalysis:
             problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
             return _Numbers()
         particle = reference.measurement.particle
-        state = fit_heated_state(series.projections(reference.noise), reference.measurement.particle, reference.path)
+        projections = series.projections(reference.noise)
+        state = fit_heated_state(projections, particle, reference.path)
         volume = self.last_volume = reconstruct_window(series, state.shifts_px, state.tilt_errors_deg, reference.crop)
         reading = reference.measurement.read(volume)
         if not np.isfinite(reading.values).all():
@@ -148,7 +150,8 @@ class ParticleAnalysis:
         else:
             if state.misfit > POOR_MISFIT:
                 problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
-            self._states.append(Heated(header, float(degree), state, reshaped, problems))
+            by_slope = tuple(fit_heated_state(projections, particle, path, near=state) for path in reference.steeper)
+            self._states.append(Heated(header, float(degree), state, by_slope, reshaped, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass

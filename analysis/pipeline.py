@@ -32,6 +32,7 @@ class Pipeline:
     ----------
     seed : of the noise drawn in simulated measurements; one seed gives the same numbers twice
     spread : measure of spread behind the degree of alloying, one of `SPREADS`
+    d_of_c : also fit how D changes with composition; several times the work
     preview : also give orthoslices and degrees of alloying while a tilt series is still running
     keep_volume : called with (step, volume) after each tilt series
     """
@@ -41,10 +42,12 @@ class Pipeline:
         seed: int = 0,
         *,
         spread: str = "std",
+        d_of_c: bool = False,
         preview: bool = False,
         keep_volume: Callable[[str, Volume], None] | None = None,
     ) -> None:
         self._seed, self._spread = seed, spread
+        self._d_of_c = d_of_c
         self._preview = preview
         self._keep_volume = keep_volume
         self._particles: dict[str, ParticleAnalysis] = {}
@@ -68,7 +71,9 @@ class Pipeline:
         frames = self._frames.pop(end.step, [])
         self._running = None
         name = end.particle
-        particle = self._particles.setdefault(name, ParticleAnalysis(name, self._seed, self._spread))
+        if name not in self._particles:
+            self._particles[name] = ParticleAnalysis(name, self._seed, self._spread, d_of_c=self._d_of_c)
+        particle = self._particles[name]
         with _one_blas_thread():
             results = particle.add_series(frames, end)
         if self._keep_volume is not None and particle.last_volume is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -70,6 +71,16 @@ class Diffusivity(msgspec.Struct, frozen=True):
     """The least std that counting noise allows (Cramer-Rao), the particle unknown as well; m2/s."""
 
 
+class DiffusivityOfComposition(msgspec.Struct, frozen=True):
+    """``D(c) = D exp(ln_slope (c - gold_fraction))``, c the atomic fraction of the core's element."""
+
+    ln_slope: Estimate
+    gold_fraction: float
+    """Of the whole particle."""
+    diffusivities: tuple[Diffusivity, ...]
+    """At that composition."""
+
+
 class IntervalDiffusivity(msgspec.Struct, frozen=True):
     """D between two neighbouring states alone (paper 004)."""
 
@@ -96,6 +107,8 @@ class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusiv
     """Alloying degree per state."""
     uncorrected: tuple[float, ...] = ()
     """The same with the last state taken for fully alloyed, as without simulated reference (paper 002, Figure S8)."""
+    d_of_c: DiffusivityOfComposition | None = None
+    """Only when asked for."""
     by_interval: tuple[IntervalDiffusivity, ...] = ()
     curve_s: tuple[float, ...]
     curve: tuple[float, ...]
@@ -163,15 +176,17 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
             )
         elif isinstance(result, DiffusivityResult):
             entry = particles.setdefault(result.particle, {"states": []})
-            values, by_curve = (
-                [{k: _finite(v) for k, v in msgspec.to_builtins(d).items()} for d in kind]
-                for kind in (result.diffusivities, result.by_curve)
-            )
+            values, by_curve = _plain(result.diffusivities), _plain(result.by_curve)
+            if result.d_of_c is not None:
+                slope = result.d_of_c.ln_slope
+                entry["d_of_c"] = {
+                    "ln_slope": {"value": slope.value, "std": _finite(slope.std)},
+                    "gold_fraction": result.d_of_c.gold_fraction,
+                    "diffusivities": _plain(result.d_of_c.diffusivities),
+                }
             entry["diffusivities_by_curve"] = by_curve
             entry["alloying_uncorrected"] = list(result.uncorrected)
-            entry["diffusivities_by_interval"] = [
-                {k: _finite(v) for k, v in msgspec.to_builtins(d).items()} for d in result.by_interval
-            ]
+            entry["diffusivities_by_interval"] = _plain(result.by_interval)
             entry["diffusivity_quality"] = result.quality
             entry["diffusivities"] = values
             if len(values) == 1:
@@ -179,6 +194,10 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
             else:
                 entry.pop("diffusivity_m2_per_s", None)
     return {"particles": particles, "provenance": provenance}
+
+
+def _plain(values: Sequence[Diffusivity] | Sequence[IntervalDiffusivity]) -> list[dict[str, float | None]]:
+    return [{k: _finite(v) for k, v in msgspec.to_builtins(d).items()} for d in values]
 
 
 def _finite(value: float | None) -> float | None:

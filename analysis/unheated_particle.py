@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.first_state import FirstState, fit_first_state
+from analysis.alloying.interdiffusion import SLOPES, steeper_paths
 from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement, Reading
 from analysis.alloying.sensitivity import sensitivity
 from analysis.alloying.spread import SPREADS
@@ -44,6 +45,10 @@ class Reference:
     first_ln_std: float
     """Of ln D, by what the counting noise of the first tilt series leaves open: surfaces, levels, blur."""
     path: CompositionPath
+    steeper: tuple[CompositionPath, ...]
+    """Paths with D changing with composition, at `interdiffusion.SLOPES`; empty when not asked for."""
+    first_slope_std: float
+    """Of the slope of ln D with composition, by what the first tilt series leaves open."""
     noise: Noise
     volume_nm3: float
     pixel_nm: float
@@ -66,7 +71,9 @@ class NotCoreShell(Exception):
     """Why a first tilt series cannot be compared with later ones; for the quality, never for the user as an error."""
 
 
-def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tuple[Reference, Volume]:
+def learn(
+    series: TiltSeries, seed: int, spread: str, problems: list[str], *, d_of_c: bool = False
+) -> tuple[Reference, Volume]:
     """Fit the unheated particle and simulate how it will alloy; also gives its reconstruction.
 
     Raises
@@ -102,6 +109,10 @@ def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tu
     level = 0.5 * abs(measure(reading.values, alloyed) - measure(simulated, alloyed)) / range_ + 0.002
     if level > _WORST_LEVEL:
         raise NotCoreShell("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
+    first_slope_std, steeper = 0.0, steeper_paths(particle, path) if d_of_c else ()
+    if steeper:
+        beyond = SLOPES[-1], steeper[-1]
+        first_slope_std = first.linear.std_of(sensitivity(particle, path, tilts_deg, noise, beyond))
     return Reference(
         field_px=series.raw.shape[1:],
         crop=crop,
@@ -112,6 +123,8 @@ def learn(series: TiltSeries, seed: int, spread: str, problems: list[str]) -> tu
         per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
         first_ln_std=first.linear.std_of(sensitivity(particle, path, tilts_deg, noise)),
         path=path,
+        steeper=steeper,
+        first_slope_std=first_slope_std,
         noise=noise,
         volume_nm3=particle.volume_px * header.pixel_nm**3,
         pixel_nm=header.pixel_nm,

@@ -82,6 +82,7 @@ def analyse(
     source: Annotated[Path, typer.Argument(metavar="MANIFEST.toml|FOLDER", help="manifest or session folder")],
     json_path: JsonPath = None,
     spread: Annotated[str, typer.Option(help="behind the degree: std, variance, mad, iqr or histogram")] = "std",
+    d_of_c: Annotated[bool, typer.Option("--d-of-c", help="also fit how D changes with composition")] = False,
 ) -> None:
     """Analyse old data: tilt-series files named in a manifest, or a recorded session."""
     from analysis.offline import analyse as analyse_source
@@ -93,7 +94,7 @@ def analyse(
         for line in result_lines(result):
             print(line, flush=True)
 
-    _write_json(json_path, analyse_source(source, report, spread=spread))
+    _write_json(json_path, analyse_source(source, report, spread=spread, d_of_c=d_of_c))
 
 
 @app.command()

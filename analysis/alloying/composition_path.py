@@ -18,7 +18,7 @@ _SPREAD_LEFT = 0.002
 class CompositionPath:
     """Compositions at rising tau from one integration; cubic in ln tau between them."""
 
-    def __init__(self, model: ParticleModel, voxel_nm: float) -> None:
+    def __init__(self, model: ParticleModel, voxel_nm: float, ln_d_slope: float = 0.0) -> None:
         self._metal = model.metal
         self.voxel_nm = voxel_nm
         self._mean = model.core_fraction
@@ -27,7 +27,7 @@ class CompositionPath:
         self._nodes: list[Volume] = []
         ladder = _FIRST_PX2 * voxel_nm**2 * _RATIO ** np.arange(_MOST_NODES)
         ladder = ladder[: max(4, int(np.sum(ladder < model.longest_tau_nm2(voxel_nm))))]
-        for composition in diffuse(model.composition, model.metal, ladder, voxel_nm, model.openings):
+        for composition in diffuse(model.composition, model.metal, ladder, voxel_nm, model.openings, ln_d_slope):
             self._nodes.append(composition)
             if len(self._nodes) >= 4 and self._spread(composition) < _SPREAD_LEFT * self._start:
                 break

@@ -1,6 +1,8 @@
 """Fick's second law inside a particle, in tau = D t.
 
-``dC/dtau = lap C`` inside the particle, no flux through its surface (paper 002, equation 1). Voxels that the surface
+``dC/dtau = lap C`` inside the particle, no flux through its surface (paper 002, equation 1). Where D changes with
+composition, ``D(c) = D exp(s (c - mean))``, it is ``dC/dtau = lap F`` with ``F = (exp(s (c - mean)) - 1) / s``
+(Kirchhoff's transformation), and tau is of D at the mean composition. Voxels that the surface
 cuts hold only their occupied part, and exchange through the part of a face that both sides share, so that the surface
 lies where it is and not at voxel edges. D enters only through tau,
 so one run serves every D. Integrated by super-time-stepping, RKL2 (Meyer, Balsara and Aslam, J. Comput. Phys. 257
@@ -19,6 +21,7 @@ _WIDEST_OPENING = 5.0
 """Of the smaller of the two voxels' parts that a face joins: slivers exchange no faster than this."""
 _GROWTH = 0.08
 """A step is this part of the diffusion already behind it: gradients flatten as they age."""
+_CONSTANT = np.float32(0.0)
 
 
 def diffuse(
@@ -27,6 +30,7 @@ def diffuse(
     tau_nm2: Iterable[float],
     voxel_nm: float,
     openings: tuple[NDArray[np.float32], ...] | None = None,
+    ln_d_slope: float = 0.0,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the concentration (z, y, x) at each of the rising times tau, in nm2.
 
@@ -34,6 +38,7 @@ def diffuse(
     ----------
     occupancy : (z, y, x) occupied part of each voxel, 0..1; where it is 0, concentration neither moves nor matters
     openings : open part of the faces towards the next voxel along z, y and x; by default the smaller part of the two
+    ln_d_slope : change of ln D per unit of concentration
 
     The sum of occupancy times concentration is conserved.
     """
@@ -48,13 +53,15 @@ def diffuse(
     # Deviations from the mean: float32 keeps what is conserved better when it is zero.
     mean = np.float32(np.vdot(occupancy, concentration) / max(float(np.sum(occupancy)), 1.0))
     c = np.pad(np.asarray(concentration - mean, np.float32), 1)
+    if ln_d_slope:
+        limit /= float(np.exp(np.abs(ln_d_slope * c[w > 0]).max()))
     now = 0.0
     for target in (t / voxel_nm**2 for t in tau_nm2):
         if target < now:
             raise ValueError("the times tau must rise")
         while target - now > 1e-9:
             step = min(target - now, max(0.5, _GROWTH * now))
-            c = _rkl2_step(c, (*faces, capacity), step, limit)
+            c = _rkl2_step(c, (*faces, capacity), step, limit, np.float32(ln_d_slope))
             now += step
         yield c[1:-1, 1:-1, 1:-1] + mean
 
@@ -64,8 +71,17 @@ def _shared(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     return np.minimum(w, np.roll(w, -1, axis))
 
 
+def _flowing(c: NDArray[np.float32], ln_d_slope: np.float32) -> NDArray[np.float32]:
+    """Kirchhoff's transformation of a concentration above the mean: what flows down its own gradient at constant D."""
+    return c if ln_d_slope == 0.0 else np.expm1(ln_d_slope * c) / ln_d_slope
+
+
 def _rkl2_step(
-    c: NDArray[np.float32], cells: tuple[NDArray[np.float32], ...], step: float, limit: float
+    c: NDArray[np.float32],
+    cells: tuple[NDArray[np.float32], ...],
+    step: float,
+    limit: float,
+    ln_d_slope: np.float32 = _CONSTANT,
 ) -> NDArray[np.float32]:
     """One step, in voxel^2; `limit` is the largest stable explicit one."""
     s = max(3, int(np.ceil(0.5 * (np.sqrt(9.0 + 16.0 * step / (0.9 * limit)) - 1.0))))
@@ -73,14 +89,14 @@ def _rkl2_step(
     b = np.array([1 / 3, 1 / 3, *((j * j + j - 2) / (2.0 * j * (j + 1)) for j in range(2, s + 1))])
     w1 = 4.0 / (s * s + s - 2.0)
     first = np.zeros_like(c)
-    _laplacian(c, cells, first)
+    _laplacian(_flowing(c, ln_d_slope), cells, first)
     older, old = c, c + np.float32(b[1] * w1 * step) * first
     rate = np.zeros_like(c)
     for j in range(2, s + 1):
         mu = (2.0 * j - 1.0) / j * b[j] / b[j - 1]
         nu = -(j - 1.0) / j * b[j] / b[j - 2]
         gamma = -(1.0 - b[j - 1]) * mu * w1
-        _laplacian(old, cells, rate)
+        _laplacian(_flowing(old, ln_d_slope), cells, rate)
         new = np.empty_like(c)
         _combine(
             new,

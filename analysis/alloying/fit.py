@@ -32,6 +32,8 @@ class Fit:
     """The data only bound D: every heated state is unalloyed or fully alloyed."""
     counting_ln_std: NDArray[np.float64] | None = None
     """Of ln D, by the counting noise of the heated states alone."""
+    chi2: float = 0.0
+    """Squared misses of the states, each in units of its own error."""
 
 
 def fit_diffusivity(

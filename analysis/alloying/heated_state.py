@@ -17,7 +17,7 @@ from analysis.alloying.particle_model import ParticleModel
 from analysis.tomography.alignment import cross_correlation_shift
 from analysis.tomography.projections import Projections
 
-_ROUNDS = 4
+_ROUNDS, _ROUNDS_NEAR = 4, 2
 _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 1.0, 0.3
 _LONGEST_STEP = 1.0
 _TRIED = 10
@@ -36,21 +36,30 @@ class HeatedState:
     shifts_px: NDArray[np.float64]
     tilt_errors_deg: NDArray[np.float64]
     misfit: float
+    """Mean squared miss of a pixel, in units of its variance."""
+    chi2: float
+    """Sum of the squared misses at the optimum, the priors' with them."""
 
 
-def fit_heated_state(projections: Projections, model: ParticleModel, path: CompositionPath) -> HeatedState:
+def fit_heated_state(
+    projections: Projections, model: ParticleModel, path: CompositionPath, near: HeatedState | None = None
+) -> HeatedState:
     """Fit tau to a tilt series.
 
-    The best of a few tau begins; then Gauss-Newton, with the unknowns of single projections eliminated tilt by tilt.
+    The best of a few tau begins, or a fit that is `near`; then Gauss-Newton, with the unknowns of single projections
+    eliminated tilt by tilt.
     """
     tilts_deg = projections.tilts_deg
     model = replace(model, swept_deg=projections.swept_deg)
-    shifts, ln_tau, scale = _start(projections, model, path)
-    errors_deg = np.zeros(len(tilts_deg))
+    if near is None:
+        shifts, ln_tau, scale = _start(projections, model, path)
+        errors_deg = np.zeros(len(tilts_deg))
+    else:
+        shifts, ln_tau, scale, errors_deg = near.shifts_px.copy(), near.ln_tau, near.scale, near.tilt_errors_deg
     prior = np.diag([_SHIFT_PRIOR_PX**-2, _SHIFT_PRIOR_PX**-2, _TILT_PRIOR_DEG**-2])
     low, high = path.range
-    ln_std = misfit = np.inf
-    for _ in range(_ROUNDS):
+    ln_std = misfit = chi2 = np.inf
+    for _ in range(_ROUNDS if near is None else _ROUNDS_NEAR):
         stack, seen = projections.moved(shifts, model.columns)
         composition, slope = path.at(ln_tau)
         scene, projected, by_tilt = model.projected(composition, tilts_deg + errors_deg)
@@ -59,7 +68,8 @@ def fit_heated_state(projections: Projections, model: ParticleModel, path: Compo
         by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
         weight = seen * projections.noise.weights(projected)
         residual = stack - projected
-        misfit = float((weight * residual**2).sum() / seen.sum())
+        missed = float((weight * residual**2).sum(dtype=np.float64))
+        misfit = missed / float(seen.sum())
         shared = np.stack([by_tau, projected], axis=1)
         single = np.stack([by_y, by_x, by_tilt], axis=1)
         own = np.einsum("tiyx,tyx,tjyx->tij", single, weight, single, optimize=True) + prior
@@ -74,12 +84,14 @@ def fit_heated_state(projections: Projections, model: ParticleModel, path: Compo
         found = np.linalg.lstsq(information, right, rcond=None)[0]
         ln_std = float(np.sqrt(np.linalg.pinv(information)[0, 0])) if information[0, 0] > 0 else np.inf
         alone = np.einsum("tij,tj->ti", inverse, own_right - cross @ found)
+        missed += prior[2, 2] * float(np.sum(errors_deg**2))
+        chi2 = missed - float(right @ found) - float(np.einsum("ti,tij,tj->", own_right, inverse, own_right))
         shifts += np.clip(alone[:, :2], -2.0, 2.0)
         errors_deg = errors_deg + np.clip(alone[:, 2], -0.5, 0.5)
         ln_tau = float(np.clip(ln_tau + np.clip(found[0], -_LONGEST_STEP, _LONGEST_STEP), low, high))
         scale *= 1.0 + float(np.clip(found[1], -0.2, 0.2))
     at_end = ln_tau in (low, high)
-    return HeatedState(ln_tau, np.inf if at_end else ln_std, scale, shifts, errors_deg, misfit)
+    return HeatedState(ln_tau, np.inf if at_end else ln_std, scale, shifts, errors_deg, misfit, chi2)
 
 
 def _start(

@@ -60,4 +60,4 @@ def fit_joint(
     ln_std_d = np.where(blind, np.inf, ln_std_d)
     d = np.exp(found.x) * 1e-18
     scatter = float(np.sqrt(np.mean((found.fun * s * degree_slope[used]) ** 2)))
-    return Fit(temperatures_c, d, d * ln_std_d, scatter, bool(blind.any()), counting)
+    return Fit(temperatures_c, d, d * ln_std_d, scatter, bool(blind.any()), counting, chi2=float(np.sum(found.fun**2)))

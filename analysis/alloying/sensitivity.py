@@ -20,7 +20,7 @@ _STEP_PX, _LEVEL_STEP, _BLUR_STEP_PX2 = 0.2, 0.02, 0.05
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Change of ln D as the projections of a half-alloyed state would give it."""
+    """Change of ln D, or of its slope with composition, as the projections of a half-alloyed state would give it."""
 
     outside_per_px: float
     """When the outside moves outwards everywhere."""
@@ -33,9 +33,16 @@ class Sensitivity:
 
 
 def sensitivity(
-    model: ParticleModel, path: CompositionPath, tilts_deg: NDArray[np.float64], noise: Noise
+    model: ParticleModel,
+    path: CompositionPath,
+    tilts_deg: NDArray[np.float64],
+    noise: Noise,
+    steeper: tuple[float, CompositionPath] | None = None,
 ) -> Sensitivity:
-    """Finite differences of a heated state's projections, each matched by a change of ln tau and of the scale."""
+    """Finite differences of a heated state's projections, each matched by a change of ln tau and of the scale.
+
+    With a `steeper` path, of that slope of ln D, it is the slope's change that is told.
+    """
     ln_tau = path.ln_tau_at(_DEGREE)
     tau_nm2 = float(np.exp(ln_tau))
     scene = model.scene(tilts_deg)
@@ -47,9 +54,14 @@ def sensitivity(
 
     plain = seen(model)
     weight = noise.weights(plain + scene.around(model.surroundings))
-    scale = weight * plain / np.vdot(weight * plain, plain)
-    score = weight * (by_tau - np.float32(np.vdot(scale, by_tau)) * plain)
-    sharpness = float(np.vdot(score, by_tau))
+    beside, told = [plain], by_tau
+    if steeper is not None:
+        bent = (steeper[1].at(ln_tau)[0] - path.at(ln_tau)[0]) / np.float32(steeper[0])
+        beside, told = [plain, by_tau], scene.particle(model.metal * bent * np.float32(model.core_step))
+    overlap = [[float(np.vdot(weight * a, b)) for b in beside] for a in beside]
+    parts = np.linalg.solve(overlap, [float(np.vdot(weight * a, told)) for a in beside])
+    score = weight * (told - sum(np.float32(p) * a for p, a in zip(parts, beside, strict=True)))
+    sharpness = float(np.vdot(score, told))
 
     def slope(step: float, changed: ParticleModel) -> float:
         return -float(np.vdot(score, seen(changed) - plain)) / (sharpness * step)

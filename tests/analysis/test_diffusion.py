@@ -3,6 +3,7 @@ import pytest
 
 from analysis.alloying.diffusion import _combine, _laplacian, _shared, diffuse
 from analysis.alloying.surfaces import occupancy, openings
+from tests.analysis.peers.ball import radial_diffusion
 
 
 def last(states):
@@ -43,6 +44,27 @@ def test_a_core_shell_ball_follows_the_series_solution_at_ten_times():
         truth = np.sqrt(ball_variance(radius_nm, core_nm, float(tau)))
         found = np.sqrt((metal * (state - mean) ** 2).sum() / metal.sum())
         assert abs(found - truth) / sharp < 0.005, f"degree at tau = {tau:.2f} nm2"
+
+
+@pytest.mark.parametrize("ln_d_slope", [-2.5, 2.0])
+def test_d_that_changes_with_composition_agrees_with_a_radial_solver(ln_d_slope):
+    radius_nm, core_nm, h = 10.0, 6.0, 0.4
+    axes = np.meshgrid(*[(np.arange(54) - 26.5) * h] * 3, indexing="ij", sparse=True)
+    r_px = (np.sqrt(sum(a**2 for a in axes)) / h).astype(np.float32)
+    metal = np.where(occupancy(r_px - 25.0) > 0.02, occupancy(r_px - np.float32(25.0)), 0.0).astype(np.float32)
+    core = occupancy(r_px - np.float32(core_nm / h))
+    start = np.divide(core, metal, out=np.zeros_like(core), where=metal > 0)
+    mean = (metal * start).sum() / metal.sum()
+    sharp = np.sqrt(ball_variance(radius_nm, core_nm, 0.0))
+    volume = np.diff(np.linspace(0.0, radius_nm, 301) ** 3) / radius_nm**3
+    taus = np.geomspace(0.5, 15.0, 5)
+    states = diffuse(start, metal, taus, h, openings(r_px - np.float32(25.0)), ln_d_slope)
+    for tau, state in zip(taus, states, strict=True):
+        c = radial_diffusion(core_nm, radius_nm, float(tau), ln_d_slope=ln_d_slope)
+        truth = np.sqrt(volume @ (c - (core_nm / radius_nm) ** 3) ** 2)
+        found = np.sqrt((metal * (state - mean) ** 2).sum() / metal.sum())
+        assert abs(found - truth) / sharp < 0.006, f"degree at tau = {tau:.2f} nm2"
+        assert (metal * state).sum() == pytest.approx((metal * start).sum(), rel=5e-5)
 
 
 @pytest.mark.parametrize("in_plane_deg", [0.0, 8.0, 25.0, 45.0])

@@ -12,19 +12,26 @@ CONTRAST = 1.6
 SILICA = 0.04
 
 
-def radial_diffusion(core_nm: float, radius_nm: float, tau_nm2: float, shells: int = 300) -> np.ndarray:
-    """Composition of spherical shells after tau = D t, no flux at the surface."""
+def radial_diffusion(
+    core_nm: float, radius_nm: float, tau_nm2: float, shells: int = 300, ln_d_slope: float = 0.0
+) -> np.ndarray:
+    """Composition of spherical shells after tau = D t, no flux at the surface.
+
+    D is that of the mean composition, times exp(slope (c - mean)) elsewhere; its value lags one short step behind.
+    """
     edge = np.linspace(0.0, radius_nm, shells + 1)
     volume = np.diff(edge**3) / 3.0
     flow = np.r_[0.0, edge[1:-1] ** 2, 0.0] / (radius_nm / shells)
     c = (np.clip(core_nm**3, edge[:-1] ** 3, edge[1:] ** 3) - edge[:-1] ** 3) / np.diff(edge**3)
-    steps = 400 if tau_nm2 > 0 else 0
+    steps = (3000 if ln_d_slope else 400) if tau_nm2 > 0 else 0
     for _ in range(steps):
         h = 0.5 * tau_nm2 / steps
-        flux = flow * np.diff(np.r_[c[0], c, c[-1]])
+        between = np.r_[0.0, 0.5 * (c[1:] + c[:-1]), 0.0]
+        faster = flow * np.exp(ln_d_slope * (between - (core_nm / radius_nm) ** 3))
+        flux = faster * np.diff(np.r_[c[0], c, c[-1]])
         bands = np.zeros((3, shells))
-        bands[0, 1:], bands[2, :-1] = -h * flow[1:-1], -h * flow[1:-1]
-        bands[1] = volume + h * (flow[1:] + flow[:-1])
+        bands[0, 1:], bands[2, :-1] = -h * faster[1:-1], -h * faster[1:-1]
+        bands[1] = volume + h * (faster[1:] + faster[:-1])
         c = solve_banded((1, 1), bands, volume * c + h * np.diff(flux))
     return c
 
