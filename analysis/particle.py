@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from analysis.alloying.heated_state import fit_heated_state
-from analysis.alloying.measurement import ITERATIONS
+from analysis.alloying.measurement import ITERATIONS, Reading
 from analysis.alloying.spread import SPREADS
 from analysis.diffusivity import Heated, diffusivity_of
 from analysis.results import Estimate, Provisional, Result, StateResult
@@ -33,6 +34,7 @@ class _Numbers:
     gold_fraction: float | None = None
     by_spread: dict[str, float] = field(default_factory=dict)
     surface_to_volume_per_nm: float | None = None
+    aspect_ratio: float | None = None
 
 
 class ParticleAnalysis:
@@ -114,6 +116,7 @@ class ParticleAnalysis:
             particle.core_fraction,
             dict.fromkeys(SPREADS, 0.0),
             reference.surface_to_volume_per_nm,
+            reference.aspect,
         )
 
     def _heated_state(self, series: TiltSeries, header: FrameHeader, problems: list[str]) -> _Numbers:
@@ -134,13 +137,18 @@ class ParticleAnalysis:
             problems.append("the particle is not where the first state left it")
             return _Numbers()
         degree = reference.curve.measured(reference.reading, reading)
-        growth = reading.bright_voxels / reference.reading.bright_voxels * reference.curve.bright_at(0.0)
-        growth /= reference.curve.bright_at(degree)
-        rounding = reading.surface_to_volume / reference.reading.surface_to_volume
-        rounding *= reference.curve.surface_to_volume_at(0.0) / reference.curve.surface_to_volume_at(degree)
+
+        def changed(size: Callable[[Reading], float]) -> float:
+            return reference.curve.changed(size, reference.reading, reading, degree)
+
+        growth, rounding = changed(lambda r: r.bright_voxels), changed(lambda r: r.surface_to_volume)
+        aspect = reference.aspect * changed(lambda r: r.aspect)
         reshaped = rounding < 1.0 - _ROUNDED
         if reshaped:
-            problems.append(f"the particle reshaped: surface to volume fell by {100 * (1 - rounding):.0f} %")
+            problems.append(
+                f"the particle reshaped: surface to volume fell by {100 * (1 - rounding):.0f} %, "
+                f"aspect ratio from {reference.aspect:.2f} to {aspect:.2f}"
+            )
             reading = reference.measurement.read(volume, reshaped=True)
             degree = reference.curve.measured(reference.reading, reading)
         elif abs(growth - 1.0) > _VOLUME_MOVED:
@@ -162,6 +170,7 @@ class ParticleAnalysis:
             particle.core_fraction + gained / contrast,
             {name: reference.curve.measured(reference.reading, reading, name) for name in SPREADS},
             reference.surface_to_volume_per_nm * rounding,
+            aspect,
         )
 
     def _diffusivity(self, simulated: bool) -> list[Result]:
@@ -194,6 +203,7 @@ class ParticleAnalysis:
             alloying_by_spread=numbers.by_spread,
             volume_nm3=numbers.volume_nm3,
             surface_to_volume_per_nm=numbers.surface_to_volume_per_nm,
+            aspect_ratio=numbers.aspect_ratio,
             gold_fraction=numbers.gold_fraction,
             quality="good" if not problems else "poor: " + "; ".join(problems),
             simulated=header.simulated if header is not None else False,

@@ -51,6 +51,8 @@ class StateResult(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     """The degree of alloying by each measure of spread: std, variance, mad, iqr, histogram."""
     volume_nm3: float | None = None
     surface_to_volume_per_nm: float | None = None
+    aspect_ratio: float | None = None
+    """Length over width, by second moments."""
     gold_fraction: float | None = None
     """Atomic fraction of the core's element over the whole particle."""
     quality: str
@@ -168,6 +170,7 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
                     "alloying_by_spread": result.alloying_by_spread,
                     "volume_nm3": result.volume_nm3,
                     "surface_to_volume_per_nm": result.surface_to_volume_per_nm,
+                    "aspect_ratio": result.aspect_ratio,
                     "gold_fraction": result.gold_fraction,
                     "frames": result.frames,
                     "rejected": list(result.rejected),

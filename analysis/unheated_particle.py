@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.first_state import FirstState, fit_first_state
 from analysis.alloying.interdiffusion import SLOPES, steeper_paths
-from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement, Reading
+from analysis.alloying.measurement import ITERATIONS, AlloyingCurve, Measurement, Reading, aspect_of
 from analysis.alloying.sensitivity import sensitivity
 from analysis.alloying.spread import SPREADS
 from analysis.alloying.two_phase import TwoPhase, find_two_phases, touches_neighbour
@@ -61,6 +62,11 @@ class Reference:
     def surface_to_volume_per_nm(self) -> float:
         particle = self.measurement.particle
         return particle.surface_px2 / particle.volume_px / self.pixel_nm
+
+    @cached_property
+    def aspect(self) -> float:
+        """Length over width."""
+        return aspect_of(self.measurement.particle.metal > 0.5)
 
     def estimate(self, degree: float) -> Estimate:
         """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""

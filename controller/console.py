@@ -62,8 +62,8 @@ def result_lines(result: Result) -> Iterator[str]:
                 mean = 100 * result.d_of_c.gold_fraction
                 for d in result.d_of_c.diffusivities:
                     yield (
-                        f"    {result.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s at {mean:.1f} "
-                        f"at%, ln D changes by {result.d_of_c.ln_slope} per unit of atomic fraction"
+                        f"    {result.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s "
+                        f"at {mean:.1f} at%, ln D changes by {result.d_of_c.ln_slope} per unit of atomic fraction"
                     )
         case _:
             pass

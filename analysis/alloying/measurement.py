@@ -6,7 +6,7 @@ same tilt range, noise, blur and reconstruction; the same chain gives the 100 % 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,6 +38,8 @@ class Reading:
     """Voxels above half the shell's level: the particle's apparent size."""
     surface_px2: float = 0.0
     """Its apparent surface."""
+    aspect: float = 1.0
+    """Its apparent length over width."""
 
     @property
     def surface_to_volume(self) -> float:
@@ -70,13 +72,10 @@ class AlloyingCurve:
         """Degree of alloying of a measured state; the simulated alloyed particle is its 100 % (paper 002)."""
         return degree_of(SPREADS[spread or self.spread], start.values, now.values, self.alloyed.values)
 
-    def bright_at(self, degree: float) -> float:
-        """Apparent size of the unchanged particle at a degree of alloying."""
-        return self._at(degree, [r.bright_voxels for r in self.readings])
-
-    def surface_to_volume_at(self, degree: float) -> float:
-        """Apparent surface to volume of the unchanged particle at a degree of alloying."""
-        return self._at(degree, [r.surface_to_volume for r in self.readings])
+    def changed(self, size: Callable[[Reading], float], start: Reading, now: Reading, degree: float) -> float:
+        """By what factor a size changed since the start, beyond what alloying alone makes it seem to."""
+        seem = [size(r) for r in self.readings]
+        return size(now) / size(start) * self._at(0.0, seem) / self._at(degree, seem)
 
     def _at(self, degree: float, values: Sequence[float] | NDArray[np.float64]) -> float:
         order = np.argsort(self.degrees)
@@ -118,10 +117,10 @@ class Measurement:
         if not mean > 0.0:
             return Reading(np.full(QUANTILES, np.nan), 0)
         scale = self.expected_mean / mean
-        bright = int(np.count_nonzero(volume * scale > 0.5 * self.particle.shell_level))
+        bright = volume * np.float32(scale) > 0.5 * self.particle.shell_level
         metal = np.clip(volume * np.float32(scale / self.particle.shell_level), 0.0, 1.0)
         surface = float(np.sqrt(sum(g * g for g in np.gradient(metal))).sum(dtype=np.float64))
-        return Reading(quantiles_of(inside), bright, surface)
+        return Reading(quantiles_of(inside), int(np.count_nonzero(bright)), surface, aspect_of(bright))
 
     @property
     def expected_mean(self) -> float:
@@ -151,6 +150,15 @@ class Measurement:
                 break
         even = self.simulate(np.full(self.particle.metal.shape, self.particle.core_fraction, np.float32))
         return AlloyingCurve(np.array(tau_nm2), tuple(readings), even, spread_name)
+
+
+def aspect_of(mask: NDArray[np.bool_]) -> float:
+    """Length over width: of the ellipsoid with the mask's second moments, the width a mean of two."""
+    points = np.argwhere(mask)
+    if len(points) < 4:
+        return 1.0
+    width, other, length = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(points.T)), 1e-3))
+    return float(length / np.sqrt(width * other))
 
 
 def _core_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -128,6 +128,8 @@ def test_a_particle_that_rounds_off_gives_a_range_and_no_sigma(rng):
     assert "reshaped" in state.quality
     first = next(r for r in results if isinstance(r, StateResult) and r.state == 0)
     assert state.surface_to_volume_per_nm < 0.93 * first.surface_to_volume_per_nm
+    assert first.aspect_ratio == pytest.approx(40.0 / 18.0 * np.sqrt(4.0 / 3.0), rel=0.03)
+    assert state.aspect_ratio == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_heated_particle_that_kept_its_shape_is_not_called_reshaped(rng):
@@ -136,4 +138,5 @@ def test_a_heated_particle_that_kept_its_shape_is_not_called_reshaped(rng):
     results = run([*series(counted(volume, rng), 0), *series(counted(blurred_core(volume, volume), rng), 1, heat)])
     states = [r for r in results if isinstance(r, StateResult)]
     assert "reshaped" not in states[1].quality
+    assert states[1].aspect_ratio == pytest.approx(1.0, abs=0.02)
     assert 0.1 < states[1].alloying.value < 0.9
