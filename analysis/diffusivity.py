@@ -25,8 +25,10 @@ _SURFACE_PX = 0.015
 _CURVE_SURFACE_PX = 0.085
 """What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
 _WORST_SCATTER = 0.03
-_RESHAPED_DEGREE = 0.1
+RESHAPED_DEGREE_STD = 0.1
 """How well the degree of alloying of a particle in a new shape is known."""
+_DEGREE_END = 0.01
+"""So close to none or all, a degree bounds D on one side only."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         surface_ln_std=surface,
     )
     if keeping == 0:
-        least, most = _range_of(reference, heated[0])
+        within, d_m2_per_s = _range_of(reference, heated[0])
         words.append(
             "lattice diffusion does not describe a particle that reshapes; "
-            f"its first heated state only tells D between {least:.1g} and {most:.1g} m2/s"
+            f"its first heated state only tells D {within}"
         )
-        fit = by_curve = _only_bounded(by_curve, float(np.sqrt(least * most)))
+        fit = by_curve = _only_bounded(by_curve, d_m2_per_s)
     d_of_c = None
     if reference.steeper and keeping:
         d_of_c = _d_of_c(reference, heated, seconds, temperatures, surface)
@@ -135,12 +137,16 @@ def _d_of_c(
     )
 
 
-def _range_of(reference: Reference, first: Heated) -> tuple[float, float]:
-    """The D in m2/s that a reshaped state allows, its degree of alloying being known only roughly."""
-    ends = np.clip([first.degree - _RESHAPED_DEGREE, first.degree + _RESHAPED_DEGREE], 0.02, 0.995)
+def _range_of(reference: Reference, first: Heated) -> tuple[str, float]:
+    """What a reshaped state, its degree of alloying known only roughly, says of D: in words, and a value inside."""
     seconds = sum(p.duration_s for p in first.header.heat)
-    least, most = (1e-18 * reference.curve.tau_at(float(a)) / seconds for a in ends)
-    return least, most
+    low, high = first.degree - RESHAPED_DEGREE_STD, first.degree + RESHAPED_DEGREE_STD
+    least, most = (1e-18 * reference.curve.tau_at(float(np.clip(a, 0.0, 1.0))) / seconds for a in (low, high))
+    if high >= 1.0 - _DEGREE_END:
+        return f"above {least:.1g} m2/s", least
+    if low <= _DEGREE_END:
+        return f"below {most:.1g} m2/s", most
+    return f"between {least:.1g} and {most:.1g} m2/s", float(np.sqrt(least * most))
 
 
 def _only_bounded(fit: Fit, d_m2_per_s: float) -> Fit:

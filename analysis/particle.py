@@ -11,7 +11,7 @@ import numpy as np
 from analysis.alloying.heated_state import fit_heated_state
 from analysis.alloying.measurement import ITERATIONS, Reading
 from analysis.alloying.spread import SPREADS
-from analysis.diffusivity import Heated, diffusivity_of
+from analysis.diffusivity import RESHAPED_DEGREE_STD, Heated, diffusivity_of
 from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tilt_series import FEWEST_TILTS, TiltSeries, prepare, problems_of, usable
 from analysis.tomography.projector import Volume
@@ -20,8 +20,8 @@ from analysis.unheated_particle import POOR_MISFIT, NotCoreShell, Reference, lea
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
 _VOLUME_MOVED = 0.03
-_ROUNDED = 0.04
-"""Loss of surface to volume that is told from the noise of a reconstruction."""
+_RESHAPED = 0.05
+"""Part of the volume that is elsewhere; noise and wedge make it 0.01 to 0.02, nearly all of which is expected."""
 _PIXEL_TOLERANCE = 0.005
 
 
@@ -35,6 +35,7 @@ class _Numbers:
     by_spread: dict[str, float] = field(default_factory=dict)
     surface_to_volume_per_nm: float | None = None
     aspect_ratio: float | None = None
+    shape_change: float | None = None
 
 
 class ParticleAnalysis:
@@ -117,6 +118,7 @@ class ParticleAnalysis:
             dict.fromkeys(SPREADS, 0.0),
             reference.surface_to_volume_per_nm,
             reference.aspect,
+            0.0,
         )
 
     def _heated_state(self, series: TiltSeries, header: FrameHeader, problems: list[str]) -> _Numbers:
@@ -136,21 +138,27 @@ class ParticleAnalysis:
         if not np.isfinite(reading.values).all():
             problems.append("the particle is not where the first state left it")
             return _Numbers()
-        degree = reference.curve.measured(reference.reading, reading)
+        alloyed = reference.curve.alloyed
+
+        def degree_by(spread: str | None = None) -> float:
+            return reference.curve.measured(reference.reading, reading, spread, alloyed)
 
         def changed(size: Callable[[Reading], float]) -> float:
-            return reference.curve.changed(size, reference.reading, reading, degree)
+            return reference.curve.changed(size, reference.reading, reading, degree_by())
 
-        growth, rounding = changed(lambda r: r.bright_voxels), changed(lambda r: r.surface_to_volume)
+        shape_change = max(0.0, reading.moved(reference.reading) - reference.curve.moved_at(degree_by()))
+        reshaped = shape_change > _RESHAPED
+        if reshaped:
+            reading = reference.measurement.read(volume, reshaped=True)
+            alloyed = reference.measurement.alloyed_in_the_shape_of(volume)
+        degree, growth = degree_by(), changed(lambda r: r.bright_voxels)
+        rounding = changed(lambda r: r.surface_to_volume)
         aspect = reference.aspect * changed(lambda r: r.aspect)
-        reshaped = rounding < 1.0 - _ROUNDED
         if reshaped:
             problems.append(
-                f"the particle reshaped: surface to volume fell by {100 * (1 - rounding):.0f} %, "
-                f"aspect ratio from {reference.aspect:.2f} to {aspect:.2f}"
+                f"the particle reshaped: {100 * shape_change:.0f} % of its volume is elsewhere, surface to volume "
+                f"changed by {100 * (rounding - 1):+.0f} %, aspect ratio from {reference.aspect:.2f} to {aspect:.2f}"
             )
-            reading = reference.measurement.read(volume, reshaped=True)
-            degree = reference.curve.measured(reference.reading, reading)
         elif abs(growth - 1.0) > _VOLUME_MOVED:
             problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: sublimation or a bad series")
         if not header.heat:
@@ -165,12 +173,13 @@ class ParticleAnalysis:
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
         contrast = particle.core_step / reference.measurement.expected_mean
         return _Numbers(
-            reference.estimate(degree),
+            Estimate(degree, RESHAPED_DEGREE_STD) if reshaped else reference.estimate(degree),
             reference.volume_nm3 * growth,
             particle.core_fraction + gained / contrast,
-            {name: reference.curve.measured(reference.reading, reading, name) for name in SPREADS},
+            {name: degree_by(name) for name in SPREADS},
             reference.surface_to_volume_per_nm * rounding,
             aspect,
+            shape_change,
         )
 
     def _diffusivity(self, simulated: bool) -> list[Result]:
@@ -204,6 +213,7 @@ class ParticleAnalysis:
             volume_nm3=numbers.volume_nm3,
             surface_to_volume_per_nm=numbers.surface_to_volume_per_nm,
             aspect_ratio=numbers.aspect_ratio,
+            shape_change=numbers.shape_change,
             gold_fraction=numbers.gold_fraction,
             quality="good" if not problems else "poor: " + "; ".join(problems),
             simulated=header.simulated if header is not None else False,

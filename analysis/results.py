@@ -53,6 +53,8 @@ class StateResult(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     surface_to_volume_per_nm: float | None = None
     aspect_ratio: float | None = None
     """Length over width, by second moments."""
+    shape_change: float | None = None
+    """Part of the volume that is elsewhere than before any heat, beyond what alloying makes seem so."""
     gold_fraction: float | None = None
     """Atomic fraction of the core's element over the whole particle."""
     quality: str
@@ -171,6 +173,7 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
                     "volume_nm3": result.volume_nm3,
                     "surface_to_volume_per_nm": result.surface_to_volume_per_nm,
                     "aspect_ratio": result.aspect_ratio,
+                    "shape_change": result.shape_change,
                     "gold_fraction": result.gold_fraction,
                     "frames": result.frames,
                     "rejected": list(result.rejected),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any, Literal
 
 import numpy as np
@@ -104,6 +104,8 @@ def validate(
                 trials.append(trial)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in active_children():  # they would still finish what they have taken on
+                worker.terminate()
     done = [p for p in particles if any(t.particle == p for t in trials)]
     return trials, [score(trials, p, e) for p in done for e in ESTIMATORS]
 
@@ -186,9 +188,10 @@ def table(scores: Sequence[Score], trials: Sequence[Trial]) -> list[str]:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for s in scores:
         lines.append(
-            f"| {s.particle} | {s.estimator} | {s.seeds} | {s.truth_m2_per_s:.2e} | {s.mean_m2_per_s:.3e} "
-            f"| {s.bias_percent:+.2f} % | {_percent(s.scatter_percent)} | {_percent(s.bound_percent)} "
-            f"| {s.sigma_percent:.2f} % | {100 * s.within_1_sigma:.0f} % | {100 * s.within_2_sigma:.0f} % "
+            f"| {s.particle} | {s.estimator} | {s.seeds} | {s.truth_m2_per_s:.2e} | {_plain(s.mean_m2_per_s, '.3e')} "
+            f"| {_percent(s.bias_percent, '+.2f')} | {_percent(s.scatter_percent)} | {_percent(s.bound_percent)} "
+            f"| {_percent(s.sigma_percent)} | {_percent(100 * s.within_1_sigma, '.0f')} "
+            f"| {_percent(100 * s.within_2_sigma, '.0f')} "
             f"| {s.analysis_s:.0f} s |"
         )
     for estimator in ESTIMATORS:
@@ -206,8 +209,12 @@ def table(scores: Sequence[Score], trials: Sequence[Trial]) -> list[str]:
     return lines
 
 
-def _percent(value: float) -> str:
-    return f"{value:.2f} %" if math.isfinite(value) else "-"
+def _percent(value: float, form: str = ".2f") -> str:
+    return f"{value:{form}} %" if math.isfinite(value) else "-"
+
+
+def _plain(value: float, form: str) -> str:
+    return f"{value:{form}}" if math.isfinite(value) else "-"
 
 
 def as_json(trials: Sequence[Trial], scores: Sequence[Score]) -> dict[str, Any]:

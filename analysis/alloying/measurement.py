@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from analysis.alloying.composition_path import CompositionPath
 from analysis.alloying.particle_model import ParticleModel, columns_of
+from analysis.alloying.scene import blurred
 from analysis.alloying.spread import QUANTILES, SPREADS, Quantiles, degree_of, quantiles_of
 from analysis.tomography.counting import Noise
-from analysis.tomography.projector import Volume
+from analysis.tomography.projector import Projector, Stack, Volume
 from analysis.tomography.reconstruction import reconstruct
 
 ITERATIONS = 20
@@ -36,15 +37,27 @@ class Reading:
     """Of the intensity inside the particle over its mean."""
     bright_voxels: int
     """Voxels above half the shell's level: the particle's apparent size."""
-    surface_px2: float = 0.0
-    """Its apparent surface."""
-    aspect: float = 1.0
-    """Its apparent length over width."""
+    shape: NDArray[np.bool_]
+    """Its brightest voxels, as many as it has at all times."""
 
-    @property
+    @cached_property
     def surface_to_volume(self) -> float:
-        """Per px."""
-        return self.surface_px2 / max(self.bright_voxels, 1)
+        """Per px: the gradient of the smoothed shape, summed (coarea)."""
+        from scipy.ndimage import gaussian_filter
+
+        smooth = gaussian_filter(self.shape.astype(np.float32), 1.0)
+        surface = float(np.sqrt(sum(g * g for g in np.gradient(smooth))).sum(dtype=np.float64))
+        return surface / max(int(np.count_nonzero(self.shape)), 1)
+
+    @cached_property
+    def aspect(self) -> float:
+        """Apparent length over width."""
+        return aspect_of(self.shape)
+
+    def moved(self, other: Reading) -> float:
+        """Part of the particle's volume that is elsewhere than in another reading."""
+        here, both = int(np.count_nonzero(self.shape)), int(np.count_nonzero(self.shape & other.shape))
+        return 1.0 - both / max(here, 1)
 
 
 @dataclass(frozen=True)
@@ -68,14 +81,21 @@ class AlloyingCurve:
         """tau in nm2 at which the simulated particle reaches a degree of alloying."""
         return self._at(degree, np.sqrt(self.tau_nm2)) ** 2
 
-    def measured(self, start: Reading, now: Reading, spread: str | None = None) -> float:
+    def measured(
+        self, start: Reading, now: Reading, spread: str | None = None, alloyed: Reading | None = None
+    ) -> float:
         """Degree of alloying of a measured state; the simulated alloyed particle is its 100 % (paper 002)."""
-        return degree_of(SPREADS[spread or self.spread], start.values, now.values, self.alloyed.values)
+        full = alloyed or self.alloyed
+        return degree_of(SPREADS[spread or self.spread], start.values, now.values, full.values)
 
     def changed(self, size: Callable[[Reading], float], start: Reading, now: Reading, degree: float) -> float:
         """By what factor a size changed since the start, beyond what alloying alone makes it seem to."""
         seem = [size(r) for r in self.readings]
         return size(now) / size(start) * self._at(0.0, seem) / self._at(degree, seem)
+
+    def moved_at(self, degree: float) -> float:
+        """Part of the unchanged particle's volume that alloying alone makes seem elsewhere."""
+        return self._at(degree, [r.moved(self.readings[0]) for r in self.readings])
 
     def _at(self, degree: float, values: Sequence[float] | NDArray[np.float64]) -> float:
         order = np.argsort(self.degrees)
@@ -110,17 +130,15 @@ class Measurement:
 
     def read(self, volume: Volume, *, reshaped: bool = False) -> Reading:
         """Spread and size of a reconstruction whose particle lies where the model's does, in its shape or a new one."""
-        bright_now = volume > 0.5 * self.particle.shell_level
-        region = _core_region(bright_now) if reshaped and bright_now.any() else self._region
+        shape = self._shape_in(volume)
+        region = _core_region(shape) if reshaped else self._region
         inside = volume[region]
         mean = float(inside.mean())
         if not mean > 0.0:
-            return Reading(np.full(QUANTILES, np.nan), 0)
+            return Reading(np.full(QUANTILES, np.nan), 0, shape)
         scale = self.expected_mean / mean
-        bright = volume * np.float32(scale) > 0.5 * self.particle.shell_level
-        metal = np.clip(volume * np.float32(scale / self.particle.shell_level), 0.0, 1.0)
-        surface = float(np.sqrt(sum(g * g for g in np.gradient(metal))).sum(dtype=np.float64))
-        return Reading(quantiles_of(inside), int(np.count_nonzero(bright)), surface, aspect_of(bright))
+        bright = np.count_nonzero(volume > 0.5 * self.particle.shell_level / scale)
+        return Reading(quantiles_of(inside), int(bright), shape)
 
     @property
     def expected_mean(self) -> float:
@@ -132,8 +150,25 @@ class Measurement:
         rows, columns = self._window
         whole = self._scene.particle(self.particle.intensity(concentration)) + self._around
         ideal = columns_of(whole[:, rows], self.particle.first_column, columns)
+        return self.read(self._reconstructed(ideal))
+
+    def alloyed_in_the_shape_of(self, volume: Volume) -> Reading:
+        """What the particle would show fully alloyed, had it the shape that a reconstruction shows."""
+        rows, columns = self._window
+        metal = self._shape_in(volume).astype(np.float32)
+        projected = blurred(Projector(self._tilts_deg, metal.shape).forward(metal), self.particle.blur_px)
+        around = columns_of(self._around[:, rows], self.particle.first_column, columns)
+        ideal = np.float32(self.expected_mean) * projected + around
+        return self.read(self._reconstructed(ideal), reshaped=True)
+
+    def _shape_in(self, volume: Volume) -> NDArray[np.bool_]:
+        """The brightest voxels, as many as the particle has: reshaping keeps its volume."""
+        most = min(max(1, round(self.particle.volume_px)), volume.size - 1)
+        return np.asarray(volume > np.partition(volume.ravel(), -most)[-most])
+
+    def _reconstructed(self, ideal: Stack) -> Volume:
         counted = self._noise.sample(ideal, np.random.default_rng(self._seed))
-        return self.read(reconstruct(counted, self._tilts_deg, iterations=ITERATIONS))
+        return reconstruct(counted, self._tilts_deg, iterations=ITERATIONS)
 
     def curve(self, path: CompositionPath, spread_name: str = "std") -> AlloyingCurve:
         """Simulate the particle from room temperature to fully alloyed."""

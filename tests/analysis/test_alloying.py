@@ -24,9 +24,9 @@ def test_gain_and_offset_are_read_from_the_images(rng, core_shell, gain, read):
 def curve() -> AlloyingCurve:
     tau = np.r_[0.0, np.geomspace(0.2, 300.0, 18)]
     degree = 1.0 - np.exp(-np.sqrt(tau / 12.0))
-    return AlloyingCurve(
-        tau, tuple(Reading(1.0 + (1.0 - 0.8 * d) * BELL, 1000) for d in degree), Reading(1.0 + 0.2 * BELL, 1000)
-    )
+    shape = np.ones((10, 10, 10), bool)
+    readings = tuple(Reading(1.0 + (1.0 - 0.8 * d) * BELL, 1000, shape) for d in degree)
+    return AlloyingCurve(tau, readings, Reading(1.0 + 0.2 * BELL, 1000, shape))
 
 
 def test_the_fit_returns_the_d_that_made_the_data():

@@ -127,9 +127,14 @@ def test_a_particle_that_rounds_off_gives_a_range_and_no_sigma(rng):
     state = next(r for r in results if isinstance(r, StateResult) and r.state == 1)
     assert "reshaped" in state.quality
     first = next(r for r in results if isinstance(r, StateResult) and r.state == 0)
-    assert state.surface_to_volume_per_nm < 0.93 * first.surface_to_volume_per_nm
+    # A cylinder of 9 by 40 px that becomes a ball.
+    ball_to_rod = (3.0 / radius) / (2.0 / 9.0 + 2.0 / 40.0)
+    assert state.surface_to_volume_per_nm / first.surface_to_volume_per_nm == pytest.approx(ball_to_rod, rel=0.03)
+    assert state.shape_change > 0.3
     assert first.aspect_ratio == pytest.approx(40.0 / 18.0 * np.sqrt(4.0 / 3.0), rel=0.03)
     assert state.aspect_ratio == pytest.approx(1.0, abs=0.1)
+    assert abs(state.alloying.value - 1.0) < state.alloying.std
+    assert state.volume_nm3 == pytest.approx(first.volume_nm3, rel=0.08)
 
 
 def test_a_heated_particle_that_kept_its_shape_is_not_called_reshaped(rng):
@@ -139,4 +144,5 @@ def test_a_heated_particle_that_kept_its_shape_is_not_called_reshaped(rng):
     states = [r for r in results if isinstance(r, StateResult)]
     assert "reshaped" not in states[1].quality
     assert states[1].aspect_ratio == pytest.approx(1.0, abs=0.02)
+    assert states[1].shape_change < 0.01
     assert 0.1 < states[1].alloying.value < 0.9

@@ -1,7 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 
-from controller.validate import Trial, score, table, validate
+from analysis.pipeline import Pipeline
+from analysis.results import DiffusivityResult
+from controller.validate import Trial, rehearsal, score, table, validate
 from drivers.errors import ConfigError
 
 
@@ -26,6 +30,22 @@ def test_trials_that_only_bound_d_are_counted_out_not_in():
     found = score([trial(1, 2e-19, 1e-21), trial(2, 9e-19, None)], "NC2", "curve")
     assert found.seeds == 1
     assert found.bias_percent == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_rod_that_rounds_off_gets_a_range_that_holds_the_truth(seed):
+    session, pipeline, found = rehearsal().session("SR", seed), Pipeline(seed), []
+    while not any(isinstance(r, DiffusivityResult) for r in found):
+        found += pipeline.feed(next(session.items))
+    state, d = found[-2:]
+    assert "reshaped" in state.quality
+    # Of the twin after 15 s: alloyed to 98 %, its elongation decayed as exp(-tau / 12 nm2).
+    assert abs(state.alloying.value - 0.98) < state.alloying.std
+    assert state.aspect_ratio / found[0].aspect_ratio == pytest.approx((1 + 1.4 * np.exp(-7.5 / 12)) / 2.4, rel=0.05)
+    assert not np.isfinite(d.diffusivities[0].std)
+    # All but alloyed: the state cannot tell how fast it went.
+    least = float(re.search(r"only tells D above (\S+) m2/s", d.quality).group(1))
+    assert 0.2 * session.d_m2_per_s < least < session.d_m2_per_s
 
 
 def test_unknown_names_are_refused_before_anything_runs():
