@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from analysis.alloying.fit import Fit, fit_diffusivity
 from analysis.alloying.heated_state import HeatedState
 from analysis.alloying.interdiffusion import SLOPES, fit_interdiffusion
-from analysis.alloying.joint_fit import fit_joint
+from analysis.alloying.joint_fit import TOO_VAGUE, fit_joint, tau_ln_std
+from analysis.arrhenius import Followed
 from analysis.results import (
     Diffusivity,
     DiffusivityOfComposition,
@@ -98,6 +99,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
     curve = reference.curve.degree(times @ (fit.d_m2_per_s * 1e18))
     return DiffusivityResult(
         particle=particle,
+        window=every[0].header.window,
         states=len(every),
         diffusivities=_diffusivities(fit, reference.first_ln_std),
         by_curve=_diffusivities(by_curve),
@@ -134,6 +136,26 @@ def _d_of_c(
         Estimate(found.slope, found.slope_std),
         reference.measurement.particle.core_fraction,
         _diffusivities(found.at_mean),
+    )
+
+
+def followed(particle: str, reference: Reference, heated: list[Heated]) -> Followed:
+    """How far the particle has diffused in each state, for comparison with other particles."""
+    kept = [h for h in heated if not h.reshaped]
+    temperatures = tuple(sorted({round(p.temperature_c, 1) for h in kept for p in h.header.heat}))
+    ln_tau = np.array([h.state.ln_tau for h in kept])
+    ln_std = np.array([h.state.ln_std * max(1.0, h.state.misfit) ** 0.5 for h in kept])
+    ln_std = tau_ln_std(ln_std, np.array([reference.path.degree_slope(t) for t in ln_tau]))
+    told = ln_std < TOO_VAGUE
+    surface = float(np.hypot(_SURFACE_PX * reference.per_surface_px, reference.first_ln_std))
+    return Followed(
+        particle=particle,
+        window=heated[0].header.window,
+        temperatures_c=temperatures,
+        seconds=np.array([_seconds(h.header, temperatures) for h in kept]).reshape(-1, len(temperatures))[told],
+        ln_tau=ln_tau[told],
+        ln_std=ln_std[told],
+        shared_ln_std=surface,
     )
 
 

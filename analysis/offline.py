@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from analysis.alloying.spread import SPREADS
+from analysis.arrhenius import ActivationEnergy
 from analysis.pipeline import Pipeline
 from analysis.results import Result, summary
 from analysis.store import planned_frames, read_journal, read_session
@@ -50,6 +51,7 @@ class ParticleEntry(Strict):
 class Manifest(Strict):
     """What `alloyscope analyse MANIFEST.toml` reads."""
 
+    arrhenius: ActivationEnergy | None = None
     particle: tuple[ParticleEntry, ...] = Field(min_length=1)
 
 
@@ -70,7 +72,8 @@ def analyse(
     manifest = load_toml(source, Manifest)
     items = list(_manifest_items(source, manifest))
     provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
-    return _run(items, Pipeline(seed, spread=spread, d_of_c=d_of_c), report, provenance)
+    pipeline = Pipeline(seed, spread=spread, d_of_c=d_of_c, activation=manifest.arrhenius)
+    return _run(items, pipeline, report, provenance)
 
 
 def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool) -> dict[str, Any]:
@@ -82,7 +85,9 @@ def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool)
         raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
     seed = int(begin["seed"])
     provenance = {"source": begin["session"], "kind": "session", "seed": seed, "spread": spread}
-    pipeline = Pipeline(seed, spread=spread, d_of_c=d_of_c)
+    known = begin.get("activation")
+    activation = None if known is None else ActivationEnergy(**known)
+    pipeline = Pipeline(seed, spread=spread, d_of_c=d_of_c, activation=activation)
     return _run(items, pipeline, report, provenance, planned_frames(folder))
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from analysis.alloying.heated_state import fit_heated_state
 from analysis.alloying.measurement import ITERATIONS, Reading
 from analysis.alloying.spread import SPREADS
-from analysis.diffusivity import RESHAPED_DEGREE_STD, Heated, diffusivity_of
+from analysis.arrhenius import Followed
+from analysis.diffusivity import RESHAPED_DEGREE_STD, Heated, diffusivity_of, followed
 from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tilt_series import FEWEST_TILTS, TiltSeries, prepare, problems_of, usable
 from analysis.tomography.projector import Volume
@@ -75,6 +76,12 @@ class ParticleAnalysis:
             self._state(end, header, used, rejected, began, problems, series, heated),
             *self._diffusivity(header.simulated),
         ]
+
+    def followed(self) -> Followed | None:
+        """How far the particle has diffused in its states so far; nothing before it was heated."""
+        if self._reference is None or not self._states:
+            return None
+        return followed(self.name, self._reference, self._states)
 
     def provisional(self, frames: list[Frame]) -> Provisional | None:
         """The degree of alloying from the tilts so far; nothing where it cannot be told yet."""

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.arrhenius import ActivationEnergy, fit_arrhenius
 from analysis.particle import ParticleAnalysis
-from analysis.results import Preview, Result
+from analysis.results import DiffusivityResult, Preview, Result
 from analysis.tomography.counting import darkest_level
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import Reconstruction
@@ -33,6 +34,7 @@ class Pipeline:
     seed : of the noise drawn in simulated measurements; one seed gives the same numbers twice
     spread : measure of spread behind the degree of alloying, one of `SPREADS`
     d_of_c : also fit how D changes with composition; several times the work
+    activation : the activation energy from elsewhere, so that one temperature already tells windows apart
     preview : also give orthoslices and degrees of alloying while a tilt series is still running
     keep_volume : called with (step, volume) after each tilt series
     """
@@ -43,11 +45,13 @@ class Pipeline:
         *,
         spread: str = "std",
         d_of_c: bool = False,
+        activation: ActivationEnergy | None = None,
         preview: bool = False,
         keep_volume: Callable[[str, Volume], None] | None = None,
     ) -> None:
         self._seed, self._spread = seed, spread
         self._d_of_c = d_of_c
+        self._activation = activation
         self._preview = preview
         self._keep_volume = keep_volume
         self._particles: dict[str, ParticleAnalysis] = {}
@@ -78,7 +82,16 @@ class Pipeline:
             results = particle.add_series(frames, end)
         if self._keep_volume is not None and particle.last_volume is not None:
             self._keep_volume(end.step, particle.last_volume)
-        return results
+        return [*results, *self._arrhenius(results)]
+
+    def _arrhenius(self, results: list[Result]) -> list[Result]:
+        """After a new D: all particles together."""
+        new = [r for r in results if isinstance(r, DiffusivityResult)]
+        together = [f for p in self._particles.values() if (f := p.followed()) is not None]
+        if not new or not together:
+            return []
+        found = fit_arrhenius(together, simulated=new[0].simulated, prior=self._activation)
+        return [] if found is None else [found]
 
     def unfinished(self, planned: Mapping[str, int]) -> list[SeriesEnd]:
         """End marks for series whose own mark never came (the session was cut); `planned` frames by step."""

@@ -101,6 +101,7 @@ class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusiv
     """D of one particle from all its states so far."""
 
     particle: str
+    window: str = "centre"
     states: int
     diffusivities: tuple[Diffusivity, ...]
     """Maximum likelihood of the projections."""
@@ -119,6 +120,48 @@ class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusiv
     """The fitted alloying curve, for drawing."""
     quality: str
     simulated: bool
+
+
+class WindowOffset(msgspec.Struct, frozen=True):
+    """How much warmer a window truly is than the reference window, the nominal temperature being the same."""
+
+    value: float
+    std: float
+    low: float
+    high: float
+    """68 % interval by profile likelihood."""
+    sigmas: float
+    """How surely it is not zero."""
+
+
+class Arrhenius(msgspec.Struct, frozen=True, kw_only=True, tag="arrhenius"):
+    """``D = D0 exp(-Q / R T)`` of all particles together, and the windows' temperatures."""
+
+    q_j_per_mol: Estimate
+    d0_m2_per_s: Estimate
+    reference: str
+    """The window whose nominal temperature is taken for true."""
+    offsets_c: dict[str, WindowOffset]
+    misfit: float
+    """Squared misses per degree of freedom."""
+    simulated: bool
+
+    def words(self) -> list[str]:
+        """What it says, for people."""
+        q, lines = self.q_j_per_mol, []
+        for window, d in self.offsets_c.items():
+            if d.sigmas < 2.0:
+                lines.append(
+                    f"no difference between windows {window} and {self.reference} is seen: "
+                    f"{pretty(d.value, d.std)} C ({d.sigmas:.1f} sigma)"
+                )
+            else:
+                lines.append(
+                    f"window {window} is {pretty(abs(d.value), d.std)} C {'colder' if d.value < 0 else 'warmer'} than "
+                    f"{self.reference}; {d.sigmas:.1f} sigma"
+                )
+        lines.append(f"activation energy {pretty(1e-3 * q.value, 1e-3 * q.std)} kJ/mol")
+        return lines
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True, tag="preview"):
@@ -142,7 +185,7 @@ class Provisional(msgspec.Struct, frozen=True, kw_only=True, tag="provisional"):
     simulated: bool
 
 
-Result = StateResult | DiffusivityResult | Preview | Provisional
+Result = StateResult | DiffusivityResult | Arrhenius | Preview | Provisional
 """What a pipeline gives."""
 
 _decoder = msgspec.msgpack.Decoder(Result)
@@ -160,6 +203,7 @@ def decode(data: bytes) -> Result:
 def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]:
     """The JSON of every run: live, dry and offline (documented in the README)."""
     particles: dict[str, Any] = {}
+    together: dict[str, Any] = {}
     for result in results:
         if isinstance(result, StateResult):
             states = particles.setdefault(result.particle, {"states": []})["states"]
@@ -199,7 +243,15 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
                 entry["diffusivity_m2_per_s"] = {"value": values[0]["value"], "std": values[0]["std"]}
             else:
                 entry.pop("diffusivity_m2_per_s", None)
-    return {"particles": particles, "provenance": provenance}
+        elif isinstance(result, Arrhenius):
+            offsets: dict[str, dict[str, float]] = msgspec.to_builtins(result.offsets_c)
+            together["window_offsets_c"] = {w: {k: _finite(v) for k, v in d.items()} for w, d in offsets.items()}
+            together["arrhenius"] = {
+                "q_j_per_mol": msgspec.to_builtins(result.q_j_per_mol),
+                "d0_m2_per_s": msgspec.to_builtins(result.d0_m2_per_s),
+                "reference": result.reference,
+            }
+    return {"particles": particles, **together, "provenance": provenance}
 
 
 def _plain(values: Sequence[Diffusivity] | Sequence[IntervalDiffusivity]) -> list[dict[str, float | None]]:

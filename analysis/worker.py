@@ -16,6 +16,7 @@ from pathlib import Path
 
 import zmq
 
+from analysis.arrhenius import ActivationEnergy
 from analysis.pipeline import Pipeline
 from analysis.results import encode
 from analysis.tilt_series_file import write_volume
@@ -104,6 +105,7 @@ def main() -> int:
     parser.add_argument("--frames", required=True, help="ZeroMQ endpoint of the frame stream")
     parser.add_argument("--desk", required=True, help="ZeroMQ endpoint that answers questions")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--activation", type=json.loads, default=None, help="prior on the activation energy, JSON")
     parser.add_argument("--volumes", type=Path, default=None, help="folder for reconstructions")
     arguments = parser.parse_args()
 
@@ -111,7 +113,9 @@ def main() -> int:
         arguments.volumes.mkdir(parents=True, exist_ok=True)
         write_volume(arguments.volumes / (step.replace("/", "_") + ".mrc"), volume)
 
-    pipeline = Pipeline(arguments.seed, preview=True, keep_volume=keep if arguments.volumes else None)
+    activation = None if arguments.activation is None else ActivationEnergy(**arguments.activation)
+    keep_volume = keep if arguments.volumes else None
+    pipeline = Pipeline(arguments.seed, activation=activation, preview=True, keep_volume=keep_volume)
     with zmq.Context() as context:
         worker = Worker(context, arguments.frames, arguments.desk, pipeline)
         try:

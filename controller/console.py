@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.results import DiffusivityResult, Result, StateResult, pretty
+from analysis.results import Arrhenius, DiffusivityResult, Result, StateResult, pretty
 from controller import events as ev
 from controller.check import clock_time
 
@@ -65,6 +65,8 @@ def result_lines(result: Result) -> Iterator[str]:
                         f"    {result.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s "
                         f"at {mean:.1f} at%, ln D changes by {result.d_of_c.ln_slope} per unit of atomic fraction"
                     )
+        case Arrhenius():
+            yield from (f"    {line}" for line in result.words())
         case _:
             pass
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from analysis.results import DiffusivityResult, Preview, Provisional, Result, StateResult
+from analysis.results import Arrhenius, DiffusivityResult, Preview, Provisional, Result, StateResult
 
 
 class Started(msgspec.Struct, frozen=True, tag=True):
@@ -122,6 +122,8 @@ class Events:
                 self._latest[f"state {result.step}"] = event
             case Told(DiffusivityResult() as result):
                 self._latest[f"diffusivity {result.particle}"] = event
+            case Told(Arrhenius()):
+                self._latest["arrhenius"] = event
             case Told(Preview() | Provisional() as passing):
                 self._latest[type(passing).__name__] = event
             case _:

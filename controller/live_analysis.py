@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from analysis.results import Preview, Provisional, Result, StateResult
+from analysis.results import Arrhenius, DiffusivityResult, Preview, Provisional, Result, StateResult
 from controller import events as ev
 from controller.journal import Journal
+from controller.session_file import SessionFile
 from drivers.clock import Clock
 
 _LIVES = 5
@@ -22,12 +23,12 @@ class LiveAnalysis:
     """Starts ``python -m analysis.worker`` again whenever it dies; a new one asks the stream for everything anew."""
 
     def __init__(
-        self, folder: Path, seed: int, clock: Clock, journal: Journal, events: ev.Events, results: list[Result]
+        self, folder: Path, file: SessionFile, clock: Clock, journal: Journal, events: ev.Events, results: list[Result]
     ) -> None:
         self.complete = asyncio.Event()
         """Set while every finished tilt series has its result."""
         self.results = results
-        self._folder, self._seed = folder, seed
+        self._folder, self._file = folder, file
         self._clock, self._journal, self._events = clock, journal, events
         self._expected: set[str] = set()
         self._analysed: set[str] = set()
@@ -48,7 +49,7 @@ class LiveAnalysis:
     def take(self, result: Result) -> None:
         """A result has arrived; one told again by a restarted worker is passed over."""
         if not isinstance(result, Preview | Provisional):
-            of = result.step if isinstance(result, StateResult) else (result.particle, result.states)
+            of = _what(result)
             if of in self._seen:
                 return
             self._seen.add(of)
@@ -92,11 +93,13 @@ class LiveAnalysis:
         return self._analysed >= self._expected
 
     async def _run_once(self, endpoints: dict[str, str]) -> int:
+        known = self._file.arrhenius
         with (self._folder / "analysis.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "analysis.worker"),
                 *("--frames", endpoints["frames"], "--desk", endpoints["desk"]),
-                *("--seed", str(self._seed), "--volumes", str(self._folder / "volumes")),
+                *("--seed", str(self._file.seed), "--volumes", str(self._folder / "volumes")),
+                *(() if known is None else ("--activation", known.model_dump_json())),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -117,6 +120,17 @@ class LiveAnalysis:
 
     def _log(self, level: str, text: str) -> None:
         self._events.tell(ev.Log(self._clock.now(), level, text))
+
+
+def _what(result: StateResult | DiffusivityResult | Arrhenius) -> object:
+    """By which a result is known again."""
+    match result:
+        case StateResult():
+            return result.step
+        case DiffusivityResult():
+            return result.particle, result.states
+        case Arrhenius():
+            return repr(result)
 
 
 def write_csv(path: Path, results: list[Result]) -> None:

@@ -125,7 +125,7 @@ class Session:
             self.events.listen(listener)
         self.journal = Journal(self.folder / "journal.jsonl", self.clock)
         self.recorder = Recorder(self.folder, self.clock)
-        self.analysis = LiveAnalysis(self.folder, self.file.seed, self.clock, self.journal, self.events, self.results)
+        self.analysis = LiveAnalysis(self.folder, self.file, self.clock, self.journal, self.events, self.results)
         self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command)
         self.engine = Engine(self.clock, self._on_state)
         self.plan = Plan(self.file)
@@ -193,7 +193,15 @@ class Session:
     def _begin(self) -> None:
         simulated = self.microscope.simulated
         names = tuple(p.name for p in self.file.particles)
-        self.journal.write("begin", session=self.file.title, seed=self.file.seed, simulated=simulated, particles=names)
+        known = None if self.file.arrhenius is None else self.file.arrhenius.model_dump()
+        self.journal.write(
+            "begin",
+            session=self.file.title,
+            seed=self.file.seed,
+            simulated=simulated,
+            particles=names,
+            activation=known,
+        )
         self.events.tell(ev.Started(self.file.title, str(self.folder), simulated, names, len(self._steps)))
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from analysis.arrhenius import ActivationEnergy
 from drivers.interfaces import ScanSettings
 from drivers.limits import ChipLimits
 from drivers.toml_file import Strict, load_toml
@@ -114,6 +115,8 @@ class SessionFile(Strict):
     tilt: TiltScheme = TiltScheme()
     particles: tuple[ParticleSection, ...] = Field(min_length=1)
     plan: tuple[Block, ...] = Field(min_length=1)
+    arrhenius: ActivationEnergy | None = None
+    """Known from elsewhere; with it, one temperature already tells how much windows differ."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -31,7 +31,7 @@ class SimulatedMicroscope:
 
     Parameters
     ----------
-    particles : tables with ``specimen`` and optionally ``x_nm y_nm z_nm window``
+    particles : tables with ``specimen`` and optionally any field of `Place`: ``x_nm y_nm z_nm window name`` ...
     chip_design : ``double-spiral`` or ``circular-spiral``; sets the windows' true offsets
     window_offsets_c : overrides the design's offsets
     current_pa : probe current

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,33 @@ from simulators.thermal_history import ThermalHistory, arrhenius, tau_nm2
 
 @dataclass(frozen=True)
 class Place:
-    """Where a specimen lies: the stage position that centres it, and its window."""
+    """Where a specimen lies: the stage position that centres it, and its window.
+
+    Its diffusion coefficient, activation energy and pose may differ from the published specimen's.
+    """
 
     specimen: str
     x_nm: float = 0.0
     y_nm: float = 0.0
     z_nm: float = 0.0
     window: str = "centre"
+    name: str = ""
+    """By which the truth is written; by default the specimen's."""
+    d_450_m2_per_s: float | None = None
+    q_j_per_mol: float | None = None
+    in_plane_deg: float | None = None
+    about_axis_deg: float | None = None
+
+    def as_laid(self) -> Specimen:
+        """The specimen with what differs here."""
+        own: dict[str, Any] = {
+            "d_450_m2_per_s": self.d_450_m2_per_s,
+            "q_j_per_mol": self.q_j_per_mol,
+            "in_plane_deg": self.in_plane_deg,
+            "about_axis_deg": self.about_axis_deg,
+            "name": self.name or None,
+        }
+        return replace(SPECIMENS[self.specimen], **{k: v for k, v in own.items() if v is not None})
 
 
 class Particle:
@@ -62,7 +82,7 @@ class Twin:
         self._folder = folder / "truth"
         self._history = ThermalHistory(folder)
         self.offsets_c = dict(offsets_c)
-        self.particles = [Particle(SPECIMENS[p.specimen], p, voxels_across) for p in places]
+        self.particles = [Particle(p.as_laid(), p, voxels_across) for p in places]
         self.last_change: tuple[float, float] | None = None
         """Time and size of the last change of temperature, in s and C."""
 

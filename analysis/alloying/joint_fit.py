@@ -7,9 +7,15 @@ from numpy.typing import NDArray
 
 from analysis.alloying.fit import Fit
 
-_TOO_VAGUE = 0.5
+TOO_VAGUE = 0.5
+"""Of ln tau: a state known no better says nothing."""
 _DEGREE_FLOOR = 0.001
 """Error of a state's degree of alloying that counting noise does not know: tilts, residual misalignment, grid."""
+
+
+def tau_ln_std(ln_std: NDArray[np.float64], degree_slope: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Error of ln tau by counting and by the floor of the degree of alloying, of which `degree_slope` is the slope."""
+    return np.hypot(ln_std, _DEGREE_FLOOR / np.maximum(degree_slope, 1e-6))
 
 
 def fit_joint(
@@ -32,8 +38,8 @@ def fit_joint(
     """
     from scipy.optimize import least_squares
 
-    sigma = np.hypot(ln_std, _DEGREE_FLOOR / np.maximum(degree_slope, 1e-6))
-    used = sigma < _TOO_VAGUE
+    sigma = tau_ln_std(ln_std, degree_slope)
+    used = sigma < TOO_VAGUE
     heated = seconds.sum(axis=1) > 0
     used &= heated
     n = len(temperatures_c)
@@ -51,7 +57,7 @@ def fit_joint(
     found = least_squares(residual, start)
     jacobian = np.asarray(found.jac, np.float64)
     information = jacobian.T @ jacobian
-    blind = np.diag(information) < 1.0 / _TOO_VAGUE**2
+    blind = np.diag(information) < 1.0 / TOO_VAGUE**2
     free = max(1, len(y) - n)
     excess = max(1.0, float(np.sum(found.fun**2)) / free)
     by_counting = jacobian * (s / ln_std[used])[:, None]

@@ -12,9 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.widgets import Footer, RichLog, Static
 
-from analysis.results import DiffusivityResult, Preview, Provisional, StateResult, pretty
+from analysis.results import Arrhenius, DiffusivityResult, Preview, Provisional, StateResult, pretty
 from controller import events as ev
 from controller.check import clock_time
+from controller.monitor.arrhenius import STYLES, arrhenius_curves
 from controller.monitor.picture import PicturePanel
 from controller.monitor.plot import Curve, Plot
 from controller.monitor.source import RemoteSession, Source
@@ -41,6 +42,7 @@ class MonitorApp(App[None]):
         Binding("r", "send('resume')", "resume"),
         Binding("a", "abort", "abort"),
         Binding("exclamation_mark", "send('stop')", "EMERGENCY STOP", key_display="!"),
+        Binding("d", "turn_over", "D over 1/T"),
         Binding("q", "quit", "leave"),
     ]
 
@@ -56,6 +58,7 @@ class MonitorApp(App[None]):
         self._provisional: Provisional | None = None
         self._states: dict[str, StateResult] = {}
         self._fits: dict[str, DiffusivityResult] = {}
+        self._together: Arrhenius | None = None
         self._finished: ev.Finished | None = None
         self._quiet = False
         self._changed = True
@@ -70,12 +73,14 @@ class MonitorApp(App[None]):
                 yield PicturePanel("last frame", id="frame")
                 yield PicturePanel("orthoslice", id="slice")
             yield Plot("degree of alloying", "s at temperature", id="alloying", y_range=(0.0, 1.0))
+            yield Plot("log10 of D in m2/s, interval by interval", "1000/K", id="arrhenius")
             with Vertical(id="words"):
                 yield Static(id="results")
                 yield RichLog(id="log", wrap=True, min_width=20, max_lines=300)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
+        self.query_one("#arrhenius").display = False
         self.query_one("#results").border_title = "diffusion"
         self.query_one("#log").border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
@@ -111,6 +116,8 @@ class MonitorApp(App[None]):
                     self._say(f"{state.step}: {state.quality}")
             case ev.Told(DiffusivityResult() as fit):
                 self._fits[fit.particle] = fit
+            case ev.Told(Arrhenius() as together):
+                self._together = together
             case ev.Log():
                 self._say(f"{'' if event.level == 'info' else event.level + ': '}{event.text}", event.time_s)
             case ev.Finished():
@@ -137,6 +144,7 @@ class MonitorApp(App[None]):
             title = f"chip {last.temperature_c:.1f} C, set {last.setpoint_c:.1f} C"
             self.query_one("#temperature", Plot).border_title = title
         self._draw_alloying()
+        self.query_one("#arrhenius", Plot).show(list(arrhenius_curves(list(self._fits.values()), self._together)))
         if self._picture is not None:
             pixels = np.frombuffer(self._picture.pixels, np.uint8).reshape(self._picture.shape)
             self.query_one("#frame", PicturePanel).show(pixels, f"{self._picture.tilt_deg:+.1f} deg")
@@ -146,7 +154,7 @@ class MonitorApp(App[None]):
 
     def _draw_alloying(self) -> None:
         curves = []
-        for fit, style in zip(self._fits.values(), ("cyan", "magenta", "green", "yellow"), strict=False):
+        for fit, style in zip(self._fits.values(), STYLES, strict=False):
             curves.append(Curve(fit.curve_s, fit.curve, style))
             points = [e.value for e in fit.measured]
             curves.append(Curve(fit.heated_s, points, "bold white", joined=False, std=[e.std for e in fit.measured]))
@@ -183,9 +191,12 @@ class MonitorApp(App[None]):
     def _numbers(self) -> Text:
         out = Text()
         for fit in self._fits.values():
-            for d in fit.diffusivities:
+            for d in fit.diffusivities[-1:]:
                 out.append(f"{fit.particle} D({d.temperature_c:g} C)\n", style="dim")
                 out.append(f"{pretty(d.value, d.std)} m2/s\n", style="bold")
+        if self._together is not None:
+            for line in self._together.words():
+                out.append(f"{line}\n")
         latest = {s.particle: s for s in self._states.values()}
         for state in latest.values():
             now = self._provisional
@@ -202,6 +213,12 @@ class MonitorApp(App[None]):
 
     def action_send(self, command: str) -> None:
         self.run_worker(self._send(command), name=command)
+
+    def action_turn_over(self) -> None:
+        """The alloying curve, or D against 1/T, in the same place."""
+        for name in ("alloying", "arrhenius"):
+            panel = self.query_one(f"#{name}")
+            panel.display = not panel.display
 
     def action_abort(self) -> None:
         """Aborting ends a session for good, so it is asked once more."""

@@ -31,15 +31,15 @@ class Plot(Widget):
         self.border_title = title
         self._unit = unit
         self._y_range = y_range
-        self._curves: list[Curve] = []
+        self.curves: list[Curve] = []
 
     def show(self, curves: list[Curve], y_range: tuple[float, float] | None = None) -> None:
         self._y_range = y_range or self._y_range
-        self._curves = [c for c in curves if len(c.x)]
+        self.curves = [c for c in curves if len(c.x)]
         self.refresh()
 
     def render(self) -> Text:
-        return draw(self._curves, self.size.width, self.size.height, self._unit, self._y_range)
+        return draw(self.curves, self.size.width, self.size.height, self._unit, self._y_range)
 
 
 def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple[float, float] | None = None) -> Text:

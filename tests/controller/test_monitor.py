@@ -9,7 +9,17 @@ import pytest
 from rich.text import Text
 from textual.widgets import RichLog, Static
 
-from analysis.results import Diffusivity, DiffusivityResult, Estimate, Preview, Provisional, StateResult
+from analysis.results import (
+    Arrhenius,
+    Diffusivity,
+    DiffusivityResult,
+    Estimate,
+    IntervalDiffusivity,
+    Preview,
+    Provisional,
+    StateResult,
+    WindowOffset,
+)
 from controller import events as ev
 from controller.monitor.app import MonitorApp
 from controller.monitor.picture import half_blocks
@@ -102,6 +112,8 @@ def test_state_temperature_tilt_progress_and_d_are_on_the_screen(size):
             for needed in ("(2.414 +- 0.052)e-19 m2/s", "0.5512 +- 0.0041", "started again"):
                 assert needed in shown
             for widget in app.query("#status, #progress, #results, #log, Plot, PicturePanel"):
+                if not widget.display:
+                    continue
                 region = widget.region
                 assert region.right <= size[0]
                 assert region.bottom <= size[1]
@@ -135,6 +147,55 @@ def test_a_running_series_shows_its_degree_so_far_and_then_its_own():
                 lines = str(results.render()).splitlines()
                 assert max(map(len, lines)) <= results.size.width
                 assert len(lines) <= results.size.height
+
+    asyncio.run(main())
+
+
+def test_d_over_1_t_takes_the_place_of_the_alloying_curve():
+    def steps(window: str, factor: float) -> DiffusivityResult:
+        return DiffusivityResult(
+            particle=window,
+            window=window,
+            states=4,
+            diffusivities=(Diffusivity(430.0, factor * 8e-20, 1e-21),),
+            heated_s=(120.0,),
+            measured=(Estimate(0.3, 0.01),),
+            by_interval=tuple(
+                IntervalDiffusivity(t, 0.0, 120.0, factor * 2.6e-20 * np.exp(0.055 * (t - 400)), 1e-21)
+                for t in (400.0, 410.0, 420.0, 430.0)
+            ),
+            curve_s=(0.0, 120.0),
+            curve=(0.0, 0.3),
+            quality="good",
+            simulated=True,
+        )
+
+    together = Arrhenius(
+        q_j_per_mol=Estimate(208e3, 4e3),
+        d0_m2_per_s=Estimate(3.6e-4, 1e-4),
+        reference="centre",
+        offsets_c={"edge": WindowOffset(-34.0, 0.8, -34.8, -33.2, 40.0)},
+        misfit=1.0,
+        simulated=True,
+    )
+    told = [*story(), ev.Told(steps("centre", 1.0)), ev.Told(steps("edge", 0.14)), ev.Told(together)]
+
+    async def main() -> None:
+        app = MonitorApp(Told(told))
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settled(pilot)
+            assert "window edge is 34.00 +- 0.80 C colder than centre; 40.0 sigma" in words(app)
+            assert not app.query_one("#arrhenius").display
+            await pilot.press("d")
+            await settled(pilot)
+            plot = app.query_one("#arrhenius", Plot)
+            assert plot.display
+            assert not app.query_one("#alloying").display
+            assert plot.size.width >= 40
+            assert sum(c > "⠀" for c in plot.render().plain) > 40
+            # The lines go through the points: no D is off its window's law.
+            for line, points in zip(plot.curves[::2], plot.curves[1::2], strict=True):
+                np.testing.assert_allclose(line.y, points.y, atol=0.1)
 
     asyncio.run(main())
 

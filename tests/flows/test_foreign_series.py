@@ -37,10 +37,36 @@ def write_session(folder: Path, kind, pixel_nm: float, shape, coat_nm: float, ln
     (folder / "manifest.toml").write_text(text)
 
 
-def analysed(folder: Path, *options: str) -> dict[str, Any]:
+def write_two_windows(folder: Path, offset_c: float) -> None:
+    """One ball in each of two windows, two minutes at 400 and at 430 C; Q = 208 kJ/mol."""
+    rng = np.random.default_rng(4)
+    text, tilts_deg = "", np.arange(-69.0, 69.1, 3.0)
+    for window, off in (("centre", 0.0), ("edge", offset_c)):
+        text += f'[[particle]]\nname = "{window[0]}"\ncore = "Au"\nshell = "Ag"\nwindow = "{window}"\n'
+        tau_nm2 = 0.0
+        for number, heated_c in enumerate((None, 400.0, 430.0)):
+            heat = ""
+            if heated_c is not None:
+                per_k = 1.0 / (heated_c + off + 273.15) - 1.0 / 723.15
+                tau_nm2 += 120.0 * 0.34 * np.exp(-208e3 / 8.314462618 * per_k)
+                heat = f"{{temperature_c = {heated_c}, duration_s = 120.0}}"
+            seen = projections(
+                radial_diffusion(CORE_NM, RADIUS_NM, tau_nm2), RADIUS_NM, 0.0, (0, 0, 0), tilts_deg, 0.7, (84, 90)
+            )
+            name = f"{window}{number}"
+            mrcfile.write(folder / f"{name}.mrc", (4.0 * rng.poisson(60.0 * seen)).astype(np.float32))
+            (folder / f"{name}.tlt").write_text("\n".join(f"{t:.2f}" for t in tilts_deg))
+            text += (
+                f'[[particle.state]]\ntilt_series = "{name}.mrc"\nangles = "{name}.tlt"\n'
+                f"pixel_nm = 0.7\nheat = [{heat}]\n"
+            )
+    (folder / "manifest.toml").write_text(text)
+
+
+def analysed(folder: Path, *options: str, particle: str = "ball") -> dict[str, Any]:
     done = alloyscope("analyse", folder / "manifest.toml", "--json", folder / "out.json", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
-    return json.loads((folder / "out.json").read_text())["particles"]["ball"]
+    return json.loads((folder / "out.json").read_text())["particles"][particle]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +82,16 @@ def test_series_of_another_simulator_need_nothing_but_the_manifest(tmp_path: Pat
     assert abs(found["value"] - D_M2_PER_S) < 3.0 * found["std"] < 0.1 * D_M2_PER_S
     assert ball["states"][0]["volume_nm3"] == pytest.approx(4.0 / 3.0 * np.pi * RADIUS_NM**3, rel=0.01)
     assert ball["states"][0]["gold_fraction"] == pytest.approx((CORE_NM / RADIUS_NM) ** 3, rel=0.01)
+
+
+def test_a_colder_window_is_found_from_a_manifest(tmp_path: Path):
+    write_two_windows(tmp_path, -34.0)
+    analysed(tmp_path, particle="e")
+    found = json.loads((tmp_path / "out.json").read_text())
+    edge, q = found["window_offsets_c"]["edge"], found["arrhenius"]["q_j_per_mol"]
+    assert abs(edge["value"] + 34.0) < 3.0 * edge["std"] < 10.0
+    assert abs(q["value"] - 208e3) < 3.0 * q["std"] < 30e3
+    assert found["arrhenius"]["reference"] == "centre"
 
 
 @pytest.mark.parametrize("ln_d_slope", [0.0, -1.2])

@@ -1,0 +1,92 @@
+"""Windows of different temperature and the activation energy, on data made by the law itself."""
+
+import numpy as np
+import pytest
+
+from analysis.arrhenius import ActivationEnergy, Followed, fit_arrhenius
+
+Q, D0 = 208e3, 3.4e-19 * np.exp(208e3 / 8.314462618 / 723.15)
+STEPS_C = (400.0, 410.0, 420.0, 430.0)
+
+
+def followed(window: str, offset_c: float, rng=None, std: float = 0.01, steps_c=STEPS_C, shared: float = 0.004):
+    """Two minutes at each temperature; a state after each."""
+    d = D0 * np.exp(-Q / 8.314462618 / (np.array(steps_c) + offset_c + 273.15))
+    seconds = 120.0 * np.tril(np.ones((len(steps_c), len(steps_c))))
+    ln_tau = np.log(seconds @ d * 1e18)
+    if rng is not None:
+        ln_tau = ln_tau + rng.normal(0.0, std, len(steps_c)) + rng.normal(0.0, shared)
+    return Followed(window, window, tuple(steps_c), seconds, ln_tau, np.full(len(steps_c), std), shared)
+
+
+def test_offset_activation_energy_and_d0_come_out_of_exact_data():
+    found = fit_arrhenius([followed("centre", 0.0), followed("edge", -34.0)], simulated=True)
+    assert found.offsets_c["edge"].value == pytest.approx(-34.0, abs=0.01)
+    assert found.q_j_per_mol.value == pytest.approx(Q, rel=1e-4)
+    assert found.d0_m2_per_s.value == pytest.approx(D0, rel=2e-3)
+    assert "window edge is 34.0" in found.words()[0]
+    assert "colder than centre" in found.words()[0]
+
+
+def test_taking_the_other_window_as_the_reference_flips_the_sign():
+    rng = np.random.default_rng(3)
+    a, b = followed("centre", 0.0, rng), followed("edge", -34.0, rng)
+    one = fit_arrhenius([a, b], simulated=True).offsets_c["edge"]
+    other = fit_arrhenius([b, a], simulated=True).offsets_c["centre"]
+    assert one.value == pytest.approx(-other.value, abs=1.0)
+    assert one.std == pytest.approx(other.std, rel=0.2)
+
+
+@pytest.mark.parametrize("truth_c", [-34.0, 0.0])
+def test_intervals_cover_the_true_offset_as_often_as_they_say(truth_c):
+    pulls, covered, claims, qs = [], [], [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        found = fit_arrhenius(
+            [followed("centre", 0.0, rng, 0.02), followed("edge", truth_c, rng, 0.02)], simulated=True
+        )
+        d = found.offsets_c["edge"]
+        pulls.append((d.value - truth_c) / d.std)
+        covered.append(d.low < truth_c < d.high)
+        claims.append(d.sigmas > 2.0)
+        qs.append((found.q_j_per_mol.value - Q) / found.q_j_per_mol.std)
+    # Five degrees of freedom and a scale of at least one: sigma is a little wide.
+    assert 0.62 < np.mean(np.abs(pulls) < 1.0) < 0.82
+    assert np.mean(np.abs(pulls) < 2.0) > 0.93
+    assert 0.62 < np.mean(covered) < 0.82
+    assert abs(np.mean(pulls)) < 0.2
+    assert 0.6 < np.mean(np.abs(qs) < 1.0) < 0.85
+    assert np.mean(claims) == 1.0 if truth_c else np.mean(claims) < 0.08
+
+
+def test_one_of_three_windows_is_found_to_be_colder():
+    rng = np.random.default_rng(1)
+    found = fit_arrhenius([followed("a", 0.0, rng), followed("b", -20.0, rng), followed("c", 0.0, rng)], simulated=True)
+    b, c = found.offsets_c["b"], found.offsets_c["c"]
+    assert abs(b.value + 20.0) < 3.0 * b.std < 6.0
+    assert b.sigmas > 5.0
+    assert c.sigmas < 2.0
+    assert "no difference between windows c and a" in found.words()[1]
+
+
+def test_one_temperature_takes_a_prior_on_the_activation_energy():
+    rng = np.random.default_rng(2)
+    first = [followed("centre", 0.0, rng, steps_c=(400.0,)), followed("edge", -34.0, rng, steps_c=(400.0,))]
+    assert fit_arrhenius(first, simulated=True) is None
+    stds = []
+    for q_std in (5e3, 20e3):
+        d = fit_arrhenius(
+            first, simulated=True, prior=ActivationEnergy(q_j_per_mol=Q, q_std_j_per_mol=q_std)
+        ).offsets_c["edge"]
+        assert abs(d.value + 34.0) < 3.0 * d.std
+        stds.append(d.std)
+    # dT = ln(D ratio) R T^2 / Q: what is not known of Q comes in in proportion.
+    assert stds[1] == pytest.approx(34.0 * 20.0 / 208.0, rel=0.3)
+    assert stds[0] < 0.5 * stds[1]
+
+
+def test_particles_of_one_window_give_the_activation_energy_alone():
+    found = fit_arrhenius([followed("centre", 0.0)], simulated=True)
+    assert found.offsets_c == {}
+    assert found.q_j_per_mol.value == pytest.approx(Q, rel=1e-4)
+    assert fit_arrhenius([], simulated=True) is None
