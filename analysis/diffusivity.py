@@ -93,6 +93,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         d_of_c = _d_of_c(reference, heated, seconds, temperatures, surface)
         if not np.isfinite(d_of_c.ln_slope.std):
             words.append(f"how D changes with composition is not told: {SLOPES[0]:g} to {SLOPES[-1]:g} was tried")
+    told = followed(particle, reference, every)
     total = seconds.sum(axis=1)
     draw_s = np.linspace(0.0, float(total.max()), 60)
     times = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
@@ -108,6 +109,11 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
         d_of_c=d_of_c,
         by_interval=_by_interval(heated, surface) if keeping else (),
+        seconds=tuple(float(s) for s in seconds[-1]),
+        tau_nm2=tuple(float(np.exp(x)) for x in told.ln_tau),
+        tau_ln_std=tuple(float(x) for x in told.ln_std),
+        course_tau_nm2=tuple(float(x) for x in reference.curve.tau_nm2),
+        course_degree=tuple(float(x) for x in reference.curve.degrees),
         curve_s=tuple(float(t) for t in draw_s),
         curve=tuple(float(c) for c in curve),
         quality=_quality(

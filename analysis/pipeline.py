@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.arrhenius import ActivationEnergy, fit_arrhenius
 from analysis.particle import ParticleAnalysis
-from analysis.results import DiffusivityResult, Preview, Result
+from analysis.results import DiffusivityResult, Preview, Result, StateResult
 from analysis.tomography.counting import darkest_level
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import Reconstruction
@@ -62,7 +62,7 @@ class Pipeline:
         self._spent_s = 0.0
 
     def feed(self, item: StreamItem) -> list[Result]:
-        """Take the next item of the stream."""
+        """Take the next item of the stream; a tilt series is done with when its `StateResult` comes."""
         if isinstance(item, Frame):
             frames = self._frames.setdefault(item.header.step, [])
             frames.append(item)
@@ -82,7 +82,8 @@ class Pipeline:
             results = particle.add_series(frames, end)
         if self._keep_volume is not None and particle.last_volume is not None:
             self._keep_volume(end.step, particle.last_volume)
-        return [*results, *self._arrhenius(results)]
+        states = [r for r in results if isinstance(r, StateResult)]
+        return [*(r for r in results if r not in states), *self._arrhenius(results), *states]
 
     def _arrhenius(self, results: list[Result]) -> list[Result]:
         """After a new D: all particles together."""

@@ -115,6 +115,14 @@ class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusiv
     d_of_c: DiffusivityOfComposition | None = None
     """Only when asked for."""
     by_interval: tuple[IntervalDiffusivity, ...] = ()
+    seconds: tuple[float, ...] = ()
+    """Total time at each of the temperatures of `diffusivities`."""
+    tau_nm2: tuple[float, ...] = ()
+    tau_ln_std: tuple[float, ...] = ()
+    """tau = D t as each state that told it showed, and the standard deviation of its logarithm."""
+    course_tau_nm2: tuple[float, ...] = ()
+    course_degree: tuple[float, ...] = ()
+    """The degree of alloying to come, as simulated for this particle."""
     curve_s: tuple[float, ...]
     curve: tuple[float, ...]
     """The fitted alloying curve, for drawing."""

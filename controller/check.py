@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from controller.plan import Heat, Plan, Step, TiltSeries
+from controller.plan import Heat, Plan, Steer, Step, TiltSeries
 from controller.session_file import SessionFile, load_session
 from drivers.clock import SteppedClock
 from drivers.errors import AlloyscopeError, ConfigError
@@ -68,6 +68,10 @@ def _describe(step: Step) -> str:
         case TiltSeries():
             s = step.scheme
             return f"{s.mode} tilt series, {len(s.tilts_deg())} tilts from {s.from_deg:g} to {s.to_deg:g} deg"
+        case Steer():
+            b = step.block
+            aim = f"{b.alloying:g} alloyed" if b.policy == "until" else f"sigma(D) {b.sigma_d_percent:g} %"
+            return f"{b.policy}: up to {b.most_pulses} pulses at {b.temperature_c:g} C until {b.particle} has {aim}"
         case _:
             return "wait for results"
 
@@ -75,7 +79,7 @@ def _describe(step: Step) -> str:
 def _limit_problems(session: SessionFile) -> Iterator[str]:
     limits = session.chip_limits()
     for number, block in enumerate(session.plan, 1):
-        if block.kind == "pulses":
+        if block.kind in ("pulses", "steered"):
             try:
                 limits.check_target(f"plan[{number}].temperature_c", block.temperature_c, session.chip.ramp_c_per_s)
             except AlloyscopeError as error:

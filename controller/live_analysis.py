@@ -92,6 +92,11 @@ class LiveAnalysis:
     def is_complete(self) -> bool:
         return self._analysed >= self._expected
 
+    @property
+    def missing(self) -> list[str]:
+        """Tilt series that have no result yet."""
+        return sorted(self._expected - self._analysed)
+
     async def _run_once(self, endpoints: dict[str, str]) -> int:
         known = self._file.arrhenius
         with (self._folder / "analysis.log").open("ab") as log:

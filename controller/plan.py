@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.session_file import AcquireBlock, ParticleSection, PulsesBlock, SessionFile, TiltScheme
+from controller.session_file import AcquireBlock, ParticleSection, PulsesBlock, SessionFile, SteeredBlock, TiltScheme
 from drivers.units import electrons_per_nm2
 
 _SECONDS_PER_MOVE = 1.5
@@ -54,7 +54,28 @@ class WaitForResults:
         return 10.0
 
 
-Step = Heat | TiltSeries | WaitForResults
+@dataclass(frozen=True)
+class Steer:
+    """Pulses chosen by the analysis; its cycles begin at `cycle`."""
+
+    id: str
+    block: SteeredBlock
+    cycle: int
+    ramp_c_per_s: float
+    series_s: float
+    """Of all particles' tilt series after one pulse."""
+
+    def heat(self, number: int, duration_s: float) -> Heat:
+        """The pulse of this number, from 0."""
+        return Heat(f"c{self.cycle + number:02d}/heat", self.block.temperature_c, duration_s, self.ramp_c_per_s)
+
+    def estimate_s(self) -> float:
+        """As if half of what may be given were needed."""
+        pulses = max(1, self.block.most_pulses // 2)
+        return pulses * (self.heat(0, self.block.first_s).estimate_s() + self.series_s)
+
+
+Step = Heat | TiltSeries | WaitForResults | Steer
 
 
 @dataclass(frozen=True)
@@ -68,7 +89,7 @@ class Plan:
         for block in self.session.plan:
             match block:
                 case AcquireBlock():
-                    yield from self._series(cycle)
+                    yield from self.series(cycle)
                     cycle += 1
                 case PulsesBlock():
                     cycle = max(cycle, 1)
@@ -76,12 +97,19 @@ class Plan:
                         rate = self.session.chip.ramp_c_per_s
                         yield Heat(f"c{cycle:02d}/heat", block.temperature_c, duration_s, rate)
                         if block.after_each == "tilt-series":
-                            yield from self._series(cycle)
+                            yield from self.series(cycle)
                         if block.wait_for_results:
                             yield WaitForResults(f"c{cycle:02d}/results")
                         cycle += 1
+                case SteeredBlock():
+                    cycle = max(cycle, 1)
+                    series_s = sum(s.estimate_s() for s in self.series(cycle))
+                    ramp = self.session.chip.ramp_c_per_s
+                    yield Steer(f"c{cycle:02d}/steer", block, cycle, ramp, series_s)
+                    cycle += block.most_pulses
 
-    def _series(self, cycle: int) -> Iterator[TiltSeries]:
+    def series(self, cycle: int) -> Iterator[TiltSeries]:
+        """A tilt series of every particle."""
         frame_s = self.session.scan.settings().frame_s
         for particle in self.session.particles:
             yield TiltSeries(f"c{cycle:02d}/{particle.name}/tilt", particle, self.session.tilt, frame_s)
@@ -90,12 +118,15 @@ class Plan:
         return sum(step.estimate_s() for step in self.steps())
 
     def dose_e_per_nm2(self) -> dict[str, float]:
-        """Electrons per nm2 that each particle will get."""
+        """Electrons per nm2 that each particle will get at most."""
         scan = self.session.scan
         frame = electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
         dose: dict[str, float] = {}
         for step in self.steps():
-            if isinstance(step, TiltSeries):
-                frames = len(step.scheme.tilts_deg())
-                dose[step.particle.name] = dose.get(step.particle.name, 0.0) + frames * frame
+            every = [step] if isinstance(step, TiltSeries) else []
+            if isinstance(step, Steer):
+                every = [s for n in range(step.block.most_pulses) for s in self.series(step.cycle + n)]
+            for series in every:
+                frames = len(series.scheme.tilts_deg())
+                dose[series.particle.name] = dose.get(series.particle.name, 0.0) + frames * frame
         return dose

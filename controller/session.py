@@ -19,9 +19,10 @@ from controller.guard_client import GuardClient
 from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.live_analysis import LiveAnalysis
-from controller.plan import Heat, Plan, Step, TiltSeries, WaitForResults
+from controller.plan import Heat, Plan, Steer, Step, TiltSeries, WaitForResults
 from controller.recorder import Recorder
 from controller.session_file import SessionFile
+from controller.steered_heating import SteeredHeating
 from controller.streams import Streams
 from drivers.clock import Clock, ScaledClock, SteppedClock, within
 from drivers.errors import AlloyscopeError, InterlockTripped
@@ -155,6 +156,16 @@ class Session:
             on_tilt=self._on_tilt,
         )
 
+        self.steered = SteeredHeating(
+            plan=self.plan,
+            engine=self.engine,
+            analysis=self.analysis,
+            journal=self.journal,
+            results=self.results,
+            log=self._log,
+            do=self._execute,
+        )
+
     def _guard(self, bench: Bench) -> Guard | GuardClient:
         section = self.file.chip
         if isinstance(self.clock, ScaledClock):
@@ -237,6 +248,8 @@ class Session:
                         self.analysis.expect(step.id)
             case WaitForResults():
                 await self.engine.wait_for(self.analysis.complete)
+            case Steer():
+                await self.steered.run(step)
 
     async def _heat(self, step: Heat) -> None:
         """Ramp, hold, quench; what really happened is booked whatever ends it."""

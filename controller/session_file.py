@@ -103,7 +103,34 @@ class PulsesBlock(Strict):
     """Hold the plan after each tilt series until its result is in."""
 
 
-Block = Annotated[AcquireBlock | PulsesBlock, Field(discriminator="kind")]
+class SteeredBlock(Strict):
+    """Pulses that the analysis chooses, each followed by a tilt series of every particle."""
+
+    kind: Literal["steered"]
+    policy: Literal["until", "most-informative"]
+    particle: str
+    temperature_c: float
+    first_s: float = Field(gt=0)
+    """The first pulse, given before anything is known of D: short enough to be safe, long enough to be seen."""
+    shortest_s: float = Field(1.0, gt=0)
+    longest_s: float = Field(600.0, gt=0)
+    most_pulses: int = Field(10, ge=1, le=50)
+    most_s: float = Field(3600.0, gt=0)
+    """Total time at temperature, earlier pulses with it."""
+    alloying: float = Field(0.5, gt=0, lt=1)
+    """`until`: the degree of alloying to land on."""
+    tolerance: float = Field(0.01, gt=0, lt=0.2)
+    sigma_d_percent: float = Field(1.0, gt=0)
+    """`most-informative`: enough when sigma(D) / D has come down to this."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.shortest_s > self.longest_s:
+            raise ValueError("shortest_s must not be longer than longest_s")
+        return self
+
+
+Block = Annotated[AcquireBlock | PulsesBlock | SteeredBlock, Field(discriminator="kind")]
 
 
 class SessionFile(Strict):
@@ -124,6 +151,9 @@ class SessionFile(Strict):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"particles named twice: {', '.join(twice)}; give each its own name")
+        for block in self.plan:
+            if isinstance(block, SteeredBlock) and block.particle not in names:
+                raise ValueError(f"a steered block follows {block.particle!r}; there are {', '.join(names)}")
         return self
 
     def chip_limits(self) -> ChipLimits:

@@ -35,9 +35,9 @@ def test_trials_that_only_bound_d_are_counted_out_not_in():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_rod_that_rounds_off_gets_a_range_that_holds_the_truth(seed):
     session, pipeline, found = rehearsal().session("SR", seed), Pipeline(seed), []
-    while not any(isinstance(r, DiffusivityResult) for r in found):
+    while not any(isinstance(r, DiffusivityResult) for r in found):  # the state's own result is the last
         found += pipeline.feed(next(session.items))
-    state, d = found[-2:]
+    d, state = found[-2:]
     assert "reshaped" in state.quality
     # Of the twin after 15 s: alloyed to 98 %, its elongation decayed as exp(-tau / 12 nm2).
     assert abs(state.alloying.value - 0.98) < state.alloying.std

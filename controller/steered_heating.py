@@ -1,0 +1,71 @@
+"""Carries out a steered block: wait for results, decide, heat, take tilt series, again.
+
+The chip is cold while anything is waited for. Without a usable result nothing is guessed: the session says why and
+pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from analysis.results import DiffusivityResult, Result
+from controller.engine import Engine
+from controller.journal import Journal
+from controller.live_analysis import LiveAnalysis
+from controller.plan import Plan, Steer, Step
+from controller.steering import Decision, decide
+
+_PATIENCE_S = 20.0
+"""Real time without a result after which the screen says what is waited for."""
+
+
+@dataclass(frozen=True)
+class SteeredHeating:
+    """Everything a steered block needs."""
+
+    plan: Plan
+    engine: Engine
+    analysis: LiveAnalysis
+    journal: Journal
+    results: Sequence[Result]
+    log: Callable[[str, str], None]
+    do: Callable[[Step], Awaitable[None]]
+
+    async def run(self, step: Steer) -> None:
+        """Give pulses until the block's aim is reached, or nothing allowed brings it nearer."""
+        pulses = 0
+        for number in range(step.block.most_pulses + 1):
+            decision = await self._decision(step, pulses)
+            self.journal.write("decision", step=step.id, decision=decision.what, why=decision.why)
+            if decision.what == "done":
+                self.log("info", f"steered heating ends: {decision.why}")
+                return
+            if decision.what == "pulse":
+                self.log("info", f"next: {decision.why}")
+                await self.do(step.heat(number, decision.duration_s))
+                pulses += 1
+            else:
+                self.log("warning", f"holding, the chip is off: {decision.why}; resume takes one more tilt series")
+                self.engine.pause()
+                await self.engine.checkpoint()
+            for series in self.plan.series(step.cycle + number):
+                await self.engine.checkpoint()
+                await self.do(series)
+
+    async def _decision(self, step: Steer, pulses: int) -> Decision:
+        """Of the newest results, all of which must be in."""
+        while not self.analysis.is_complete:
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    await self.engine.wait_for(self.analysis.complete)
+            except TimeoutError:
+                self.log("warning", f"holding, the chip is off: no result yet of {', '.join(self.analysis.missing)}")
+                continue
+            if not self.analysis.is_complete:
+                return Decision("hold", "the analysis keeps failing, see analysis.log")
+        of_particle = [
+            r for r in self.results if isinstance(r, DiffusivityResult) and r.particle == step.block.particle
+        ]
+        return decide(step.block, of_particle[-1] if of_particle else None, pulses)

@@ -1,0 +1,148 @@
+"""The analysis decides the next pulse.
+
+`until` lands on a degree of alloying without passing it; `most-informative` takes the pulse after which the next tilt
+series narrows D most. Both read the alloying course that the analysis simulated for this very particle, and D as it is
+known now. They only ever propose: limits are the guard's, and without a usable result there is no proposal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.results import DiffusivityResult
+from controller.session_file import SteeredBlock
+
+_PASSING_SIGMAS = 2.0
+"""An `until` pulse passes its target only if D is this much faster than believed."""
+_CANDIDATES = 40
+_WORTH_PERCENT = 1.0
+"""A pulse that narrows D by less than this part of its sigma is not worth a tilt series."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do next, and why in one line."""
+
+    what: Literal["pulse", "done", "hold"]
+    why: str
+    duration_s: float = 0.0
+
+
+def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int) -> Decision:
+    """The next step of a steered block.
+
+    Parameters
+    ----------
+    result : of the block's particle, with its newest state in it; None before its first pulse
+    pulses : given in this block so far
+    """
+    spent_s = 0.0 if result is None else result.heated_s[-1]
+    if result is None:
+        words = f"first pulse of {block.first_s:g} s at {block.temperature_c:g} C: nothing is known of D yet"
+        return Decision("pulse", words, block.first_s)
+    d = next((d for d in result.diffusivities if abs(d.temperature_c - block.temperature_c) < 0.5), None)
+    if d is None or not np.isfinite([d.value, d.std]).all() or d.value <= 0.0 or len(result.course_tau_nm2) < 3:
+        return Decision("hold", f"D of {block.particle} is not known: {result.quality}")
+    course = _Course(result)
+    d_nm2_per_s, ln_std = d.value * 1e18, d.std / d.value
+    now_nm2 = sum(1e18 * x.value * s for x, s in zip(result.diffusivities, result.seconds, strict=True))
+    policy = _until if block.policy == "until" else _most_informative
+    wanted = policy(block, course, now_nm2, d_nm2_per_s, ln_std)
+    if wanted.what == "done":
+        return wanted
+    if pulses >= block.most_pulses:
+        return Decision("done", f"{pulses} pulses are all that may be given")
+    if spent_s + wanted.duration_s > block.most_s:
+        return Decision("done", f"the next {wanted.duration_s:g} s would pass {block.most_s:g} s at temperature")
+    return wanted
+
+
+class _Course:
+    """The particle's degree of alloying against tau = D t, and how well a tilt series tells it."""
+
+    def __init__(self, result: DiffusivityResult) -> None:
+        from scipy.interpolate import PchipInterpolator
+
+        tau, degree = (np.asarray(v, np.float64) for v in (result.course_tau_nm2, result.course_degree))
+        self._curve = PchipInterpolator(np.sqrt(tau), np.maximum.accumulate(degree))
+        self._tau = tau
+        seen = np.asarray(result.tau_nm2, np.float64)
+        # One tilt series tells the degree about equally well at every degree.
+        self._degree_std = float(np.median(np.asarray(result.tau_ln_std) * self.slope(seen)))
+        self.information = float(np.sum(np.asarray(result.tau_ln_std, np.float64) ** -2.0))
+
+    def degree(self, tau_nm2: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        return np.asarray(self._curve(np.sqrt(np.clip(tau_nm2, 0.0, self._tau[-1]))))
+
+    def slope(self, tau_nm2: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """d degree / d ln tau."""
+        tau = np.asarray(tau_nm2, np.float64)
+        return np.asarray(np.maximum((self.degree(1.05 * tau) - self.degree(tau / 1.05)) / (2.0 * np.log(1.05)), 1e-6))
+
+    def tau_at(self, degree: float) -> float:
+        fine = np.linspace(0.0, np.sqrt(self._tau[-1]), 4000) ** 2
+        return float(np.interp(degree, self.degree(fine), fine))
+
+    def gain(self, tau_nm2: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Information on ln D that a tilt series at tau adds."""
+        return np.asarray((self.slope(tau_nm2) / self._degree_std) ** 2)
+
+
+def _until(block: SteeredBlock, course: _Course, now_nm2: float, d_nm2_per_s: float, ln_std: float) -> Decision:
+    degree = float(course.degree(now_nm2))
+    degree_std = float(course.slope(now_nm2)) * ln_std
+    if degree >= block.alloying - block.tolerance:
+        return Decision("done", f"{block.particle} is alloyed to {degree:.3f} +- {degree_std:.3f}")
+    left_nm2 = course.tau_at(block.alloying) - now_nm2
+    # What D's error makes of all the way so far and of the way to go.
+    careful_nm2 = (
+        left_nm2
+        - _PASSING_SIGMAS * ln_std * (now_nm2 + left_nm2)
+        + course.tau_at(block.alloying + block.tolerance)
+        - course.tau_at(block.alloying)
+    )
+    duration_s = min(left_nm2, max(careful_nm2, 0.0)) / d_nm2_per_s
+    if duration_s < block.shortest_s:
+        past = float(course.degree(now_nm2 + block.shortest_s * d_nm2_per_s))
+        if past > block.alloying + block.tolerance:
+            return Decision(
+                "done",
+                f"{block.particle} is alloyed to {degree:.3f}; {block.shortest_s:g} s more would pass the target",
+            )
+    duration_s = round(float(np.clip(duration_s, block.shortest_s, block.longest_s)), 2)
+    there_nm2 = now_nm2 + duration_s * d_nm2_per_s
+    expected, std = float(course.degree(there_nm2)), float(course.slope(there_nm2)) * ln_std
+    words = (
+        f"{duration_s:g} s at {block.temperature_c:g} C take {block.particle} from {degree:.3f} to "
+        f"{expected:.3f} +- {std:.3f}; the target is {block.alloying:g}"
+    )
+    return Decision("pulse", words, duration_s)
+
+
+def _most_informative(
+    block: SteeredBlock, course: _Course, now_nm2: float, d_nm2_per_s: float, ln_std: float
+) -> Decision:
+    percent = 100.0 * ln_std
+    if percent <= block.sigma_d_percent:
+        return Decision(
+            "done", f"sigma(D) of {block.particle} is {percent:.2f} %, {block.sigma_d_percent:g} % was asked"
+        )
+    durations_s = np.geomspace(block.shortest_s, block.longest_s, _CANDIDATES)
+    gain = course.gain(now_nm2 + durations_s * d_nm2_per_s)
+    best = int(np.argmax(gain))
+    # What the unheated particle leaves open stays, however many states follow.
+    shared = max(0.0, ln_std**2 - 1.0 / course.information)
+    after = 100.0 * float(np.sqrt(shared + 1.0 / (course.information + gain[best])))
+    if after > percent * (1.0 - 0.01 * _WORTH_PERCENT):
+        return Decision("done", f"sigma(D) of {block.particle} stays at {percent:.2f} % whatever pulse is next")
+    duration_s = round(float(durations_s[best]), 2)
+    degree = float(course.degree(now_nm2 + duration_s * d_nm2_per_s))
+    words = (
+        f"{duration_s:g} s at {block.temperature_c:g} C take {block.particle} to {degree:.2f}, where a tilt series "
+        f"narrows sigma(D) most: from {percent:.2f} % to about {after:.2f} %"
+    )
+    return Decision("pulse", words, duration_s)

@@ -1,0 +1,138 @@
+"""Decisions of steered heating, on a particle whose course and noise are made up here."""
+
+import numpy as np
+import pytest
+
+from analysis.results import Diffusivity, DiffusivityResult, Estimate
+from controller.session_file import SteeredBlock
+from controller.steering import decide
+
+TAU_NM2 = tuple(float(t) for t in np.r_[0.0, np.geomspace(0.2, 600.0, 25)])
+D_NM2_PER_S = 0.24
+FIXED_S = np.cumsum([15.0, 15, 15, 15, 30, 30, 60, 120, 300])
+
+
+def course(tau_nm2):
+    return 1.0 - np.exp(-np.sqrt(np.asarray(tau_nm2) / 40.0))
+
+
+def block(**more) -> SteeredBlock:
+    return SteeredBlock(
+        **{
+            "kind": "steered",
+            "policy": "until",
+            "particle": "A",
+            "temperature_c": 450.0,
+            "first_s": 15.0,
+            "alloying": 0.5,
+            **more,
+        }
+    )
+
+
+def measured(total_s: list[float], rng: np.random.Generator, degree_std: float = 0.003) -> DiffusivityResult:
+    """What a tilt series after each of these total times would tell of D."""
+    tau = D_NM2_PER_S * np.array(total_s)
+    slope = (course(1.05 * tau) - course(tau / 1.05)) / (2 * np.log(1.05))
+    ln_std = degree_std / slope
+    weights = ln_std**-2.0
+    ln_d = np.log(D_NM2_PER_S) + np.average(rng.normal(0.0, ln_std), weights=weights)
+    std = float(np.hypot(weights.sum() ** -0.5, 0.003))
+    d = float(np.exp(ln_d))
+    return DiffusivityResult(
+        particle="A",
+        states=len(total_s),
+        diffusivities=(Diffusivity(450.0, d * 1e-18, std * d * 1e-18),),
+        heated_s=tuple(total_s),
+        measured=tuple(Estimate(float(a), degree_std) for a in course(tau)),
+        seconds=(total_s[-1],),
+        tau_nm2=tuple(float(t) for t in tau),
+        tau_ln_std=tuple(float(s) for s in ln_std),
+        course_tau_nm2=TAU_NM2,
+        course_degree=tuple(float(a) for a in course(TAU_NM2)),
+        curve_s=(0.0,),
+        curve=(0.0,),
+        quality="good",
+        simulated=True,
+    )
+
+
+def steered(settings: SteeredBlock, rng: np.random.Generator) -> tuple[list[float], str]:
+    """Total times at which tilt series were taken, and why it ended."""
+    total_s: list[float] = []
+    while True:
+        decision = decide(settings, measured(total_s, rng) if total_s else None, len(total_s))
+        if decision.what != "pulse":
+            return total_s, decision.why
+        assert settings.shortest_s <= decision.duration_s <= settings.longest_s
+        total_s.append((total_s[-1] if total_s else 0.0) + decision.duration_s)
+
+
+def test_until_lands_on_the_degree_and_does_not_pass_it():
+    ends, pulses = [], []
+    for seed in range(100):
+        total_s, why = steered(block(), np.random.default_rng(seed))
+        assert "alloyed to" in why
+        ends.append(float(course(D_NM2_PER_S * total_s[-1])))
+        pulses.append(len(total_s))
+    assert np.mean(np.abs(np.array(ends) - 0.5) < 0.03) > 0.97
+    assert max(ends) < 0.55
+    # The fixed schedule takes this many until it has passed the same degree.
+    assert np.mean(pulses) < 0.6 * (1 + np.searchsorted(course(D_NM2_PER_S * FIXED_S), 0.5))
+
+
+def test_until_is_careful_when_d_is_poorly_known():
+    rng = np.random.default_rng(0)
+    poor = measured([5.0], rng, degree_std=0.02)
+    decision = decide(block(), poor, 1)
+    d = poor.diffusivities[0].value * 1e18
+    sure = d * (1.0 + 2.0 * poor.diffusivities[0].std / poor.diffusivities[0].value)
+    assert decision.what == "pulse"
+    assert course(sure * (5.0 + decision.duration_s)) < 0.53
+
+
+def test_most_informative_goes_where_a_tilt_series_tells_most_and_stays_there():
+    """The course's slope per ln tau is u exp(-u) / 2 with u = sqrt(tau / 40): most at tau = 40."""
+    series = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        fixed = measured([float(s) for s in FIXED_S], rng).diffusivities[0]
+        wanted = 100.0 * fixed.std / fixed.value
+        asked = block(policy="most-informative", sigma_d_percent=wanted * 1.001, first_s=60.0)
+        total_s, why = steered(asked, rng)
+        assert "was asked" in why
+        u = np.sqrt(D_NM2_PER_S * np.array(total_s[1:]) / 40.0)
+        assert np.all(u * np.exp(1.0 - u) > 0.97), f"seed {seed}"
+        series.append(1 + len(total_s))
+    assert np.mean(series) <= 0.85 * (1 + len(FIXED_S))
+
+
+@pytest.mark.parametrize(
+    ("value", "std"), [(np.nan, 1e-21), (2.4e-19, np.inf), (-1e-19, 1e-20)], ids=["nan", "only bounded", "negative"]
+)
+def test_a_d_that_is_no_number_holds_and_never_guesses(value, std):
+    import msgspec
+
+    result = msgspec.structs.replace(
+        measured([15.0], np.random.default_rng(0)), diffusivities=(Diffusivity(450.0, value, std),), quality="poor: why"
+    )
+    for policy in ("until", "most-informative"):
+        decision = decide(block(policy=policy), result, 1)
+        assert decision.what == "hold"
+        assert "poor: why" in decision.why
+        assert decision.duration_s == 0.0
+
+
+def test_a_budget_ends_it():
+    rng = np.random.default_rng(0)
+    one = measured([15.0], rng)
+    assert "all that may be given" in decide(block(most_pulses=1), one, 1).why
+    assert "would pass 20 s" in decide(block(most_s=20.0), one, 1).why
+    stays = decide(block(policy="most-informative", sigma_d_percent=0.01), measured([15.0, 150.0] * 30, rng), 5)
+    assert stays.what == "done"
+    assert "stays at" in stays.why
+
+
+def test_the_first_pulse_is_the_users():
+    decision = decide(block(first_s=7.5), None, 0)
+    assert (decision.what, decision.duration_s) == ("pulse", 7.5)
