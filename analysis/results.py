@@ -122,7 +122,9 @@ class DiffusivityResult(msgspec.Struct, frozen=True, kw_only=True, tag="diffusiv
     """tau = D t as each state that told it showed, and the standard deviation of its logarithm."""
     course_tau_nm2: tuple[float, ...] = ()
     course_degree: tuple[float, ...] = ()
-    """The degree of alloying to come, as simulated for this particle."""
+    course_measured: tuple[float, ...] = ()
+    """The degree of alloying to come, as simulated for this particle: of the metals themselves, and as measured. Blur
+    makes the two differ by some per cent."""
     curve_s: tuple[float, ...]
     curve: tuple[float, ...]
     """The fitted alloying curve, for drawing."""

@@ -68,6 +68,12 @@ class Reference:
         """Length over width."""
         return aspect_of(self.measurement.particle.metal > 0.5)
 
+    @cached_property
+    def course(self) -> tuple[float, ...]:
+        """Degree of alloying of the metals themselves at the nodes of `curve`."""
+        tau_nm2 = self.curve.tau_nm2
+        return tuple(0.0 if t <= 0.0 else self.path.degree_of_metals(float(np.log(t))) for t in tau_nm2)
+
     def estimate(self, degree: float) -> Estimate:
         """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""
         return Estimate(float(degree), float(np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD)))

@@ -118,7 +118,7 @@ class SteeredBlock(Strict):
     most_s: float = Field(3600.0, gt=0)
     """Total time at temperature, earlier pulses with it."""
     alloying: float = Field(0.5, gt=0, lt=1)
-    """`until`: the degree of alloying to land on."""
+    """`until`: the degree of alloying to land on, of the metals themselves."""
     tolerance: float = Field(0.01, gt=0, lt=0.2)
     sigma_d_percent: float = Field(1.0, gt=0)
     """`most-informative`: enough when sigma(D) / D has come down to this."""

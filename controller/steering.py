@@ -69,7 +69,7 @@ class _Course:
 
         tau, degree = (np.asarray(v, np.float64) for v in (result.course_tau_nm2, result.course_degree))
         self._curve = PchipInterpolator(np.sqrt(tau), np.maximum.accumulate(degree))
-        self._tau = tau
+        self._tau, self._measured = tau, np.asarray(result.course_measured, np.float64)
         seen = np.asarray(result.tau_nm2, np.float64)
         # One tilt series tells the degree about equally well at every degree.
         self._degree_std = float(np.median(np.asarray(result.tau_ln_std) * self.slope(seen)))
@@ -77,6 +77,11 @@ class _Course:
 
     def degree(self, tau_nm2: NDArray[np.float64] | float) -> NDArray[np.float64]:
         return np.asarray(self._curve(np.sqrt(np.clip(tau_nm2, 0.0, self._tau[-1]))))
+
+    def both(self, tau_nm2: float) -> str:
+        """The degree in words: of the metals, and as the spread of a reconstruction will show it."""
+        shown = float(np.interp(np.sqrt(tau_nm2), np.sqrt(self._tau), self._measured))
+        return f"{float(self.degree(tau_nm2)):.3f} (measured as {shown:.3f})"
 
     def slope(self, tau_nm2: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """d degree / d ln tau."""
@@ -96,7 +101,7 @@ def _until(block: SteeredBlock, course: _Course, now_nm2: float, d_nm2_per_s: fl
     degree = float(course.degree(now_nm2))
     degree_std = float(course.slope(now_nm2)) * ln_std
     if degree >= block.alloying - block.tolerance:
-        return Decision("done", f"{block.particle} is alloyed to {degree:.3f} +- {degree_std:.3f}")
+        return Decision("done", f"{block.particle} is alloyed to {course.both(now_nm2)} +- {degree_std:.3f}")
     left_nm2 = course.tau_at(block.alloying) - now_nm2
     # What D's error makes of all the way so far and of the way to go.
     careful_nm2 = (
@@ -115,10 +120,10 @@ def _until(block: SteeredBlock, course: _Course, now_nm2: float, d_nm2_per_s: fl
             )
     duration_s = round(float(np.clip(duration_s, block.shortest_s, block.longest_s)), 2)
     there_nm2 = now_nm2 + duration_s * d_nm2_per_s
-    expected, std = float(course.degree(there_nm2)), float(course.slope(there_nm2)) * ln_std
+    std = float(course.slope(there_nm2)) * ln_std
     words = (
         f"{duration_s:g} s at {block.temperature_c:g} C take {block.particle} from {degree:.3f} to "
-        f"{expected:.3f} +- {std:.3f}; the target is {block.alloying:g}"
+        f"{course.both(there_nm2)} +- {std:.3f}; the target is {block.alloying:g}"
     )
     return Decision("pulse", words, duration_s)
 

@@ -50,6 +50,11 @@ class CompositionPath:
         """Degree of alloying: how much of the composition's spread is gone, 0..1."""
         return 1.0 - self._spread(self.at(ln_tau)[0]) / self._start
 
+    def degree_of_metals(self, ln_tau: float) -> float:
+        """Degree of alloying from two pure metals, whose spread no voxel has smoothed: `sqrt(f (1 - f))`."""
+        pure = float(np.sqrt(self._mean * (1.0 - self._mean)))
+        return 1.0 - self._spread(self.at(ln_tau)[0]) / pure
+
     def degree_slope(self, ln_tau: float, step: float = 0.05) -> float:
         return (self.degree(ln_tau + step) - self.degree(ln_tau - step)) / (2.0 * step)
 

@@ -1,0 +1,117 @@
+"""Sessions whose pulses the analysis chooses, on the stepped clock, with a real analysis process."""
+
+import asyncio
+import json
+import os
+import signal
+
+import pytest
+
+from analysis.store import read_journal
+from controller import events as ev
+from controller.check import checked_session, timeline
+from controller.engine import FinishReason
+from controller.session import Session
+from drivers.clock import SteppedClock
+from drivers.errors import ConfigError
+
+STEERED = """
+[[plan]]
+kind = "steered"
+policy = "until"
+particle = "NC2"
+temperature_c = 450.0
+first_s = 20.0
+alloying = 0.5
+most_pulses = 6
+"""
+NO_PULSES = {'kind = "pulses"\ntemperature_c = 450.0\ndurations_s = [60.0]': STEERED[10:]}
+
+
+def session_in(path, folder, *listeners) -> tuple[Session, SteppedClock]:
+    clock = SteppedClock()
+    return Session(checked_session(path), path, folder, clock, list(listeners)), clock
+
+
+def test_until_a_degree_of_alloying_stops_the_twin_there(session_file, tmp_path):
+    heard: list[ev.Event] = []
+    session, clock = session_in(session_file(durations_s="[60.0]", **NO_PULSES), tmp_path / "s", heard.append)
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    truth = [json.loads(line) for line in (tmp_path / "s" / "truth" / "states.jsonl").read_text().splitlines()]
+    # 2 nm pixels, a coarse twin: the error is a few times that of a real session.
+    assert truth[-1]["particles"]["NC2"]["alloying"] == pytest.approx(0.5, abs=0.05)
+    journal = list(read_journal(tmp_path / "s"))
+    decisions = [r for r in journal if r["what"] == "decision"]
+    pulses = [r for r in journal if r["what"] == "heated"]
+    assert [d["decision"] for d in decisions] == ["pulse"] * len(pulses) + ["done"]
+    assert len(pulses) <= 4
+    assert pulses[0]["duration_s"] == pytest.approx(20.0, abs=0.01)
+    said = " ".join(e.text for e in heard if isinstance(e, ev.Log))
+    assert "first pulse of 20 s" in said
+    assert "the target is 0.5" in said
+    steps = [r["step"] for r in journal if r["what"] == "series_begin"]
+    assert steps == [f"c{n:02d}/NC2/tilt" for n in range(len(pulses) + 1)]
+
+
+def test_a_stopped_analysis_holds_the_chip_cold_and_goes_on_when_it_returns(session_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("controller.steered_heating._PATIENCE_S", 1.0)
+    heard: list[ev.Event] = []
+    session, clock = session_in(session_file(durations_s="[60.0]", **NO_PULSES), tmp_path / "s", heard.append)
+    stopped: list[int] = []
+
+    def watch(event: ev.Event) -> None:
+        pids = [r["pid"] for r in read_journal(tmp_path / "s") if r["what"] == "analysis"] if not stopped else []
+        if isinstance(event, ev.Progress) and event.step == "c01/NC2/tilt" and pids:
+            stopped.append(pids[-1])
+            os.kill(pids[-1], signal.SIGSTOP)
+        if isinstance(event, ev.Log) and event.text.startswith("holding") and stopped:
+            heard.append(ev.Log(0.0, "seen", f"chip at {session._reading.temperature_c:.0f} C"))
+            os.kill(stopped[0], signal.SIGCONT)
+
+    session.listeners.append(watch)
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    said = [e.text for e in heard if isinstance(e, ev.Log)]
+    assert any(t.startswith("holding, the chip is off: no result yet of c01/NC2/tilt") for t in said)
+    assert "chip at 25 C" in said
+    assert any(t.startswith("steered heating ends: NC2 is alloyed to") for t in said)
+
+
+def test_without_a_usable_result_it_pauses_and_a_resume_looks_again(session_file, tmp_path, monkeypatch):
+    """The first state is not told: too few tilts. Nothing is ever heated a second time on a guess."""
+    import controller.steered_heating as module
+
+    real, asked = module.decide, []
+
+    def blind_once(block, result, pulses):
+        asked.append(pulses)
+        if len(asked) == 2:
+            return module.Decision("hold", "D of NC2 is not known: made up by this test")
+        return real(block, result, pulses)
+
+    monkeypatch.setattr(module, "decide", blind_once)
+    heard: list[ev.Event] = []
+    session, clock = session_in(session_file(durations_s="[60.0]", **NO_PULSES), tmp_path / "s", heard.append)
+
+    def watch(event: ev.Event) -> None:
+        if isinstance(event, ev.RunStateChanged) and event.state == "paused":
+            asyncio.get_running_loop().call_soon(session.engine.resume)
+
+    session.listeners.append(watch)
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    assert asked[:3] == [0, 1, 1]
+    assert any("resume takes one more tilt series" in e.text for e in heard if isinstance(e, ev.Log))
+    heats = [r["step"] for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
+    assert "c02/heat" not in heats
+
+
+def test_a_steered_block_is_checked_like_any_other(session_file):
+    lines = "\n".join(timeline(checked_session(session_file(durations_s="[60.0]", **NO_PULSES))))
+    assert "until: up to 6 pulses at 450 C until NC2 has 0.5 alloyed" in lines
+    for old, new, words in (
+        ("temperature_c = 450.0", "temperature_c = 700.0", "700"),
+        ('particle = "NC2"', 'particle = "NC9"', "follows 'NC9'"),
+        ("first_s = 20.0", "first_s = 20.0\nshortest_s = 900.0", "shortest_s must not be longer"),
+    ):
+        swapped = {k: v.replace(old, new) for k, v in NO_PULSES.items()}
+        with pytest.raises(ConfigError, match=words):
+            checked_session(session_file(durations_s="[60.0]", **swapped))
