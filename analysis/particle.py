@@ -141,7 +141,7 @@ class ParticleAnalysis:
         projections = series.projections(reference.noise)
         state = fit_heated_state(projections, particle, reference.path)
         volume = self.last_volume = reconstruct_window(series, state.shifts_px, state.tilt_errors_deg, reference.crop)
-        reading = reference.measurement.read(volume)
+        reading = reference.read(volume)
         if not np.isfinite(reading.values).all():
             problems.append("the particle is not where the first state left it")
             return _Numbers()
@@ -156,7 +156,7 @@ class ParticleAnalysis:
         shape_change = max(0.0, reading.moved(reference.reading) - reference.curve.moved_at(degree_by()))
         reshaped = shape_change > _RESHAPED
         if reshaped:
-            reading = reference.measurement.read(volume, reshaped=True)
+            reading = reference.read(volume, reshaped=True)
             alloyed = reference.measurement.alloyed_in_the_shape_of(volume)
         degree, growth = degree_by(), changed(lambda r: r.bright_voxels)
         rounding = changed(lambda r: r.surface_to_volume)

@@ -40,6 +40,11 @@ class Reference:
     measurement: Measurement
     curve: AlloyingCurve
     reading: Reading
+    artefacts: float
+    """Variance of a reconstruction's values that the simulated one lacks, as from faces near the end of the tilt range.
+
+    It stays the same however far the particle alloys.
+    """
     level_degree: float
     per_surface_px: float
     """Change of ln D when the surface moves by one px (D scales with length squared), more where the model misfits."""
@@ -73,6 +78,10 @@ class Reference:
         """Degree of alloying of the metals themselves at the nodes of `curve`."""
         tau_nm2 = self.curve.tau_nm2
         return tuple(0.0 if t <= 0.0 else self.path.degree_of_metals(float(np.log(t))) for t in tau_nm2)
+
+    def read(self, volume: Volume, *, reshaped: bool = False) -> Reading:
+        """What a later reconstruction says, without the artefacts that the unheated one had."""
+        return self.measurement.read(volume, reshaped=reshaped).cleared(self.artefacts)
 
     def estimate(self, degree: float) -> Estimate:
         """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""
@@ -113,6 +122,7 @@ def learn(
     path = CompositionPath(particle, header.pixel_nm)
     curve = measurement.curve(path, spread)
     reading = measurement.read(volume)
+    artefacts = float(reading.values.var() - curve.readings[0].values.var())
     simulated, alloyed = curve.readings[0].values, curve.alloyed.values
     measure = SPREADS[spread]
     range_ = measure(reading.values, alloyed) - measure(alloyed, alloyed)
@@ -130,7 +140,8 @@ def learn(
         crop=crop,
         measurement=measurement,
         curve=curve,
-        reading=reading,
+        reading=reading.cleared(artefacts),
+        artefacts=artefacts,
         level_degree=level,
         per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
         first_ln_std=first.linear.std_of(sensitivity(particle, path, tilts_deg, noise)),

@@ -7,7 +7,7 @@ same tilt range, noise, blur and reconstruction; the same chain gives the 100 % 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -53,6 +53,13 @@ class Reading:
     def aspect(self) -> float:
         """Apparent length over width."""
         return aspect_of(self.shape)
+
+    def cleared(self, variance: float) -> Reading:
+        """Without so much of the values' variance; negative adds some."""
+        own = float(self.values.var())
+        narrower = np.sqrt(max(own - variance, 0.0) / own) if own > 0.0 else 1.0
+        mean = self.values.mean()
+        return replace(self, values=mean + narrower * (self.values - mean))
 
     def moved(self, other: Reading) -> float:
         """Part of the particle's volume that is elsewhere than in another reading."""
