@@ -159,7 +159,7 @@ def followed(particle: str, reference: Reference, heated: list[Heated]) -> Follo
         particle=particle,
         window=heated[0].header.window,
         temperatures_c=temperatures,
-        seconds=np.array([_seconds(h.header, temperatures) for h in kept]).reshape(-1, len(temperatures))[told],
+        seconds=np.array([_seconds(h.header, temperatures) for h in kept]).reshape(len(kept), len(temperatures))[told],
         ln_tau=ln_tau[told],
         ln_std=ln_std[told],
         shared_ln_std=surface,

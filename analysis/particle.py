@@ -23,6 +23,7 @@ from drivers.frames import Frame, FrameHeader, SeriesEnd
 _VOLUME_MOVED = 0.03
 _RESHAPED = 0.05
 """Part of the volume that is elsewhere; noise and wedge make it 0.01 to 0.02, nearly all of which is expected."""
+_SAME_SPAN = 0.9
 _PIXEL_TOLERANCE = 0.005
 
 
@@ -153,17 +154,20 @@ class ParticleAnalysis:
         def changed(size: Callable[[Reading], float]) -> float:
             return reference.curve.changed(size, reference.reading, reading, degree_by())
 
-        shape_change = max(0.0, reading.moved(reference.reading) - reference.curve.moved_at(degree_by()))
-        reshaped = shape_change > _RESHAPED
+        # A shorter series has a wider missing wedge, which changes the shape that is seen.
+        comparable = float(np.ptp(series.tilts_deg)) > _SAME_SPAN * reference.measurement.span_deg
+        moved = max(0.0, reading.moved(reference.reading) - reference.curve.moved_at(degree_by()))
+        shape_change = moved if comparable else None
+        reshaped = shape_change is not None and shape_change > _RESHAPED
         if reshaped:
-            reading = reference.read(volume, reshaped=True)
+            reading = reference.measurement.read(volume, reshaped=True)
             alloyed = reference.measurement.alloyed_in_the_shape_of(volume)
         degree, growth = degree_by(), changed(lambda r: r.bright_voxels)
         rounding = changed(lambda r: r.surface_to_volume)
         aspect = reference.aspect * changed(lambda r: r.aspect)
         if reshaped:
             problems.append(
-                f"the particle reshaped: {100 * shape_change:.0f} % of its volume is elsewhere, surface to volume "
+                f"the particle reshaped: {100 * moved:.0f} % of its volume is elsewhere, surface to volume "
                 f"changed by {100 * (rounding - 1):+.0f} %, aspect ratio from {reference.aspect:.2f} to {aspect:.2f}"
             )
         elif abs(growth - 1.0) > _VOLUME_MOVED:

@@ -24,6 +24,8 @@ from analysis.tomography.reconstruction import reconstruct
 
 POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
 """Squared misses of the projections, in units of their noise: said in words; taken as no core-shell particle."""
+_EXPLAINED_MISFIT = 1.5
+"""Below it the model lacks nothing: what its simulated reconstruction lacks is the reconstruction's."""
 _LEAST_CONTRAST = 1.15
 _THINNEST_SHELL_PX = 1.0
 _NOT_FOUND = "no core-shell particle was found in the first tilt series"
@@ -79,9 +81,9 @@ class Reference:
         tau_nm2 = self.curve.tau_nm2
         return tuple(0.0 if t <= 0.0 else self.path.degree_of_metals(float(np.log(t))) for t in tau_nm2)
 
-    def read(self, volume: Volume, *, reshaped: bool = False) -> Reading:
-        """What a later reconstruction says, without the artefacts that the unheated one had."""
-        return self.measurement.read(volume, reshaped=reshaped).cleared(self.artefacts)
+    def read(self, volume: Volume) -> Reading:
+        """What a later reconstruction says of a particle that kept its shape, without the unheated one's artefacts."""
+        return self.measurement.read(volume).cleared(self.artefacts)
 
     def estimate(self, degree: float) -> Estimate:
         """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""
@@ -122,7 +124,8 @@ def learn(
     path = CompositionPath(particle, header.pixel_nm)
     curve = measurement.curve(path, spread)
     reading = measurement.read(volume)
-    artefacts = float(reading.values.var() - curve.readings[0].values.var())
+    explained = first.misfit < _EXPLAINED_MISFIT
+    artefacts = float(reading.values.var() - curve.readings[0].values.var()) if explained else 0.0
     simulated, alloyed = curve.readings[0].values, curve.alloyed.values
     measure = SPREADS[spread]
     range_ = measure(reading.values, alloyed) - measure(alloyed, alloyed)

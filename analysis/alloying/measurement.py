@@ -148,6 +148,11 @@ class Measurement:
         return Reading(quantiles_of(inside), int(bright), shape)
 
     @property
+    def span_deg(self) -> float:
+        """Of its tilts."""
+        return float(np.ptp(self._tilts_deg))
+
+    @property
     def expected_mean(self) -> float:
         p = self.particle
         return p.shell_level + p.core_step * p.core_fraction

@@ -146,3 +146,13 @@ def test_a_heated_particle_that_kept_its_shape_is_not_called_reshaped(rng):
     assert states[1].aspect_ratio == pytest.approx(1.0, abs=0.02)
     assert states[1].shape_change < 0.01
     assert 0.1 < states[1].alloying.value < 0.9
+
+
+def test_a_series_cut_short_is_not_called_reshaped(rng):
+    volume = body(*CORE_SHELL)
+    cut = counted(blurred_core(volume, volume), rng)[: len(TILTS) // 2]
+    results = run([*series(counted(volume, rng), 0), *series(cut, 1, (HeatPulse(450.0, 15.0),))])
+    state = next(r for r in results if isinstance(r, StateResult) and r.state == 1)
+    assert "reshaped" not in state.quality
+    assert "poor" in state.quality
+    assert state.shape_change is None
