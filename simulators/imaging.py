@@ -20,6 +20,8 @@ SILICA_PER_NM = 0.04 * SILVER_PER_NM
 
 Axis = NDArray[np.float64]
 
+_LEAST_SWEEP_DEG = 0.1
+"""Over 50 nm it moves nothing by a tenth of a nanometre."""
 OVERSAMPLING = 2
 """Rays per pixel edge."""
 
@@ -87,7 +89,7 @@ class Render(Protocol):
 
 def exposed(render: Render, tilt_deg: float, swept_deg: float) -> NDArray[np.float32]:
     """Mean of what is seen while the stage sweeps evenly over some tilt during one exposure (Gauss and Legendre)."""
-    if swept_deg == 0.0:
+    if swept_deg < _LEAST_SWEEP_DEG:
         return render(tilt_deg=tilt_deg)
     nodes, weights = np.polynomial.legendre.leggauss(3)
     seen = [render(tilt_deg=float(tilt_deg + 0.5 * swept_deg * node)) for node in nodes]

@@ -16,10 +16,12 @@ D_M2_PER_S = 2.0e-19
 RADIUS_NM, CORE_NM = 19.0, 12.5
 
 
-def write_session(folder: Path, kind, pixel_nm: float, shape, coat_nm: float, ln_d_slope: float = 0.0) -> None:
+def write_session(
+    folder: Path, kind, pixel_nm: float, shape, coat_nm: float, ln_d_slope: float = 0.0, pulses_s=SECONDS
+) -> None:
     rng = np.random.default_rng(8)
     text, tau_nm2 = '[[particle]]\nname = "ball"\ncore = "Au"\nshell = "Ag"\n', 0.0
-    for number, heated_s in enumerate((0.0, *SECONDS)):
+    for number, heated_s in enumerate((0.0, *pulses_s)):
         tau_nm2 += D_M2_PER_S * 1e18 * heated_s
         tilts_deg = rng.permutation(np.arange(-69.0, 69.1, 3.0))
         centre_nm = rng.normal(0.0, 1.5, 3)
@@ -96,7 +98,7 @@ def test_a_colder_window_is_found_from_a_manifest(tmp_path: Path):
 
 @pytest.mark.parametrize("ln_d_slope", [0.0, -1.2])
 def test_how_d_changes_with_composition_is_found(tmp_path: Path, ln_d_slope):
-    write_session(tmp_path, np.int16, 0.7, (84, 90), 0.0, ln_d_slope)
+    write_session(tmp_path, np.int16, 0.9, (66, 70), 0.0, ln_d_slope, pulses_s=(30.0, 60.0))
     ball = analysed(tmp_path, "--d-of-c")
     found, at_mean = ball["d_of_c"]["ln_slope"], ball["d_of_c"]["diffusivities"][0]
     assert abs(found["value"] - ln_d_slope) < 3.0 * found["std"] < 1.0
