@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
+from controller.chip_readings import ChipReadings
 from controller.journal import Journal
 from drivers.clock import Clock
 from drivers.errors import DeviceError, InterlockTripped
@@ -34,6 +35,7 @@ class Guard:
         chip: HeatingChip,
         limits: ChipLimits,
         journal: Journal,
+        readings: ChipReadings,
         watch_clock: Clock,
         *,
         period_s: float,
@@ -42,7 +44,7 @@ class Guard:
         self.name = chip.name
         self.simulated = chip.simulated
         self.tripped: str | None = None
-        self._chip, self._limits, self._journal = chip, limits, journal
+        self._chip, self._limits, self._journal, self._readings = chip, limits, journal, readings
         self._clock = watch_clock
         self._period_s, self._limit_s = period_s, heartbeat_limit_s
         self._last_beat_s = watch_clock.now()
@@ -136,6 +138,7 @@ class Guard:
 
     async def _look_once(self) -> HeaterReading:
         reading = self._last = await self._chip.read()
+        self._readings.add(reading)
         if reading.temperature_c >= COLD_C:
             self._cold = False
         elif not self._cold and reading.power_mw < 1.0:

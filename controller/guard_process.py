@@ -19,6 +19,7 @@ from typing import Any
 import zmq
 import zmq.asyncio
 
+from controller.chip_readings import ChipReadings
 from controller.guard import Guard
 from controller.journal import Journal
 from drivers.clock import ScaledClock, WallClock
@@ -45,7 +46,8 @@ async def serve(settings: dict[str, Any]) -> None:
     bench = Bench(clock, settings["seed"], folder, Path(settings["origin"]))
     chip = load("chip", settings["backend"], bench, settings["options"])
     limits = ChipLimits(**settings["limits"])
-    guard = Guard(chip, limits, journal, wall, period_s=PERIOD_S, heartbeat_limit_s=HEARTBEAT_LIMIT_S)
+    readings = ChipReadings(folder)
+    guard = Guard(chip, limits, journal, readings, wall, period_s=PERIOD_S, heartbeat_limit_s=HEARTBEAT_LIMIT_S)
     context = zmq.asyncio.Context()
     socket = context.socket(zmq.ROUTER)
     socket.bind(settings["endpoint"])
@@ -60,6 +62,7 @@ async def serve(settings: dict[str, Any]) -> None:
         await _make_safe_for_sure(guard, journal)
         journal.write("end", tripped=guard.tripped)
         journal.close()
+        readings.close()
         context.destroy(linger=200)
 
 

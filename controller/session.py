@@ -13,9 +13,11 @@ from typing import Any
 from analysis.results import Result, summary
 from controller import events as ev
 from controller.acquire import Acquisition
+from controller.chip_readings import ChipReadings
 from controller.engine import Engine, FinishReason, RunState
 from controller.guard import Guard
 from controller.guard_client import GuardClient
+from controller.heating import Heating
 from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.live_analysis import LiveAnalysis
@@ -34,7 +36,6 @@ _DRY_PERIOD_S = 0.1
 _DRY_HEARTBEAT_LIMIT_S = 2.0
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
-_RAMP_LIMIT_S = 60.0
 _STOP_LIMIT_S = 5.0
 
 
@@ -156,6 +157,15 @@ class Session:
             on_tilt=self._on_tilt,
         )
 
+        self.heating = Heating(
+            chip=self.chip,
+            section=self.file.chip,
+            clock=self.clock,
+            engine=self.engine,
+            ledger=self.ledger,
+            journal=self.journal,
+            log=self._log,
+        )
         self.steered = SteeredHeating(
             plan=self.plan,
             engine=self.engine,
@@ -184,10 +194,12 @@ class Session:
                 }
             )
         self._guard_journal = Journal(self.folder / "guard.jsonl", self.clock)
+        self._chip_readings = ChipReadings(self.folder)
         return Guard(
             load("chip", section.backend, bench, section.options),
             self.file.chip_limits(),
             self._guard_journal,
+            self._chip_readings,
             self.clock,
             period_s=_DRY_PERIOD_S,
             heartbeat_limit_s=_DRY_HEARTBEAT_LIMIT_S,
@@ -239,7 +251,7 @@ class Session:
     async def _execute(self, step: Step) -> None:
         match step:
             case Heat():
-                await self._heat(step)
+                await self.heating.pulse(step)
             case TiltSeries():
                 try:
                     await self.acquisition.tilt_series(step)
@@ -250,27 +262,6 @@ class Session:
                 await self.engine.wait_for(self.analysis.complete)
             case Steer():
                 await self.steered.run(step)
-
-    async def _heat(self, step: Heat) -> None:
-        """Ramp, hold, quench; what really happened is booked whatever ends it."""
-        self.journal.write("heat", step=step.id, target_c=step.temperature_c, duration_s=step.duration_s)
-        ramp_s = abs(step.temperature_c - 25.0) / step.rate_c_per_s
-        reached_s: float | None = None
-        try:
-            ramp = self.chip.ramp_to(step.temperature_c, step.rate_c_per_s)
-            limited = within(self.clock, ramp_s + _RAMP_LIMIT_S, "chip", f"reach {step.temperature_c:g} C", ramp)
-            await self.engine.unless_aborted(limited)
-            reached_s = self.clock.now()
-            await self.engine.hold(step.duration_s)
-        finally:
-            try:
-                await self.chip.quench()
-            finally:
-                held_s = 0.0 if reached_s is None else round(self.clock.now() - reached_s, 3)
-                self.ledger.book_heat(step.temperature_c, held_s)
-                self.journal.write("heated", step=step.id, temperature_c=step.temperature_c, duration_s=held_s)
-            self._log("info", f"heated to {step.temperature_c:g} C for {held_s:g} s, quenched")
-        await self.engine.hold(1.0)
 
     async def _follow_temperature(self) -> None:
         while not self._stopped:
@@ -335,6 +326,7 @@ class Session:
             shutil.rmtree(self._guard_folder, ignore_errors=True)
         else:
             self._guard_journal.close()
+            self._chip_readings.close()
         self.streams.close()
         self.journal.close()
 

@@ -26,6 +26,9 @@ class Limits(Strict):
 class Chip(Strict):
     backend: str
     ramp_c_per_s: float = Field(1000.0, gt=0)
+    tolerance_c: float = Field(1.0, gt=0)
+    settle_s: float = Field(0.2, ge=0)
+    """A temperature is reached at the moment from which readings stay within the tolerance for so long."""
     limits: Limits = Limits()
     options: dict[str, Any] = Field(default_factory=dict)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.chip_readings import ChipReadings
 from controller.guard import Guard
 from controller.journal import Journal
 from drivers.clock import SteppedClock
@@ -27,8 +28,10 @@ class RunawayChip(SimulatedChip):
 def guard_of(clock: SteppedClock, folder: Path, chip: SimulatedChip | None = None) -> Iterator[Guard]:
     chip = chip or SimulatedChip("chip", Bench(clock, 1, folder))
     journal = Journal(folder / "guard.jsonl", clock)
-    yield Guard(chip, ChipLimits(max_c=500.0), journal, clock, period_s=0.05, heartbeat_limit_s=0.5)
+    readings = ChipReadings(folder)
+    yield Guard(chip, ChipLimits(max_c=500.0), journal, readings, clock, period_s=0.05, heartbeat_limit_s=0.5)
     journal.close()
+    readings.close()
 
 
 def records(folder: Path) -> list[dict]:

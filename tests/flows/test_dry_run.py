@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.offline import analyse
@@ -45,6 +46,13 @@ def test_a_session_ends_with_d_and_the_recording_gives_the_same_numbers(session_
     assert any(isinstance(r, DiffusivityResult) for r in told)
     pulses = [r for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
     assert [p["duration_s"] for p in pulses] == pytest.approx([60.0, 120.0], abs=0.01)
+    with (tmp_path / "s" / "chip.csv").open() as file:
+        readings = np.genfromtxt(file, delimiter=",", names=True)
+    assert np.diff(readings["time_s"]).max() <= 0.11
+    at_temperature_s = 0.1 * np.count_nonzero(np.abs(readings["temperature_c"] - 450.0) < 1.0)
+    assert at_temperature_s == pytest.approx(180.0, abs=0.5)
+    hot = readings[readings["temperature_c"] > 440.0]
+    assert hot["resistance_ohm"].mean() > 1.3 * readings["resistance_ohm"][0]
 
 
 def test_one_seed_gives_the_same_session_twice(session_file, tmp_path):
