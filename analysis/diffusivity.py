@@ -39,6 +39,8 @@ class Heated:
     header: FrameHeader
     degree: float
     """Degree of alloying from the reconstruction."""
+    artefact_degree: float
+    """By how much it may be too low for streaks in the reconstruction."""
     state: HeatedState
     by_slope: tuple[HeatedState, ...]
     """The state with D changing with composition, at `interdiffusion.SLOPES`; empty when not asked for."""
@@ -72,6 +74,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         degree,
         surface_ln_std=curve_surface,
         level_degree=reference.level_degree,
+        artefact_degree=np.array([h.artefact_degree for h in heated]),
     )
     fit = fit_joint(
         seconds,
@@ -105,7 +108,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         diffusivities=_diffusivities(fit, reference.first_ln_std),
         by_curve=_diffusivities(by_curve),
         heated_s=tuple(float(t) for t in total),
-        measured=tuple(reference.estimate(d) for d in degree),
+        measured=tuple(reference.estimate(h.degree, h.artefact_degree) for h in heated),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
         d_of_c=d_of_c,
         by_interval=_by_interval(heated, surface) if keeping else (),

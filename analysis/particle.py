@@ -142,7 +142,7 @@ class ParticleAnalysis:
         projections = series.projections(reference.noise)
         state = fit_heated_state(projections, particle, reference.path)
         volume = self.last_volume = reconstruct_window(series, state.shifts_px, state.tilt_errors_deg, reference.crop)
-        reading = reference.read(volume)
+        reading = reference.measurement.read(volume)
         if not np.isfinite(reading.values).all():
             problems.append("the particle is not where the first state left it")
             return _Numbers()
@@ -162,6 +162,7 @@ class ParticleAnalysis:
         if reshaped:
             reading = reference.measurement.read(volume, reshaped=True)
             alloyed = reference.measurement.alloyed_in_the_shape_of(volume)
+        artefact = 0.0 if reshaped else reference.artefact_degree(reading)
         degree, growth = degree_by(), changed(lambda r: r.bright_voxels)
         rounding = changed(lambda r: r.surface_to_volume)
         aspect = reference.aspect * changed(lambda r: r.aspect)
@@ -178,13 +179,13 @@ class ParticleAnalysis:
             if state.misfit > POOR_MISFIT:
                 problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
             by_slope = tuple(fit_heated_state(projections, particle, path, near=state) for path in reference.steeper)
-            self._states.append(Heated(header, float(degree), state, by_slope, reshaped, problems))
+            self._states.append(Heated(header, degree, artefact, state, by_slope, reshaped, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
         contrast = particle.core_step / reference.measurement.expected_mean
         return _Numbers(
-            Estimate(degree, RESHAPED_DEGREE_STD) if reshaped else reference.estimate(degree),
+            Estimate(degree, RESHAPED_DEGREE_STD) if reshaped else reference.estimate(degree, artefact),
             reference.volume_nm3 * growth,
             particle.core_fraction + gained / contrast,
             {name: degree_by(name) for name in SPREADS},

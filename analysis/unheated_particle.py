@@ -30,7 +30,7 @@ _LEAST_CONTRAST = 1.15
 _THINNEST_SHELL_PX = 1.0
 _NOT_FOUND = "no core-shell particle was found in the first tilt series"
 _WORST_LEVEL = 0.08
-_DEGREE_STD = 0.003
+_LEVEL_STD, _DEGREE_STD = 0.002, 0.003
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Reference:
     curve: AlloyingCurve
     reading: Reading
     artefacts: float
-    """Variance of a reconstruction's values that the simulated one lacks, as from faces near the end of the tilt range.
+    """Variance of the reconstruction's values that the simulated one lacks, where the model explains the projections.
 
-    It stays the same however far the particle alloys.
+    Streaks from faces near the end of the tilt range stay in every state; a lack of contrast fades with alloying.
     """
     level_degree: float
     per_surface_px: float
@@ -81,13 +81,15 @@ class Reference:
         tau_nm2 = self.curve.tau_nm2
         return tuple(0.0 if t <= 0.0 else self.path.degree_of_metals(float(np.log(t))) for t in tau_nm2)
 
-    def read(self, volume: Volume) -> Reading:
-        """What a later reconstruction says of a particle that kept its shape, without the unheated one's artefacts."""
-        return self.measurement.read(volume).cleared(self.artefacts)
+    def artefact_degree(self, now: Reading) -> float:
+        """By how much a degree of alloying rises when all the artefacts are taken off."""
+        start, cleared = self.reading.cleared(self.artefacts), now.cleared(self.artefacts)
+        return self.curve.measured(start, cleared) - self.curve.measured(self.reading, now)
 
-    def estimate(self, degree: float) -> Estimate:
+    def estimate(self, degree: float, artefact_degree: float = 0.0) -> Estimate:
         """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""
-        return Estimate(float(degree), float(np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD)))
+        known = np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD)
+        return Estimate(degree + 0.5 * artefact_degree, float(np.hypot(known, 0.5 * artefact_degree)))
 
 
 class NotCoreShell(Exception):
@@ -131,7 +133,7 @@ def learn(
     range_ = measure(reading.values, alloyed) - measure(alloyed, alloyed)
     if range_ < 0.1 * SPREADS["std"](alloyed, alloyed):
         raise NotCoreShell("the first tilt series looks fully alloyed already")
-    level = 0.5 * abs(measure(reading.values, alloyed) - measure(simulated, alloyed)) / range_ + 0.002
+    level = 0.5 * abs(measure(reading.values, alloyed) - measure(simulated, alloyed)) / range_ + _LEVEL_STD
     if level > _WORST_LEVEL:
         raise NotCoreShell("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
     first_slope_std, steeper = 0.0, steeper_paths(particle, path) if d_of_c else ()
@@ -143,9 +145,9 @@ def learn(
         crop=crop,
         measurement=measurement,
         curve=curve,
-        reading=reading.cleared(artefacts),
+        reading=reading,
         artefacts=artefacts,
-        level_degree=level,
+        level_degree=_LEVEL_STD if explained else level,
         per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
         first_ln_std=first.linear.std_of(sensitivity(particle, path, tilts_deg, noise)),
         path=path,

@@ -17,6 +17,9 @@ from analysis.alloying.measurement import AlloyingCurve
 
 _LN_STEP = 0.02
 _LEAST_SCATTER = 0.003
+_PART, _PART_STD = 0.5, 0.5
+"""Of the artefacts that stays as the particle alloys, as a prior."""
+_TURNS = 4
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def fit_diffusivity(
     *,
     surface_ln_std: float,
     level_degree: float,
+    artefact_degree: NDArray[np.float64] | None = None,
 ) -> Fit:
     """Fit one D per temperature to all heated states together.
 
@@ -53,21 +57,46 @@ def fit_diffusivity(
     degree : (state,) measured degree of alloying
     surface_ln_std : standard deviation of ln D from the surface's position
     level_degree : uncertainty of the unalloyed level, as a degree at the start; it fades as alloying proceeds
+    artefact_degree : (state,) by how much the degree rises when the artefacts of the first reconstruction are taken
+        off; which part of them stays in the later ones is fitted as well, from a prior of 0.5 +- 0.5
     """
-    ln_d = _best_ln_d(curve, seconds, degree)
+    artefact = np.zeros_like(degree) if artefact_degree is None else artefact_degree
+    ln_d, part = _with_artefacts(curve, seconds, degree, artefact)
     slopes = _slopes(curve, seconds, ln_d)
-    residual = degree - _model(curve, seconds, ln_d)
+    residual = degree + part * artefact - _model(curve, seconds, ln_d)
     free = max(1, len(degree) - len(temperatures_c))
     scatter = float(np.sqrt(np.sum(residual**2) / free))
     information = slopes.T @ slopes
     saturated = bool(np.any(np.diag(information) < 1e-4))
-    covariance = np.linalg.pinv(information) * max(scatter, _LEAST_SCATTER) ** 2
+    error = max(scatter, _LEAST_SCATTER)
+    unsure = artefact * _PART_STD / error
+    # The part eliminated: what an artefact could pretend tells nothing of D.
+    left = np.eye(len(degree)) - np.outer(unsure, unsure) / (1.0 + unsure @ unsure)
+    covariance = np.linalg.pinv(slopes.T @ left @ slopes) * error**2
     level = np.linalg.pinv(slopes) @ (level_degree * (1.0 - degree))
     ln_std = np.sqrt(np.diag(covariance) + surface_ln_std**2 + level**2)
     if saturated:
         ln_std = np.where(np.diag(information) < 1e-4, np.inf, ln_std)
     d = np.exp(ln_d) * 1e-18
     return Fit(temperatures_c, d, d * ln_std, float(np.sqrt(np.mean(residual**2))), saturated)
+
+
+def _with_artefacts(
+    curve: AlloyingCurve, seconds: NDArray[np.float64], degree: NDArray[np.float64], artefact: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """ln D and the part of the artefacts that stays, in turns: each has its least at given other."""
+    part = _PART
+    ln_d = _best_ln_d(curve, seconds, degree + part * artefact)
+    weight = _LEAST_SCATTER**-2.0
+    for _ in range(_TURNS if np.any(artefact) else 0):
+        missed = _model(curve, seconds, ln_d) - degree
+        slopes = _slopes(curve, seconds, ln_d)
+        # D follows the part: only what no D explains may move it.
+        across = artefact - slopes @ (np.linalg.pinv(slopes) @ artefact)
+        step = weight * float(across @ (missed - part * artefact)) - (part - _PART) / _PART_STD**2
+        part += step / (weight * float(across @ across) + _PART_STD**-2.0)
+        ln_d = _best_ln_d(curve, seconds, degree + part * artefact)
+    return ln_d, part
 
 
 def _model(curve: AlloyingCurve, seconds: NDArray[np.float64], ln_d: NDArray[np.float64]) -> NDArray[np.float64]:

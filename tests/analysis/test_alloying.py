@@ -58,6 +58,23 @@ def test_sigma_covers_the_scatter_of_noisy_degrees(rng):
     assert 0.58 < within < 0.78
 
 
+@pytest.mark.parametrize("stays", [0.0, 1.0])
+def test_the_part_of_an_artefact_that_stays_is_told_by_late_states(stays):
+    """All of it is 0.01 of a degree in every state; until the late ones come sigma owns up to it."""
+    seconds = np.array([15.0, 30, 60, 120, 300, 900, 3000])[:, None]
+    artefact = np.full(7, 0.01)
+    degree = curve().degree(0.24 * seconds[:, 0]) - stays * artefact
+    known = {"surface_ln_std": 0.0, "level_degree": 0.0}
+    early = fit_diffusivity(curve(), seconds[:3], (450.0,), degree[:3], artefact_degree=artefact[:3], **known)
+    late = fit_diffusivity(curve(), seconds, (450.0,), degree, artefact_degree=artefact, **known)
+    blind = fit_diffusivity(curve(), seconds[:3], (450.0,), degree[:3], **known)
+    errors = [abs(f.d_m2_per_s[0] - 0.24e-18) for f in (early, late)]
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[0] < 1.5 * early.std_m2_per_s[0]
+    assert errors[1] < 1.5 * late.std_m2_per_s[0]
+    assert early.std_m2_per_s[0] > 1.3 * blind.std_m2_per_s[0]
+
+
 def test_a_particle_alloyed_at_once_only_bounds_d():
     seconds = np.array([15.0, 30.0])[:, None]
     fit = fit_diffusivity(curve(), seconds, (450.0,), np.array([1.02, 1.01]), surface_ln_std=0.0, level_degree=0.0)
