@@ -63,10 +63,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
     seconds = np.array([_seconds(h.header, temperatures) for h in heated])
     degree = np.array([h.degree for h in heated])
     path = reference.path
-    surface, curve_surface = (
-        float(np.hypot(px * reference.per_surface_px, reference.first_ln_std))
-        for px in (_SURFACE_PX, _CURVE_SURFACE_PX)
-    )
+    surface, curve_surface = (_surface_ln_std(reference, px) for px in (_SURFACE_PX, _CURVE_SURFACE_PX))
     by_curve = fit_diffusivity(
         reference.curve,
         seconds,
@@ -80,7 +77,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         seconds,
         temperatures,
         np.array([h.state.ln_tau for h in heated]),
-        np.array([h.state.ln_std * max(1.0, h.state.misfit) ** 0.5 for h in heated]),
+        np.array([h.state.misfit_ln_std for h in heated]),
         np.array([path.degree_slope(h.state.ln_tau) for h in heated]),
         surface_ln_std=surface,
     )
@@ -154,10 +151,9 @@ def followed(particle: str, reference: Reference, heated: list[Heated]) -> Follo
     kept = [h for h in heated if not h.reshaped]
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in kept for p in h.header.heat}))
     ln_tau = np.array([h.state.ln_tau for h in kept])
-    ln_std = np.array([h.state.ln_std * max(1.0, h.state.misfit) ** 0.5 for h in kept])
+    ln_std = np.array([h.state.misfit_ln_std for h in kept])
     ln_std = tau_ln_std(ln_std, np.array([reference.path.degree_slope(t) for t in ln_tau]))
     told = ln_std < TOO_VAGUE
-    surface = float(np.hypot(_SURFACE_PX * reference.per_surface_px, reference.first_ln_std))
     return Followed(
         particle=particle,
         window=heated[0].header.window,
@@ -165,8 +161,13 @@ def followed(particle: str, reference: Reference, heated: list[Heated]) -> Follo
         seconds=np.array([_seconds(h.header, temperatures) for h in kept]).reshape(len(kept), len(temperatures))[told],
         ln_tau=ln_tau[told],
         ln_std=ln_std[told],
-        shared_ln_std=surface,
+        shared_ln_std=_surface_ln_std(reference, _SURFACE_PX),
     )
+
+
+def _surface_ln_std(reference: Reference, px: float) -> float:
+    """Of ln D, by the unheated particle: what its own series leaves open, and what the grid does to its surface."""
+    return float(np.hypot(px * reference.per_surface_px, reference.first_ln_std))
 
 
 def _range_of(reference: Reference, first: Heated) -> tuple[str, float]:

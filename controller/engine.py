@@ -21,10 +21,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from controller.plan import Plan, Step
 from drivers.clock import Clock
+
+T = TypeVar("T")
 
 
 class RunState(StrEnum):
@@ -114,7 +116,7 @@ class Engine:
         await self._wait(over)
         timer.cancel()
 
-    async def unless_aborted(self, call: Coroutine[Any, Any, None]) -> None:
+    async def unless_aborted(self, call: Coroutine[Any, Any, T]) -> T:
         """Run a call that an abort cuts short (raising `Aborted`)."""
         over = asyncio.Event()
         self._wake.add(over)
@@ -125,12 +127,13 @@ class Engine:
                 if self.state is not RunState.ABORTING:
                     await over.wait()
                 task.cancel()
-        except ExceptionGroup as group:
+        except ExceptionGroup as group:  # of one task, so of one error, which the caller knows by its own type
             raise group.exceptions[0] from None
         finally:
             self._wake.discard(over)
         if self.state is RunState.ABORTING:
             raise Aborted
+        return task.result()
 
     async def wait_for(self, condition: asyncio.Event) -> None:
         """Wait for something real, the clock standing still; an abort cuts it short."""

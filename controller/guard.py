@@ -68,7 +68,7 @@ class Guard:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._ramp = tasks.create_task(self._chip.ramp_to(target_c, rate_c_per_s), name="ramp")
-        except ExceptionGroup as group:
+        except ExceptionGroup as group:  # of one task, so of one error, which the caller knows by its own type
             raise group.exceptions[0] from None
         self._refuse_if_tripped()
 

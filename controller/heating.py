@@ -18,7 +18,7 @@ _RAMP_LIMIT_S = 60.0
 _LOOK_S = 0.02
 
 
-@dataclass
+@dataclass(frozen=True)
 class Heating:
     """Everything a heat pulse needs."""
 
@@ -35,24 +35,23 @@ class Heating:
         self.journal.write("heat", step=step.id, target_c=step.temperature_c, duration_s=step.duration_s)
         ramp_s = abs(step.temperature_c - 25.0) / step.rate_c_per_s
         limit_s = ramp_s + self.section.settle_s + _RAMP_LIMIT_S
-        self._reached_s: float | None = None
+        reached_s: float | None = None
         try:
             reach = within(self.clock, limit_s, "chip", f"reach {step.temperature_c:g} C", self._reach(step))
-            await self.engine.unless_aborted(reach)
-            assert self._reached_s is not None, "it was reached, or an error was raised"
-            await self.engine.hold(max(0.0, self._reached_s + step.duration_s - self.clock.now()))
+            reached_s = await self.engine.unless_aborted(reach)
+            await self.engine.hold(max(0.0, reached_s + step.duration_s - self.clock.now()))
         finally:
             try:
                 await self.chip.quench()
             finally:
-                held_s = 0.0 if self._reached_s is None else round(self.clock.now() - self._reached_s, 3)
+                held_s = 0.0 if reached_s is None else round(self.clock.now() - reached_s, 3)
                 self.ledger.book_heat(step.temperature_c, held_s)
                 self.journal.write("heated", step=step.id, temperature_c=step.temperature_c, duration_s=held_s)
             self.log("info", f"heated to {step.temperature_c:g} C for {held_s:g} s, quenched")
         await self.engine.hold(1.0)
 
-    async def _reach(self, step: Heat) -> None:
-        """Ramp; reached is the moment from which every reading lay within the tolerance, for the dwell asked for."""
+    async def _reach(self, step: Heat) -> float:
+        """Ramp, and give the time from which every reading lay within the tolerance, for the dwell asked for."""
         await self.chip.ramp_to(step.temperature_c, step.rate_c_per_s)
         since_s = self.clock.now()
         while True:
@@ -61,6 +60,5 @@ class Heating:
                 if abs(reading.temperature_c - step.temperature_c) > self.section.tolerance_c:
                     since_s = reading.time_s
                 elif reading.time_s - since_s >= self.section.settle_s:
-                    self._reached_s = since_s
-                    return
+                    return since_s
             await self.clock.sleep(_LOOK_S)

@@ -122,11 +122,17 @@ class Plan:
         scan = self.session.scan
         frame = electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
         dose: dict[str, float] = {}
-        for step in self.steps():
-            every = [step] if isinstance(step, TiltSeries) else []
-            if isinstance(step, Steer):
-                every = [s for n in range(step.block.most_pulses) for s in self.series(step.cycle + n)]
-            for series in every:
-                frames = len(series.scheme.tilts_deg())
-                dose[series.particle.name] = dose.get(series.particle.name, 0.0) + frames * frame
+        for series in self._all_series():
+            frames = len(series.scheme.tilts_deg())
+            dose[series.particle.name] = dose.get(series.particle.name, 0.0) + frames * frame
         return dose
+
+    def _all_series(self) -> Iterator[TiltSeries]:
+        """Every tilt series there may be."""
+        for step in self.steps():
+            match step:
+                case TiltSeries():
+                    yield step
+                case Steer():
+                    for number in range(step.block.most_pulses):
+                        yield from self.series(step.cycle + number)

@@ -40,7 +40,6 @@ def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int) -
     result : of the block's particle, with its newest state in it; None before its first pulse
     pulses : given in this block so far
     """
-    spent_s = 0.0 if result is None else result.heated_s[-1]
     if result is None:
         words = f"first pulse of {block.first_s:g} s at {block.temperature_c:g} C: nothing is known of D yet"
         return Decision("pulse", words, block.first_s)
@@ -56,7 +55,7 @@ def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int) -
         return wanted
     if pulses >= block.most_pulses:
         return Decision("done", f"{pulses} pulses are all that may be given")
-    if spent_s + wanted.duration_s > block.most_s:
+    if result.heated_s[-1] + wanted.duration_s > block.most_s:
         return Decision("done", f"the next {wanted.duration_s:g} s would pass {block.most_s:g} s at temperature")
     return wanted
 
@@ -102,15 +101,10 @@ def _until(block: SteeredBlock, course: _Course, now_nm2: float, d_nm2_per_s: fl
     degree_std = float(course.slope(now_nm2)) * ln_std
     if degree >= block.alloying - block.tolerance:
         return Decision("done", f"{block.particle} is alloyed to {course.both(now_nm2)} +- {degree_std:.3f}")
-    left_nm2 = course.tau_at(block.alloying) - now_nm2
-    # What D's error makes of all the way so far and of the way to go.
-    careful_nm2 = (
-        left_nm2
-        - _PASSING_SIGMAS * ln_std * (now_nm2 + left_nm2)
-        + course.tau_at(block.alloying + block.tolerance)
-        - course.tau_at(block.alloying)
-    )
-    duration_s = min(left_nm2, max(careful_nm2, 0.0)) / d_nm2_per_s
+    aim_nm2, end_nm2 = (course.tau_at(a) for a in (block.alloying, block.alloying + block.tolerance))
+    # D's error stretches all the way from the start, not only the way to go.
+    careful_nm2 = end_nm2 - _PASSING_SIGMAS * ln_std * aim_nm2
+    duration_s = max(min(aim_nm2, careful_nm2) - now_nm2, 0.0) / d_nm2_per_s
     if duration_s < block.shortest_s:
         past = float(course.degree(now_nm2 + block.shortest_s * d_nm2_per_s))
         if past > block.alloying + block.tolerance:

@@ -2,11 +2,11 @@
 
 ``dC/dtau = lap C`` inside the particle, no flux through its surface (paper 002, equation 1). Where D changes with
 composition, ``D(c) = D exp(s (c - mean))``, it is ``dC/dtau = lap F`` with ``F = (exp(s (c - mean)) - 1) / s``
-(Kirchhoff's transformation), and tau is of D at the mean composition. Voxels that the surface
-cuts hold only their occupied part, and exchange through the part of a face that both sides share, so that the surface
-lies where it is and not at voxel edges. D enters only through tau,
-so one run serves every D. Integrated by super-time-stepping, RKL2 (Meyer, Balsara and Aslam, J. Comput. Phys. 257
-(2014) 594): s Laplacians advance (s^2 + s - 2) / 4 explicit steps and the order in time is two.
+(Kirchhoff's transformation), and tau is of D at the mean composition. Voxels that the surface cuts hold only their
+occupied part, and exchange through the part of a face that both sides share, so that the surface lies where it is and
+not at voxel edges. D enters only through tau, so one run serves every D. Integrated by super-time-stepping, RKL2
+(Meyer, Balsara and Aslam, J. Comput. Phys. 257 (2014) 594): s Laplacians advance (s^2 + s - 2) / 4 explicit steps and the
+order in time is two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ _WIDEST_OPENING = 5.0
 """Of the smaller of the two voxels' parts that a face joins: slivers exchange no faster than this."""
 _GROWTH = 0.08
 """A step is this part of the diffusion already behind it: gradients flatten as they age."""
-_CONSTANT = np.float32(0.0)
 
 
 def diffuse(
@@ -61,7 +60,7 @@ def diffuse(
             raise ValueError("the times tau must rise")
         while target - now > 1e-9:
             step = min(target - now, max(0.5, _GROWTH * now))
-            c = _rkl2_step(c, (*faces, capacity), step, limit, np.float32(ln_d_slope))
+            c = _rkl2_step(c, (*faces, capacity), step, limit, ln_d_slope)
             now += step
         yield c[1:-1, 1:-1, 1:-1] + mean
 
@@ -71,9 +70,9 @@ def _shared(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     return np.minimum(w, np.roll(w, -1, axis))
 
 
-def _flowing(c: NDArray[np.float32], ln_d_slope: np.float32) -> NDArray[np.float32]:
+def _flowing(c: NDArray[np.float32], ln_d_slope: float) -> NDArray[np.float32]:
     """Kirchhoff's transformation of a concentration above the mean: what flows down its own gradient at constant D."""
-    return c if ln_d_slope == 0.0 else np.expm1(ln_d_slope * c) / ln_d_slope
+    return c if ln_d_slope == 0.0 else np.expm1(np.float32(ln_d_slope) * c) / np.float32(ln_d_slope)
 
 
 def _rkl2_step(
@@ -81,7 +80,7 @@ def _rkl2_step(
     cells: tuple[NDArray[np.float32], ...],
     step: float,
     limit: float,
-    ln_d_slope: np.float32 = _CONSTANT,
+    ln_d_slope: float = 0.0,
 ) -> NDArray[np.float32]:
     """One step, in voxel^2; `limit` is the largest stable explicit one."""
     s = max(3, int(np.ceil(0.5 * (np.sqrt(9.0 + 16.0 * step / (0.9 * limit)) - 1.0))))

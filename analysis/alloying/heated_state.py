@@ -40,6 +40,11 @@ class HeatedState:
     chi2: float
     """Sum of the squared misses at the optimum, the priors' with them."""
 
+    @property
+    def misfit_ln_std(self) -> float:
+        """`ln_std`, wider where the model misses by more than the noise."""
+        return float(self.ln_std * max(1.0, self.misfit) ** 0.5)
+
 
 def fit_heated_state(
     projections: Projections, model: ParticleModel, path: CompositionPath, near: HeatedState | None = None

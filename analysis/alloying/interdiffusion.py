@@ -62,7 +62,7 @@ def fit_interdiffusion(
             seconds,
             temperatures_c,
             np.array([s.ln_tau for s in at_slope]),
-            np.array([s.ln_std * max(1.0, s.misfit) ** 0.5 for s in at_slope]),
+            np.array([s.misfit_ln_std for s in at_slope]),
             np.array([path.degree_slope(s.ln_tau) for s in at_slope]),
             surface_ln_std=surface_ln_std,
         )

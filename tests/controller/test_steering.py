@@ -1,5 +1,6 @@
 """Decisions of steered heating, on a particle whose course and noise are made up here."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -112,8 +113,6 @@ def test_most_informative_goes_where_a_tilt_series_tells_most_and_stays_there():
     ("value", "std"), [(np.nan, 1e-21), (2.4e-19, np.inf), (-1e-19, 1e-20)], ids=["nan", "only bounded", "negative"]
 )
 def test_a_d_that_is_no_number_holds_and_never_guesses(value, std):
-    import msgspec
-
     result = msgspec.structs.replace(
         measured([15.0], np.random.default_rng(0)), diffusivities=(Diffusivity(450.0, value, std),), quality="poor: why"
     )

@@ -77,7 +77,7 @@ def test_a_stopped_analysis_holds_the_chip_cold_and_goes_on_when_it_returns(sess
 
 
 def test_without_a_usable_result_it_pauses_and_a_resume_looks_again(session_file, tmp_path, monkeypatch):
-    """The first state is not told: too few tilts. Nothing is ever heated a second time on a guess."""
+    """The second decision is made blind here: the chip must not be heated again before a third."""
     import controller.steered_heating as module
 
     real, asked = module.decide, []
