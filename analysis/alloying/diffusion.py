@@ -5,8 +5,8 @@ composition, ``D(c) = D exp(s (c - mean))``, it is ``dC/dtau = lap F`` with ``F 
 (Kirchhoff's transformation), and tau is of D at the mean composition. Voxels that the surface cuts hold only their
 occupied part, and exchange through the part of a face that both sides share, so that the surface lies where it is and
 not at voxel edges. D enters only through tau, so one run serves every D. Integrated by super-time-stepping, RKL2
-(Meyer, Balsara and Aslam, J. Comput. Phys. 257 (2014) 594): s Laplacians advance (s^2 + s - 2) / 4 explicit steps and the
-order in time is two.
+(Meyer, Balsara and Aslam, J. Comput. Phys. 257 (2014) 594): s Laplacians advance (s^2 + s - 2) / 4 explicit steps and
+the order in time is two.
 """
 
 from __future__ import annotations
