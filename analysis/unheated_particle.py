@@ -121,6 +121,8 @@ def learn(
     _check_fit(first)
     if first.misfit > POOR_MISFIT:
         problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
+    elif not first.settled:
+        problems.append("the fit of the unheated particle was still improving when it was stopped")
     volume = reconstruct_window(series, first.shifts_px, first.tilt_errors_deg, crop)
     measurement = Measurement(particle, crop, tilts_deg, noise, seed)
     path = CompositionPath(particle, header.pixel_nm)

@@ -8,7 +8,7 @@ prior. Gauss-Newton steps, each solved by conjugate gradients through the projec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,13 @@ from analysis.alloying.surroundings import COARSE_PX
 from analysis.alloying.two_phase import TwoPhase
 from analysis.tomography.projections import Projections
 
-_ROUNDS = ((6.0, 150.0), (6.0, 150.0), (2.5, 20.0), (1.5, 6.0), (1.5, 6.0))
-"""Round by round: over how many px a surface moves as one, and how freely (white noise of that size, smoothed so).
+_STAGES = (((6.0, 150.0), 12), ((2.5, 20.0), 1), ((1.5, 6.0), 5))
+"""Over how many px a surface moves as one, how freely (white noise of that size, smoothed so), and most rounds of it.
 
 Whole faces find their place first, which a prior on small scales would hold back across the wedge; then details.
 """
+_CALM = 0.01
+"""A stage ends when two rounds have lowered the misfit by less than this part."""
 _RUN_AWAY = 1.5
 _MARGIN_PX = 4
 
@@ -42,6 +44,8 @@ class FirstState:
     """Mean squared residual over its expected variance; 1 when only counting noise is left."""
     linear: LinearProjections
     """The projections about the model."""
+    settled: bool = True
+    """Whether the misfit had stopped falling."""
 
 
 def fit_first_state(projections: Projections, start: TwoPhase, first_column: int) -> FirstState:
@@ -62,18 +66,25 @@ def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> F
     """The best of all rounds; nothing when full steps ran away, as they may where the model never fits well."""
     shifts, errors_deg = projections.shifts_px.copy(), np.zeros(len(projections.tilts_deg))
     best: FirstState | None = None
-    way: Unknowns | None = None
-    for round_, scale in enumerate((*_ROUNDS, _ROUNDS[-1])):
-        linear = LinearProjections(model, projections, shifts, errors_deg, scale, cautious=cautious)
-        if best is None or linear.misfit < best.misfit:
-            best = FirstState(model, shifts, errors_deg, linear.misfit, linear)
-        elif not cautious and linear.misfit > _RUN_AWAY * best.misfit:
-            return None
-        if round_ < len(_ROUNDS):
-            way = way if round_ and scale == _ROUNDS[round_ - 1] else None
+    settled = True
+    for scale, most in _STAGES:
+        way: Unknowns | None = None
+        misfits: list[float] = []
+        for _ in range(most):
+            linear = LinearProjections(model, projections, shifts, errors_deg, scale, cautious=cautious)
+            misfits.append(linear.misfit)
+            calm = len(misfits) > 2 and misfits[-1] > (1.0 - _CALM) * misfits[-3]
+            if best is None or linear.misfit < best.misfit:
+                best = FirstState(model, shifts, errors_deg, linear.misfit, linear)
+            elif not cautious and linear.misfit > _RUN_AWAY * best.misfit:
+                return None
+            if calm:
+                break
             model, moved, turned, way = linear.step(way)
             shifts, errors_deg = shifts + moved, errors_deg + turned
-    return best
+        else:
+            settled &= most == 1
+    return None if best is None else replace(best, settled=settled)
 
 
 def _first_model(start: TwoPhase, projections: Projections, first_column: int) -> ParticleModel:
