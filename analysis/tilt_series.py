@@ -16,7 +16,9 @@ from drivers.frames import Frame, FrameHeader, SeriesEnd
 
 FEWEST_TILTS = 15
 _NARROWEST_DEG = 80.0
-_MARGIN_PX = 5
+_FAINT = 0.08
+"""Of the brightest: the sharp edge of a cube standing on it is no brighter, silica is fainter."""
+_MARGIN_PX = 6
 _SATURATED_PART = 0.002
 """Of a frame's pixels at the detector's highest value."""
 _WORST_AGREEMENT = 0.15
@@ -104,7 +106,7 @@ def window(aligned: Stack) -> tuple[slice, slice]:
     from scipy.ndimage import gaussian_filter
 
     brightest = gaussian_filter(aligned, 1.0, axes=(1, 2)).max(axis=0)
-    bright = brightest > 0.15 * np.percentile(brightest, 99)
+    bright = brightest > _FAINT * np.percentile(brightest, 99)
     rows, columns = aligned.shape[1:]
     hit_y, hit_x = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     reach = max(rows / 2 - hit_y[0], hit_y[-1] + 1 - rows / 2) + _MARGIN_PX

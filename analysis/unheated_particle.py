@@ -30,6 +30,7 @@ _LEAST_CONTRAST = 1.15
 _THINNEST_SHELL_PX = 1.0
 _NOT_FOUND = "no core-shell particle was found in the first tilt series"
 _WORST_LEVEL = 0.08
+_MARGIN_PX = 5
 _LEVEL_STD, _DEGREE_STD = 0.002, 0.003
 
 
@@ -109,20 +110,21 @@ def learn(
     header, tilts_deg = series.header, series.tilts_deg
     if header.heat:
         raise NotCoreShell("the first tilt series was taken after heating: there is no unalloyed state to compare with")
-    crop = window(series.aligned)
-    aligned = np.ascontiguousarray(series.aligned[:, crop[0], crop[1]])
+    rows, columns = window(series.aligned)
+    aligned = np.ascontiguousarray(series.aligned[:, rows, columns])
     start = find_two_phases(aligned, tilts_deg, reconstruct(aligned, tilts_deg, iterations=ITERATIONS))
     _check_start(start)
     noise = estimate_noise(series.raw)
     if header.gain is not None:
         noise = Noise(header.gain, noise.read_variance)
-    first = fit_first_state(series.projections(noise), start, crop[1].start)
+    first = fit_first_state(series.projections(noise), start, columns.start)
     particle = first.model
     _check_fit(first)
     if first.misfit > POOR_MISFIT:
         problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
     elif not first.settled:
         problems.append("the fit of the unheated particle was still improving when it was stopped")
+    crop = particle.window(series.raw.shape[2], _MARGIN_PX)
     volume = reconstruct_window(series, first.shifts_px, first.tilt_errors_deg, crop)
     measurement = Measurement(particle, crop, tilts_deg, noise, seed)
     path = CompositionPath(particle, header.pixel_nm)
@@ -159,7 +161,7 @@ def learn(
         volume_nm3=particle.volume_px * header.pixel_nm**3,
         pixel_nm=header.pixel_nm,
         axis_deg=series.axis_deg,
-        mass_per_tilt=float(aligned.sum()) / len(aligned),
+        mass_per_tilt=float(series.aligned[:, crop[0], crop[1]].sum()) / len(series.aligned),
         problems=list(problems),
     ), volume
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.alloying.conjugate_gradients import Unknowns
 from analysis.alloying.linear_projections import LinearProjections
 from analysis.alloying.particle_model import ParticleModel
-from analysis.alloying.surfaces import distance_to
+from analysis.alloying.surfaces import distance_to, redistanced
 from analysis.alloying.surroundings import COARSE_PX
 from analysis.alloying.two_phase import TwoPhase
 from analysis.tomography.projections import Projections
@@ -28,7 +28,8 @@ Whole faces find their place first, which a prior on small scales would hold bac
 """
 _CALM = 0.01
 """A stage ends when two rounds have lowered the misfit by less than this part."""
-_RUN_AWAY = 1.5
+_TOO_FAR, _RUN_AWAY = 1.05, 1.5
+"""Times the best misfit so far: half-way back; begun anew, with what the model misses counted as noise."""
 _MARGIN_PX = 4
 
 
@@ -76,15 +77,34 @@ def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> F
             calm = len(misfits) > 2 and misfits[-1] > (1.0 - _CALM) * misfits[-3]
             if best is None or linear.misfit < best.misfit:
                 best = FirstState(model, shifts, errors_deg, linear.misfit, linear)
-            elif not cautious and linear.misfit > _RUN_AWAY * best.misfit:
+            elif linear.misfit > _RUN_AWAY * best.misfit and not cautious:
                 return None
+            elif linear.misfit > _TOO_FAR * best.misfit:
+                model, shifts = _halfway(best.model, model), 0.5 * (best.shifts_px + shifts)
+                errors_deg, way = 0.5 * (best.tilt_errors_deg + errors_deg), None
+                continue
             if calm:
                 break
             model, moved, turned, way = linear.step(way)
             shifts, errors_deg = shifts + moved, errors_deg + turned
         else:
-            settled &= most == 1
+            settled &= most == 1 or best is None or best.misfit < misfits[-1]
+        if best is not None:
+            model, shifts, errors_deg = best.model, best.shifts_px, best.tilt_errors_deg
     return None if best is None else replace(best, settled=settled)
+
+
+def _halfway(a: ParticleModel, b: ParticleModel) -> ParticleModel:
+    """Between two models of one particle."""
+    return replace(
+        a,
+        outside=redistanced(np.float32(0.5) * (a.outside + b.outside)),
+        interface=redistanced(np.float32(0.5) * (a.interface + b.interface)),
+        shell_level=0.5 * (a.shell_level + b.shell_level),
+        core_step=0.5 * (a.core_step + b.core_step),
+        blur_px=0.5 * (a.blur_px + b.blur_px),
+        surroundings=np.float32(0.5) * (a.surroundings + b.surroundings),
+    )
 
 
 def _first_model(start: TwoPhase, projections: Projections, first_column: int) -> ParticleModel:
@@ -95,6 +115,7 @@ def _first_model(start: TwoPhase, projections: Projections, first_column: int) -
     )
     first = max(0, int(x[0]) - _MARGIN_PX)
     last = min(start.mask.shape[2], int(x[-1]) + 1 + _MARGIN_PX)
+    first -= (last - first) % 2 if first else 0  # transforms of a prime length are three times as slow
     middle = 0.5 * size
     box = (
         slice(int(np.ceil(middle)) - half_z, int(middle) + half_z),

@@ -107,6 +107,15 @@ class ParticleModel:
         """What the surroundings would be in the box, were the particle not in their place."""
         return along_axes(self.surroundings, self.finer)
 
+    def window(self, columns: int, margin_px: int) -> tuple[slice, slice]:
+        """Rows, symmetric about the axis, and columns of the projections that hold the particle at every tilt."""
+        z, y, x = np.nonzero(self.metal > 0.5)
+        depth, height, _ = self.metal.shape
+        reach = float(np.hypot(z - 0.5 * (depth - 1), y - 0.5 * (height - 1)).max()) + 0.5 + margin_px
+        low = max(0, int(np.floor(0.5 * self.rows - reach)))
+        first, last = self.first_column + int(x.min()) - margin_px, self.first_column + int(x.max()) + 1 + margin_px
+        return slice(low, self.rows - low), slice(max(0, first), min(columns, last))
+
     def coats(self) -> list[Volume]:
         """Layers that follow the particle, on the surroundings' grid."""
         return coat_layers(self.metal_in_window(slice(0, self.rows), self.columns), self.surroundings.shape)
