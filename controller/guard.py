@@ -18,6 +18,8 @@ from drivers.limits import ChipLimits
 
 COLD_C = 60.0
 """Below this nothing alloys and nothing burns."""
+_QUICK_S, _STEADY_C = 0.02, 1.0
+"""While readings change by more, the next one comes sooner."""
 
 
 class Guard:
@@ -49,7 +51,7 @@ class Guard:
         self._period_s, self._limit_s = period_s, heartbeat_limit_s
         self._last_beat_s = watch_clock.now()
         self._last: HeaterReading | None = None
-        self._cold = True
+        self._cold, self._moving = True, False
         self._ramp: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
@@ -108,7 +110,7 @@ class Guard:
                 await self.trip(reason)
                 await self.until_cold()
                 raise InterlockTripped(f"{self.name}: {reason}; the chip was made safe")
-            await self._clock.sleep(self._period_s)
+            await self._clock.sleep(min(_QUICK_S, self._period_s) if self._moving else self._period_s)
 
     async def trip(self, reason: str) -> None:
         """Make the chip safe at once and write down why."""
@@ -137,7 +139,9 @@ class Guard:
         return self._limits.breach(reading)
 
     async def _look_once(self) -> HeaterReading:
-        reading = self._last = await self._chip.read()
+        before, reading = self._last, await self._chip.read()
+        self._last = reading
+        self._moving = before is not None and abs(reading.temperature_c - before.temperature_c) > _STEADY_C
         self._readings.add(reading)
         if reading.temperature_c >= COLD_C:
             self._cold = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.engine import Engine
 from controller.guard import Guard
@@ -12,10 +13,14 @@ from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.plan import Heat
 from controller.session_file import Chip
+from controller.time_at_temperature import time_at_temperature_s
 from drivers.clock import Clock, within
+from drivers.interfaces import HeaterReading
 
 _RAMP_LIMIT_S = 60.0
-_LOOK_S = 0.02
+_LOOK_S, _LOOK_WHILE_HELD_S = 0.02, 0.1
+_LOOK_EVERY_C = 4.0
+"""Of a slow ramp."""
 
 
 @dataclass(frozen=True)
@@ -29,36 +34,68 @@ class Heating:
     ledger: Ledger
     journal: Journal
     log: Callable[[str, str], None]
+    q_j_per_mol: float
+    """Activation energy by which time on the way up and down counts."""
 
     async def pulse(self, step: Heat) -> None:
         """Heat, hold for the step's time from the moment the temperature was reached, and quench."""
         self.journal.write("heat", step=step.id, target_c=step.temperature_c, duration_s=step.duration_s)
-        ramp_s = abs(step.temperature_c - 25.0) / step.rate_c_per_s
-        limit_s = ramp_s + self.section.settle_s + _RAMP_LIMIT_S
+        seen: list[HeaterReading] = []
         reached_s: float | None = None
+        held_s = 0.0
         try:
-            reach = within(self.clock, limit_s, "chip", f"reach {step.temperature_c:g} C", self._reach(step))
-            reached_s = await self.engine.unless_aborted(reach)
-            await self.engine.hold(max(0.0, reached_s + step.duration_s - self.clock.now()))
+            reached_s = await self.engine.unless_aborted(self._reach(step, seen))
+            await self._hold_until(reached_s + step.duration_s, seen)
         finally:
             try:
                 await self.chip.quench()
             finally:
                 held_s = 0.0 if reached_s is None else round(self.clock.now() - reached_s, 3)
-                self.ledger.book_heat(step.temperature_c, held_s)
-                self.journal.write("heated", step=step.id, temperature_c=step.temperature_c, duration_s=held_s)
-            self.log("info", f"heated to {step.temperature_c:g} C for {held_s:g} s, quenched")
+                self._book(step, seen, held_s)
         await self.engine.hold(1.0)
 
-    async def _reach(self, step: Heat) -> float:
+    async def _reach(self, step: Heat, seen: list[HeaterReading]) -> float:
         """Ramp, and give the time from which every reading lay within the tolerance, for the dwell asked for."""
-        await self.chip.ramp_to(step.temperature_c, step.rate_c_per_s)
-        since_s = self.clock.now()
+        ramp_s = abs(step.temperature_c - 25.0) / step.rate_c_per_s
+        limit_s = ramp_s + self.section.settle_s + _RAMP_LIMIT_S
+        asked = f"reach {step.temperature_c:g} C"
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                ramp = self.chip.ramp_to(step.temperature_c, step.rate_c_per_s)
+                ramping = tasks.create_task(within(self.clock, limit_s, "chip", asked, ramp), name="ramp")
+                while not ramping.done():
+                    await self._look(seen)
+                    await self.clock.sleep(min(max(_LOOK_S, _LOOK_EVERY_C / step.rate_c_per_s), 0.5))
+        except ExceptionGroup as group:  # of one task, so of one error, which the caller knows by its own type
+            raise group.exceptions[0] from None
+        asked = f"settle at {step.temperature_c:g} C"
+        return await within(self.clock, limit_s, "chip", asked, self._settle(step, seen))
+
+    async def _settle(self, step: Heat, seen: list[HeaterReading]) -> float:
         while True:
-            reading = await self.chip.read()
-            if reading.time_s >= since_s:
-                if abs(reading.temperature_c - step.temperature_c) > self.section.tolerance_c:
-                    since_s = reading.time_s
-                elif reading.time_s - since_s >= self.section.settle_s:
-                    return since_s
+            await self._look(seen)
+            off = [abs(r.temperature_c - step.temperature_c) > self.section.tolerance_c for r in seen]
+            inside = len(seen) - off[::-1].index(True) if True in off else 0
+            if inside < len(seen) and seen[-1].time_s - seen[inside].time_s >= self.section.settle_s:
+                return seen[inside].time_s
             await self.clock.sleep(_LOOK_S)
+
+    async def _hold_until(self, time_s: float, seen: list[HeaterReading]) -> None:
+        while (left_s := time_s - self.clock.now()) > 1e-6:
+            await self.engine.hold(min(left_s, _LOOK_WHILE_HELD_S))
+            await self._look(seen)
+
+    def _book(self, step: Heat, seen: list[HeaterReading], held_s: float) -> None:
+        if seen:
+            seen.append(replace(seen[-1], time_s=max(self.clock.now(), seen[-1].time_s)))
+        worth_s = round(time_at_temperature_s(seen, step.temperature_c, self.q_j_per_mol), 3)
+        self.ledger.book_heat(step.temperature_c, worth_s)
+        facts = {"temperature_c": step.temperature_c, "duration_s": held_s, "worth_s": worth_s}
+        self.journal.write("heated", step=step.id, **facts)
+        ramp = f", with its ramp worth {worth_s:g} s" if worth_s > 1.02 * held_s else ""
+        self.log("info", f"heated to {step.temperature_c:g} C for {held_s:g} s{ramp}, quenched")
+
+    async def _look(self, seen: list[HeaterReading]) -> None:
+        reading = await self.chip.read()
+        if not seen or reading.time_s > seen[-1].time_s:
+            seen.append(reading)

@@ -26,6 +26,7 @@ from controller.recorder import Recorder
 from controller.session_file import SessionFile
 from controller.steered_heating import SteeredHeating
 from controller.streams import Streams
+from controller.time_at_temperature import USUAL_Q_J_PER_MOL
 from drivers.clock import Clock, ScaledClock, SteppedClock, within
 from drivers.errors import AlloyscopeError, InterlockTripped
 from drivers.interfaces import Bench, HeaterReading, Microscope
@@ -165,6 +166,7 @@ class Session:
             ledger=self.ledger,
             journal=self.journal,
             log=self._log,
+            q_j_per_mol=USUAL_Q_J_PER_MOL if self.file.arrhenius is None else self.file.arrhenius.q_j_per_mol,
         )
         self.steered = SteeredHeating(
             plan=self.plan,

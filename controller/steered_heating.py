@@ -17,7 +17,7 @@ from controller.live_analysis import LiveAnalysis
 from controller.plan import Plan, Steer, Step
 from controller.steering import Decision, decide
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 90.0
 """Real time without a result after which the screen says what is waited for."""
 
 
