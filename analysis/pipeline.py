@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.arrhenius import ActivationEnergy, fit_arrhenius
+from analysis.onset import OnsetAnalysis
 from analysis.particle import ParticleAnalysis
 from analysis.results import DiffusivityResult, Preview, Result, StateResult
 from analysis.tomography.counting import darkest_level
@@ -55,6 +56,7 @@ class Pipeline:
         self._preview = preview
         self._keep_volume = keep_volume
         self._particles: dict[str, ParticleAnalysis] = {}
+        self._onsets: dict[str, OnsetAnalysis] = {}
         self._frames: dict[str, list[Frame]] = {}
         self._running: tuple[str, Reconstruction, float] | None = None
         self._began_s = 0.0
@@ -62,7 +64,7 @@ class Pipeline:
         self._spent_s = 0.0
 
     def feed(self, item: StreamItem) -> list[Result]:
-        """Take the next item of the stream; a tilt series is done with when its `StateResult` comes."""
+        """Take the next item of the stream; a step is done with when its `StateResult` or `ImageResult` comes."""
         if isinstance(item, Frame):
             frames = self._frames.setdefault(item.header.step, [])
             frames.append(item)
@@ -75,6 +77,8 @@ class Pipeline:
         frames = self._frames.pop(end.step, [])
         self._running = None
         name = end.particle
+        if end.image:
+            return [self._onsets.setdefault(name, OnsetAnalysis(name)).add_image(frames, end)]
         if name not in self._particles:
             self._particles[name] = ParticleAnalysis(name, self._seed, self._spread, d_of_c=self._d_of_c)
         particle = self._particles[name]

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from drivers.frames import plain
+
 
 class Estimate(msgspec.Struct, frozen=True):
     """A value and its standard deviation."""
@@ -64,6 +66,38 @@ class StateResult(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     tilt_axis_deg: float = 0.0
     """The tilt axis from the images' x axis, counter-clockwise on the screen; taken out before the shifts."""
     analysis_s: float = 0.0
+
+
+class Onset(msgspec.Struct, frozen=True):
+    """Between which temperatures alloying began to be seen."""
+
+    below_c: float | None
+    """The hottest stair without; None when the first one had it already."""
+    above_c: float
+    """The first stair with it."""
+
+    @property
+    def estimate_c(self) -> Estimate | None:
+        """The middle, and the standard deviation of what lies evenly between."""
+        if self.below_c is None:
+            return None
+        return Estimate(0.5 * (self.below_c + self.above_c), (self.above_c - self.below_c) / math.sqrt(12.0))
+
+
+class ImageResult(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
+    """One image of one particle, compared with its first one."""
+
+    step: str
+    particle: str
+    heated_c: float | None
+    """The highest temperature so far; None before any heat."""
+    heated_s: float
+    contrast_lost: Estimate | None
+    """Part of the contrast inside the particle that is gone."""
+    onset: Onset | None
+    """None while no loss of contrast is seen."""
+    quality: str
+    simulated: bool
 
 
 class Diffusivity(msgspec.Struct, frozen=True):
@@ -195,14 +229,14 @@ class Provisional(msgspec.Struct, frozen=True, kw_only=True, tag="provisional"):
     simulated: bool
 
 
-Result = StateResult | DiffusivityResult | Arrhenius | Preview | Provisional
+Result = StateResult | ImageResult | DiffusivityResult | Arrhenius | Preview | Provisional
 """What a pipeline gives."""
 
 _decoder = msgspec.msgpack.Decoder(Result)
 
 
 def encode(result: Result) -> bytes:
-    return msgspec.msgpack.encode(result)
+    return msgspec.msgpack.encode(result, enc_hook=plain)
 
 
 def decode(data: bytes) -> Result:
@@ -234,6 +268,23 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
                     "quality": result.quality,
                 }
             )
+        elif isinstance(result, ImageResult):
+            entry = particles.setdefault(result.particle, {"states": []})
+            lost, onset = result.contrast_lost, result.onset
+            entry.setdefault("images", []).append(
+                {
+                    "step": result.step,
+                    "heated_c": result.heated_c,
+                    "contrast_lost": None if lost is None else msgspec.to_builtins(lost),
+                    "quality": result.quality,
+                }
+            )
+            if onset is not None:
+                entry["onset_c"] = {"above": onset.above_c, "below": onset.below_c}
+                if onset.estimate_c is not None:
+                    entry["onset_c"] |= msgspec.to_builtins(onset.estimate_c)
+            else:
+                entry.pop("onset_c", None)
         elif isinstance(result, DiffusivityResult):
             entry = particles.setdefault(result.particle, {"states": []})
             values, by_curve = _plain(result.diffusivities), _plain(result.by_curve)

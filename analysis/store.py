@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from drivers.errors import ConfigError, RecordingError
-from drivers.frames import Frame, FrameHeader, SeriesEnd, StreamItem, seq_of
+from drivers.frames import Frame, FrameHeader, SeriesEnd, StreamItem, plain, seq_of
 
 if TYPE_CHECKING:
     import h5py
@@ -67,7 +67,7 @@ class StepFile:
         for dataset, value in (
             (self._images, frame.image),
             (self._tilts, frame.header.tilt_deg),
-            (self._headers, msgspec.json.encode(frame.header).decode()),
+            (self._headers, msgspec.json.encode(frame.header, enc_hook=plain).decode()),
         ):
             dataset.resize(row + 1, axis=0)
             dataset[row] = value

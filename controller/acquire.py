@@ -1,5 +1,7 @@
-"""Tilt series, stepped and continuous: the beam is on only while a frame is taken, and every frame is recorded
-before anything else happens to it."""
+"""Tilt series, stepped and continuous, and single images.
+
+The beam is on only while a frame is taken, and every frame is recorded before anything else happens to it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +18,7 @@ from controller import events as ev
 from controller.engine import Engine
 from controller.journal import Journal
 from controller.ledger import Ledger
-from controller.plan import TiltSeries
+from controller.plan import Image, Recording, TiltSeries
 from controller.recorder import Recorder
 from controller.streams import Streams
 from drivers.clock import Clock, within
@@ -45,26 +48,26 @@ class Acquisition:
     events: ev.Events
     ledger: Ledger
     chip_temperature_c: Callable[[], float | None]
-    on_tilt: Callable[[TiltSeries, int, int, float], None]
+    on_tilt: Callable[[Recording, int, int, float], None]
     image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
 
-    async def tilt_series(self, step: TiltSeries) -> None:
-        """Acquire one tilt series; whatever was taken is closed off properly, also after an abort."""
-        tilts_deg = step.scheme.tilts_deg()
+    async def take(self, step: Recording) -> None:
+        """Acquire a tilt series or an image; whatever was taken is closed off properly, also after an abort."""
+        tilts_deg, name = step.tilts_deg, step.particle.name
         taken = 0
-        await self._shift_image(step.particle.name, self.image_shift_nm.get(step.particle.name, np.zeros(2)))
-        self.journal.write("series_begin", step=step.id, particle=step.particle.name, planned=len(tilts_deg))
-        scans = self._stepped(step, tilts_deg) if step.scheme.mode == "stepped" else self._continuous(step, tilts_deg)
+        await self._shift_image(name, self.image_shift_nm.get(name, np.zeros(2)))
+        self.journal.write("series_begin", step=step.id, particle=name, planned=len(tilts_deg))
+        scans = self._continuous(step) if isinstance(step, TiltSeries) and step.sweeps else self._stepped(step)
         try:
             async with aclosing(scans):
                 async for scan in scans:
                     await self._record(step, scan, taken)
                     taken += 1
                     self.on_tilt(step, taken, len(tilts_deg), scan.stage.tilt_deg)
-                    await self._recentre(step.particle.name, scan)
+                    await self._recentre(name, scan)
                     # A sweep cannot stop half-way without leaving the beam on: it pauses when it has ended.
-                    await self.engine.checkpoint(may_pause=step.scheme.mode == "stepped")
+                    await self.engine.checkpoint(may_pause=not step.sweeps)
         finally:
             await self.recorder.end_step()
             if taken:
@@ -74,31 +77,25 @@ class Acquisition:
                     particle=step.particle.name,
                     frames=taken,
                     planned=len(tilts_deg),
+                    image=isinstance(step, Image),
                 )
-                mark = {
-                    "seq": end.seq,
-                    "step": end.step,
-                    "particle": end.particle,
-                    "frames": taken,
-                    "planned": end.planned,
-                }
-                self.journal.write("series_end", mark=mark)
+                self.journal.write("series_end", mark=msgspec.structs.asdict(end))
                 self.streams.publish(end)
 
-    async def _stepped(self, step: TiltSeries, tilts_deg: tuple[float, ...]) -> AsyncGenerator[Scan, None]:
-        for tilt_deg in tilts_deg:
+    async def _stepped(self, step: Recording) -> AsyncGenerator[Scan, None]:
+        for tilt_deg in step.tilts_deg:
             await self._move(step, tilt_deg)
             async with self._beam():
                 limit_s = _ANSWER_LIMIT_S + 3 * self.settings.frame_s
                 scan = await self._ask("scan a frame", limit_s, self.microscope.scan(self.settings))
             yield scan
 
-    async def _continuous(self, step: TiltSeries, tilts_deg: tuple[float, ...]) -> AsyncGenerator[Scan, None]:
+    async def _continuous(self, step: TiltSeries) -> AsyncGenerator[Scan, None]:
         """Sweep and keep the scan nearest to each planned tilt."""
         scheme = step.scheme
-        await self._move(step, tilts_deg[0])
+        await self._move(step, step.tilts_deg[0])
         way = 1.0 if scheme.to_deg > scheme.from_deg else -1.0
-        wanted = list(tilts_deg)
+        wanted = list(step.tilts_deg)
         async with (
             self._beam(),
             aclosing(self.microscope.sweep(self.settings, scheme.to_deg, scheme.rate_deg_per_s)) as sweep,
@@ -111,7 +108,7 @@ class Acquisition:
                     wanted.pop(0)
                     yield scan
 
-    async def _move(self, step: TiltSeries, tilt_deg: float) -> None:
+    async def _move(self, step: Recording, tilt_deg: float) -> None:
         p = step.particle
         target = StagePosition(p.x_nm, p.y_nm, p.z_nm, tilt_deg)
         await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
@@ -124,7 +121,7 @@ class Acquisition:
         finally:
             await self._ask("blank the beam", _ANSWER_LIMIT_S, self.microscope.set_beam_blank(True))
 
-    async def _record(self, step: TiltSeries, scan: Scan, index: int) -> None:
+    async def _record(self, step: Recording, scan: Scan, index: int) -> None:
         p = step.particle
         frame = Frame(
             FrameHeader(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from controller.plan import Heat, Plan, Steer, Step, TiltSeries
+from controller.plan import Heat, Image, Plan, Steer, Step, TiltSeries
+from controller.plan_blocks import Block, CycleBlock, PulsesBlock, StaircaseBlock, SteeredBlock
 from controller.session_file import SessionFile, load_session
 from drivers.clock import SteppedClock
 from drivers.errors import AlloyscopeError, ConfigError
@@ -68,6 +69,8 @@ def _describe(step: Step) -> str:
         case TiltSeries():
             s = step.scheme
             return f"{s.mode} tilt series, {len(s.tilts_deg())} tilts from {s.from_deg:g} to {s.to_deg:g} deg"
+        case Image():
+            return f"one image of {step.particle.name}"
         case Steer():
             b = step.block
             aim = f"{b.alloying:g} alloyed" if b.policy == "until" else f"sigma(D) {b.sigma_d_percent:g} %"
@@ -77,13 +80,31 @@ def _describe(step: Step) -> str:
 
 
 def _limit_problems(session: SessionFile) -> Iterator[str]:
-    limits = session.chip_limits()
+    limits, told = session.chip_limits(), set()
     for number, block in enumerate(session.plan, 1):
-        if block.kind in ("pulses", "steered"):
+        for where, temperature_c, rate_c_per_s in _temperatures(f"plan[{number}]", block, session.chip.ramp_c_per_s):
             try:
-                limits.check_target(f"plan[{number}].temperature_c", block.temperature_c, session.chip.ramp_c_per_s)
+                limits.check_target(where, temperature_c, rate_c_per_s)
             except AlloyscopeError as error:
-                yield str(error)
+                if where not in told:  # one stair too high is said once
+                    told.add(where)
+                    yield str(error)
+
+
+def _temperatures(where: str, block: Block, ramp_c_per_s: float) -> Iterator[tuple[str, float, float]]:
+    """Where the file says them, every temperature that a block asks for, and its ramp."""
+    match block:
+        case PulsesBlock() | StaircaseBlock():
+            named = "temperature_c" if isinstance(block, PulsesBlock) else "to_c"
+            for temperature_c, _ in block.pulses():
+                yield f"{where}.{named}", temperature_c, block.ramp_c_per_s or ramp_c_per_s
+        case SteeredBlock():
+            yield f"{where}.temperature_c", block.temperature_c, ramp_c_per_s
+        case CycleBlock():
+            for number, inner in enumerate(block.steps, 1):
+                yield from _temperatures(f"{where}.steps[{number}]", inner, ramp_c_per_s)
+        case _:
+            pass
 
 
 def _built_problems(path: Path, session: SessionFile) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.results import Arrhenius, DiffusivityResult, Result, StateResult, pretty
+from analysis.results import Arrhenius, DiffusivityResult, ImageResult, Onset, Result, StateResult, pretty
 from controller import events as ev
 from controller.check import clock_time
 
@@ -52,6 +52,10 @@ def result_lines(result: Result) -> Iterator[str]:
             gold = f", core element {100 * result.gold_fraction:.1f} at%" if result.gold_fraction else ""
             yield f"    {name}: {degree}{volume}{gold}; {result.frames}/{result.planned} tilts; {result.quality}"
             yield from (f"      left out {r}" for r in result.rejected)
+        case ImageResult():
+            heated = "before any heat" if result.heated_c is None else f"after {result.heated_c:g} C"
+            lost = f"contrast lost {result.contrast_lost}" if result.contrast_lost else "not compared"
+            yield f"    {result.particle} {heated}: {lost}{onset_words(result.onset)}; {result.quality}"
         case DiffusivityResult():
             for d in result.diffusivities:
                 yield (
@@ -71,10 +75,22 @@ def result_lines(result: Result) -> Iterator[str]:
             pass
 
 
+def onset_words(onset: Onset | None) -> str:
+    """Where alloying began, as the end of a sentence; nothing while it has not."""
+    if onset is None:
+        return ""
+    if onset.below_c is None:
+        return f"; alloying began at or below {onset.above_c:g} C"
+    return f"; alloying began between {onset.below_c:g} and {onset.above_c:g} C"
+
+
 def final_lines(results: list[Result], folder: Path) -> Iterator[str]:
     """What the session found, beside the twin's truth where there is one."""
     truth = _truth(folder)
     latest = {r.particle: r for r in results if isinstance(r, DiffusivityResult)}
+    images = {r.particle: r for r in results if isinstance(r, ImageResult)}
+    for name, image in images.items():
+        yield f"{name}: {onset_words(image.onset).removeprefix('; ') or 'no alloying was seen in the images'}"
     for name, result in latest.items():
         for d in result.diffusivities:
             yield f"{name}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s (1 sigma); {result.quality}"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from analysis.results import Arrhenius, DiffusivityResult, Preview, Provisional, Result, StateResult
+from analysis.results import Arrhenius, DiffusivityResult, ImageResult, Preview, Provisional, Result, StateResult
+from drivers.frames import plain
 
 
 class Started(msgspec.Struct, frozen=True, tag=True):
@@ -79,7 +80,7 @@ _decoder = msgspec.msgpack.Decoder(Event)
 
 
 def encode(event: Event) -> bytes:
-    return msgspec.msgpack.encode(event)
+    return msgspec.msgpack.encode(event, enc_hook=plain)
 
 
 def decode(data: bytes) -> Event:
@@ -118,7 +119,7 @@ class Events:
                 self._readings.append(event)
             case Log():
                 self._logs.append(event)
-            case Told(StateResult() as result):
+            case Told(StateResult() | ImageResult() as result):
                 self._latest[f"state {result.step}"] = event
             case Told(DiffusivityResult() as result):
                 self._latest[f"diffusivity {result.particle}"] = event

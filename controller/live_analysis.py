@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from analysis.results import Arrhenius, DiffusivityResult, Preview, Provisional, Result, StateResult
+from analysis.results import Arrhenius, DiffusivityResult, ImageResult, Preview, Provisional, Result, StateResult
 from controller import events as ev
 from controller.journal import Journal
 from controller.session_file import SessionFile
@@ -38,7 +38,7 @@ class LiveAnalysis:
         self._note()
 
     def expect(self, step: str) -> None:
-        """A tilt series has been recorded; its result is to come."""
+        """A tilt series or an image has been recorded; its result is to come."""
         self._expected.add(step)
         self._note()
 
@@ -57,7 +57,7 @@ class LiveAnalysis:
             with (self._folder / "results.jsonl").open("ab") as file:
                 file.write(msgspec.json.encode(result) + b"\n")
         self._events.tell(ev.Told(result))
-        if isinstance(result, StateResult):
+        if isinstance(result, StateResult | ImageResult):
             self._analysed.add(result.step)
             write_csv(self._folder / "results.csv", self.results)
             self._note()
@@ -127,10 +127,10 @@ class LiveAnalysis:
         self._events.tell(ev.Log(self._clock.now(), level, text))
 
 
-def _what(result: StateResult | DiffusivityResult | Arrhenius) -> object:
+def _what(result: StateResult | ImageResult | DiffusivityResult | Arrhenius) -> object:
     """By which a result is known again."""
     match result:
-        case StateResult():
+        case StateResult() | ImageResult():
             return result.step
         case DiffusivityResult():
             return result.particle, result.states

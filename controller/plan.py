@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.session_file import AcquireBlock, ParticleSection, PulsesBlock, SessionFile, SteeredBlock, TiltScheme
+from controller.plan_blocks import AcquireBlock, Block, CycleBlock, PulsesBlock, StaircaseBlock, SteeredBlock
+from controller.session_file import ParticleSection, SessionFile, TiltScheme
+from controller.visit_order import visit_order
 from drivers.units import electrons_per_nm2
 
 _SECONDS_PER_MOVE = 1.5
@@ -36,12 +38,40 @@ class TiltSeries:
     scheme: TiltScheme
     frame_s: float
 
+    @property
+    def tilts_deg(self) -> tuple[float, ...]:
+        return self.scheme.tilts_deg()
+
+    @property
+    def sweeps(self) -> bool:
+        return self.scheme.mode == "continuous"
+
     def estimate_s(self) -> float:
         range_deg = abs(self.scheme.to_deg - self.scheme.from_deg)
         back_s = range_deg / _RETURN_DEG_PER_S
         if self.scheme.mode == "continuous":
             return range_deg / self.scheme.rate_deg_per_s + back_s
         return len(self.scheme.tilts_deg()) * (self.frame_s + _SECONDS_PER_MOVE) + back_s
+
+
+@dataclass(frozen=True)
+class Image:
+    """One HAADF image of one particle, not tilted."""
+
+    id: str
+    particle: ParticleSection
+    frame_s: float
+    tilts_deg: tuple[float, ...] = (0.0,)
+
+    @property
+    def sweeps(self) -> bool:
+        return False
+
+    def estimate_s(self) -> float:
+        return self.frame_s + _SECONDS_PER_MOVE
+
+
+Recording = TiltSeries | Image
 
 
 @dataclass(frozen=True)
@@ -75,7 +105,7 @@ class Steer:
         return pulses * (self.heat(0, self.block.first_s).estimate_s() + self.series_s)
 
 
-Step = Heat | TiltSeries | WaitForResults | Steer
+Step = Heat | TiltSeries | Image | WaitForResults | Steer
 
 
 @dataclass(frozen=True)
@@ -86,18 +116,17 @@ class Plan:
 
     def steps(self) -> Iterator[Step]:
         cycle = 0
-        for block in self.session.plan:
+        for block in self._blocks():
             match block:
                 case AcquireBlock():
-                    yield from self.series(cycle)
+                    yield from self._taken(block.kind, cycle)
                     cycle += 1
-                case PulsesBlock():
+                case PulsesBlock() | StaircaseBlock():
                     cycle = max(cycle, 1)
-                    for duration_s in block.durations_s:
-                        rate = self.session.chip.ramp_c_per_s
-                        yield Heat(f"c{cycle:02d}/heat", block.temperature_c, duration_s, rate)
-                        if block.after_each == "tilt-series":
-                            yield from self.series(cycle)
+                    for temperature_c, duration_s in block.pulses():
+                        rate = block.ramp_c_per_s or self.session.chip.ramp_c_per_s
+                        yield Heat(f"c{cycle:02d}/heat", temperature_c, duration_s, rate)
+                        yield from self._taken(block.after_each, cycle)
                         if block.wait_for_results:
                             yield WaitForResults(f"c{cycle:02d}/results")
                         cycle += 1
@@ -109,10 +138,34 @@ class Plan:
                     cycle += block.most_pulses
 
     def series(self, cycle: int) -> Iterator[TiltSeries]:
-        """A tilt series of every particle."""
+        """A tilt series of every particle; every other time the way goes back, so that no stage travel is lost."""
         frame_s = self.session.scan.settings().frame_s
-        for particle in self.session.particles:
+        for particle in self._visited(cycle):
             yield TiltSeries(f"c{cycle:02d}/{particle.name}/tilt", particle, self.session.tilt, frame_s)
+
+    def images(self, cycle: int) -> Iterator[Image]:
+        """An image of every particle."""
+        frame_s = self.session.scan.settings().frame_s
+        for particle in self._visited(cycle):
+            yield Image(f"c{cycle:02d}/{particle.name}/image", particle, frame_s)
+
+    def _taken(self, what: str, cycle: int) -> Iterator[Recording]:
+        if what == "tilt-series":
+            yield from self.series(cycle)
+        elif what == "image":
+            yield from self.images(cycle)
+
+    def _visited(self, cycle: int) -> list[ParticleSection]:
+        particles = self.session.particles
+        order = visit_order([(p.y_nm, p.x_nm) for p in particles])
+        return [particles[k] for k in (order if cycle % 2 == 0 else reversed(order))]
+
+    def _blocks(self) -> Iterator[Block]:
+        for block in self.session.plan:
+            if isinstance(block, CycleBlock):
+                yield from block.steps * block.times
+            else:
+                yield block
 
     def estimate_s(self) -> float:
         return sum(step.estimate_s() for step in self.steps())
@@ -122,16 +175,15 @@ class Plan:
         scan = self.session.scan
         frame = electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
         dose: dict[str, float] = {}
-        for series in self._all_series():
-            frames = len(series.scheme.tilts_deg())
-            dose[series.particle.name] = dose.get(series.particle.name, 0.0) + frames * frame
+        for taken in self._all_taken():
+            dose[taken.particle.name] = dose.get(taken.particle.name, 0.0) + len(taken.tilts_deg) * frame
         return dose
 
-    def _all_series(self) -> Iterator[TiltSeries]:
-        """Every tilt series there may be."""
+    def _all_taken(self) -> Iterator[Recording]:
+        """Every tilt series and image that there may be."""
         for step in self.steps():
             match step:
-                case TiltSeries():
+                case TiltSeries() | Image():
                     yield step
                 case Steer():
                     for number in range(step.block.most_pulses):

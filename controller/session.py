@@ -21,7 +21,7 @@ from controller.heating import Heating
 from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.live_analysis import LiveAnalysis
-from controller.plan import Heat, Plan, Steer, Step, TiltSeries, WaitForResults
+from controller.plan import Heat, Image, Plan, Recording, Steer, Step, TiltSeries, WaitForResults
 from controller.recorder import Recorder
 from controller.session_file import SessionFile
 from controller.steered_heating import SteeredHeating
@@ -254,9 +254,9 @@ class Session:
         match step:
             case Heat():
                 await self.heating.pulse(step)
-            case TiltSeries():
+            case TiltSeries() | Image():
                 try:
-                    await self.acquisition.tilt_series(step)
+                    await self.acquisition.take(step)
                 finally:
                     if (self.folder / "frames" / (step.id.replace("/", "_") + ".h5")).exists():
                         self.analysis.expect(step.id)
@@ -299,7 +299,7 @@ class Session:
         self._step_number += 1
         self._tell_progress(step, 0, 0, None)
 
-    def _on_tilt(self, step: TiltSeries, done: int, total: int, tilt_deg: float) -> None:
+    def _on_tilt(self, step: Recording, done: int, total: int, tilt_deg: float) -> None:
         self._tell_progress(step, done, total, tilt_deg)
 
     def _tell_progress(self, step: Step, part: int, parts: int, tilt_deg: float | None) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from analysis.arrhenius import ActivationEnergy
+from controller.plan_blocks import Block, SteeredBlock
 from drivers.interfaces import ScanSettings
 from drivers.limits import ChipLimits
 from drivers.toml_file import Strict, load_toml
@@ -87,53 +88,6 @@ class ParticleSection(Strict):
     x_nm: float = 0.0
     y_nm: float = 0.0
     z_nm: float = 0.0
-
-
-class AcquireBlock(Strict):
-    """One tilt series of every particle, without heat."""
-
-    kind: Literal["tilt-series"]
-
-
-class PulsesBlock(Strict):
-    """Heat pulses at one temperature; after each a quench and, by default, a tilt series of every particle."""
-
-    kind: Literal["pulses"]
-    temperature_c: float
-    durations_s: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
-    after_each: Literal["tilt-series", "nothing"] = "tilt-series"
-    wait_for_results: bool = False
-    """Hold the plan after each tilt series until its result is in."""
-
-
-class SteeredBlock(Strict):
-    """Pulses that the analysis chooses, each followed by a tilt series of every particle."""
-
-    kind: Literal["steered"]
-    policy: Literal["until", "most-informative"]
-    particle: str
-    temperature_c: float
-    first_s: float = Field(gt=0)
-    """The first pulse, given before anything is known of D: short enough to be safe, long enough to be seen."""
-    shortest_s: float = Field(1.0, gt=0)
-    longest_s: float = Field(600.0, gt=0)
-    most_pulses: int = Field(10, ge=1, le=50)
-    most_s: float = Field(3600.0, gt=0)
-    """Total time at temperature, earlier pulses with it."""
-    alloying: float = Field(0.5, gt=0, lt=1)
-    """`until`: the degree of alloying to land on, of the metals themselves."""
-    tolerance: float = Field(0.01, gt=0, lt=0.2)
-    sigma_d_percent: float = Field(1.0, gt=0)
-    """`most-informative`: enough when sigma(D) / D has come down to this."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.shortest_s > self.longest_s:
-            raise ValueError("shortest_s must not be longer than longest_s")
-        return self
-
-
-Block = Annotated[AcquireBlock | PulsesBlock | SteeredBlock, Field(discriminator="kind")]
 
 
 class SessionFile(Strict):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.results import DiffusivityResult
-from controller.session_file import SteeredBlock
+from controller.plan_blocks import SteeredBlock
 
 _PASSING_SIGMAS = 2.0
 """An `until` pulse passes its target only if D is this much faster than believed."""

@@ -103,7 +103,7 @@ class SteppedClock:
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         sleeper = _Sleeper(callback)
-        heapq.heappush(self._sleepers, (self._now + max(0.0, seconds), next(self._order), sleeper))
+        heapq.heappush(self._sleepers, (self._now + max(0.0, float(seconds)), next(self._order), sleeper))
         return sleeper
 
     def patience(self, limit_s: float) -> float:

@@ -68,7 +68,7 @@ class Frame:
 
 
 class SeriesEnd(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The stream's mark that a step has no further frames."""
+    """The stream's mark that a step, a tilt series or an image, has no further frames."""
 
     seq: int
     step: str
@@ -77,6 +77,8 @@ class SeriesEnd(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Frames recorded in this step."""
     planned: int
     """Frames the plan asked for."""
+    image: bool = False
+    """A single image, not a tilt series."""
 
 
 StreamItem = Frame | SeriesEnd
@@ -92,6 +94,13 @@ class _Wire(msgspec.Struct, frozen=True, tag=True):
 _decoder = msgspec.msgpack.Decoder(_Wire | SeriesEnd)
 
 
+def plain(value: object) -> object:
+    """Numpy scalars, which drivers like to give, as numbers that msgspec encodes: its `enc_hook`."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise NotImplementedError(f"{type(value).__name__} cannot be encoded")
+
+
 def seq_of(item: StreamItem) -> int:
     return item.header.seq if isinstance(item, Frame) else item.seq
 
@@ -99,12 +108,12 @@ def seq_of(item: StreamItem) -> int:
 def pack(item: StreamItem) -> list[bytes]:
     """Two parts on the wire: a msgpack header and the pixels (empty for a mark)."""
     if isinstance(item, SeriesEnd):
-        return [msgspec.msgpack.encode(item), b""]
+        return [msgspec.msgpack.encode(item, enc_hook=plain), b""]
     image = np.ascontiguousarray(item.image)
     pixels = image.tobytes()
     rows, columns = image.shape
     wire = _Wire(item.header, (rows, columns), image.dtype.str, zlib.crc32(pixels))
-    return [msgspec.msgpack.encode(wire), pixels]
+    return [msgspec.msgpack.encode(wire, enc_hook=plain), pixels]
 
 
 def unpack(parts: list[bytes]) -> StreamItem:

@@ -12,10 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.widgets import Footer, RichLog, Static
 
-from analysis.results import Arrhenius, DiffusivityResult, Preview, Provisional, StateResult, pretty
+from analysis.results import Arrhenius, DiffusivityResult, ImageResult, Preview, Provisional, StateResult, pretty
 from controller import events as ev
 from controller.check import clock_time
+from controller.console import onset_words
 from controller.monitor.arrhenius import STYLES, arrhenius_curves
+from controller.monitor.onset import onset_curves
 from controller.monitor.picture import PicturePanel
 from controller.monitor.plot import Curve, Plot
 from controller.monitor.source import RemoteSession, Source
@@ -58,6 +60,7 @@ class MonitorApp(App[None]):
         self._provisional: Provisional | None = None
         self._states: dict[str, StateResult] = {}
         self._fits: dict[str, DiffusivityResult] = {}
+        self._images: dict[str, list[ImageResult]] = {}
         self._together: Arrhenius | None = None
         self._finished: ev.Finished | None = None
         self._quiet = False
@@ -114,6 +117,10 @@ class MonitorApp(App[None]):
                 self._states[state.step] = state
                 if state.quality != "good":
                     self._say(f"{state.step}: {state.quality}")
+            case ev.Told(ImageResult() as image):
+                self._images.setdefault(image.particle, []).append(image)
+                if image.quality != "good":
+                    self._say(f"{image.step}: {image.quality}")
             case ev.Told(DiffusivityResult() as fit):
                 self._fits[fit.particle] = fit
             case ev.Told(Arrhenius() as together):
@@ -153,12 +160,21 @@ class MonitorApp(App[None]):
             self.query_one("#slice", PicturePanel).show(pixels, f"{self._preview.frames} tilts")
 
     def _draw_alloying(self) -> None:
+        panel = self.query_one("#alloying", Plot)
+        if self._images and not self._fits:
+            panel.border_title, panel.unit = "contrast lost, image by image", "C"
+            panel.show(list(onset_curves(self._images)))
+            return
         curves = []
+        if not self._fits:
+            told = [(s.heated_s, s.alloying) for s in self._states.values() if s.alloying is not None]
+            seconds, degrees = [t for t, _ in told], [a.value for _, a in told]
+            curves.append(Curve(seconds, degrees, "bold white", joined=False, std=[a.std for _, a in told]))
         for fit, style in zip(self._fits.values(), STYLES, strict=False):
             curves.append(Curve(fit.curve_s, fit.curve, style))
             points = [e.value for e in fit.measured]
             curves.append(Curve(fit.heated_s, points, "bold white", joined=False, std=[e.std for e in fit.measured]))
-        self.query_one("#alloying", Plot).show(curves)
+        panel.show(curves)
 
     def _status(self) -> Text:
         out = Text(no_wrap=True, overflow="ellipsis")
@@ -197,6 +213,12 @@ class MonitorApp(App[None]):
         if self._together is not None:
             for line in self._together.words():
                 out.append(f"{line}\n")
+        for name, images in self._images.items():
+            last = images[-1]
+            out.append(f"{name} {len(images)} image(s)", style="dim")
+            if last.heated_c is not None:
+                out.append(f", after {last.heated_c:g} C")
+            out.append(f"\ncontrast lost {last.contrast_lost or '-'}{onset_words(last.onset)}\n")
         latest = {s.particle: s for s in self._states.values()}
         for state in latest.values():
             now = self._provisional

@@ -29,7 +29,7 @@ class Plot(Widget):
     def __init__(self, title: str, unit: str, *, id: str, y_range: tuple[float, float] | None = None) -> None:
         super().__init__(id=id)
         self.border_title = title
-        self._unit = unit
+        self.unit = unit
         self._y_range = y_range
         self.curves: list[Curve] = []
 
@@ -39,7 +39,7 @@ class Plot(Widget):
         self.refresh()
 
     def render(self) -> Text:
-        return draw(self.curves, self.size.width, self.size.height, self._unit, self._y_range)
+        return draw(self.curves, self.size.width, self.size.height, self.unit, self._y_range)
 
 
 def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple[float, float] | None = None) -> Text:

@@ -1,7 +1,7 @@
 import pytest
 
 from controller.check import checked_session, timeline
-from controller.plan import Heat, Plan, TiltSeries
+from controller.plan import Heat, Image, Plan, TiltSeries
 from controller.session_file import load_session
 from drivers.errors import ConfigError
 
@@ -32,7 +32,10 @@ def test_the_timeline_tells_dose_and_duration(session_file):
         ({"from_deg = -70.0": "from_deg = -80.0"}, ["-80", "holder", "tilt.from_deg"]),
         ({'backend = "simulated"': 'backend = "simulatd"'}, ["simulatd", "did you mean 'simulated'"]),
         ({'kind = "pulses"': 'kind = "pulse"'}, ["plan[2]", "pulses"]),
-        ({"durations_s = [60.0, 120.0]": "durations_s = [60.0, -1.0]"}, ["plan[2].durations_s[2]", "greater than 0"]),
+        (
+            {"durations_s = [60.0, 120.0]": "durations_s = [60.0, -1.0]"},
+            ["plan[2].durations_s[2]", "greater than or equal to 0"],
+        ),
         ({"voxels_across = 36.0": "voxls_across = 36.0"}, ["voxls_across", "voxels_across"]),
         ({'specimen = "NC2"': 'specimen = "NC9"'}, ["NC9", "NC2"]),
         ({"seed = 3": "seed = "}, ["TOML"]),
@@ -52,3 +55,60 @@ def test_every_mistake_is_told_at_once(session_file):
     with pytest.raises(ConfigError) as caught:
         load_session(path)
     assert len(caught.value.problems) >= 5
+
+
+STAIRS = """
+[[plan]]
+kind = "staircase"
+from_c = 50.0
+to_c = 500.0
+step_c = 150.0
+hold_s = 300.0
+ramp_c_per_s = 10.0
+after_each = "image"
+"""
+
+
+def test_a_staircase_takes_one_image_after_each_stair(session_file):
+    steps = list(Plan(load_session(session_file(durations_s="[60.0]", more=STAIRS))).steps())[3:]
+    heats = [s for s in steps if isinstance(s, Heat)]
+    assert [(h.temperature_c, h.duration_s, h.rate_c_per_s) for h in heats] == [
+        (t, 300.0, 10.0) for t in (50.0, 200.0, 350.0, 500.0)
+    ]
+    images = [s for s in steps if isinstance(s, Image)]
+    assert [s.id for s in images] == [f"c{n:02d}/NC2/image" for n in (2, 3, 4, 5)]
+    assert all(s.tilts_deg == (0.0,) for s in images)
+
+
+def test_a_stair_beyond_the_limit_is_named(session_file):
+    with pytest.raises(ConfigError, match=r"plan\[3\]\.to_c.*650"):
+        checked_session(session_file(more=STAIRS.replace("500.0", "800.0")))
+
+
+def test_a_cycle_goes_through_its_blocks_again_and_again(session_file):
+    cycle = """
+[[plan]]
+kind = "cycle"
+times = 2
+
+[[plan.steps]]
+kind = "pulses"
+temperature_c = 300.0
+durations_s = [5.0, 0.0]
+repeat = 2
+after_each = "nothing"
+
+[[plan.steps]]
+kind = "image"
+"""
+    steps = list(Plan(load_session(session_file(durations_s="[60.0]", more=cycle))).steps())[3:]
+    once = ["heat", "heat", "heat", "heat", "image"]
+    assert [s.id.split("/")[-1] for s in steps] == once * 2
+    assert len({s.id for s in steps}) == len(steps)
+    assert [s.duration_s for s in steps if isinstance(s, Heat)] == [5.0, 0.0] * 4
+
+
+def test_particles_are_visited_there_and_back_again(session_file):
+    more = "".join(f'\n[[particles]]\nname = "{n}"\nx_nm = {x}\n' for n, x in (("far", 9e4), ("near", 1e4)))
+    series = [s for s in Plan(load_session(session_file(more=more))).steps() if isinstance(s, TiltSeries)]
+    assert [s.particle.name for s in series] == ["NC2", "near", "far", "far", "near", "NC2", "NC2", "near", "far"]

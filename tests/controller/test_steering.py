@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from analysis.results import Diffusivity, DiffusivityResult, Estimate
-from controller.session_file import SteeredBlock
+from controller.plan_blocks import SteeredBlock
 from controller.steering import decide
 
 TAU_NM2 = tuple(float(t) for t in np.r_[0.0, np.geomspace(0.2, 600.0, 25)])
