@@ -18,13 +18,13 @@ class ChipReadings:
         self._file = path.open("a")
         self._unwritten = 0
         if fresh:
-            self._file.write("time_s,setpoint_c,temperature_c,resistance_ohm,power_mw\n")
+            self._file.write("time_s,setpoint_c,temperature_c,temperature_std_c,resistance_ohm,power_mw\n")
 
     def add(self, reading: HeaterReading) -> None:
         r = reading
-        self._file.write(
-            f"{r.time_s:.3f},{r.setpoint_c:.2f},{r.temperature_c:.3f},{r.resistance_ohm:.4f},{r.power_mw:.3f}\n"
-        )
+        std = "" if r.temperature_std_c is None else f"{r.temperature_std_c:.3f}"
+        temperature = f"{r.setpoint_c:.2f},{r.temperature_c:.3f},{std}"
+        self._file.write(f"{r.time_s:.3f},{temperature},{r.resistance_ohm:.4f},{r.power_mw:.3f}\n")
         self._unwritten += 1
         if self._unwritten >= _FLUSH_EVERY:
             self._file.flush()

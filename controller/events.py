@@ -43,6 +43,8 @@ class Reading(msgspec.Struct, frozen=True, tag=True):
     temperature_c: float
     setpoint_c: float
     power_mw: float
+    temperature_std_c: float | None = None
+    """By the chip's calibration."""
 
 
 class Picture(msgspec.Struct, frozen=True, tag=True):

@@ -74,7 +74,7 @@ class Heating:
     async def _settle(self, step: Heat, seen: list[HeaterReading]) -> float:
         while True:
             await self._look(seen)
-            off = [abs(r.temperature_c - step.temperature_c) > self.section.tolerance_c for r in seen]
+            off = [not abs(r.temperature_c - step.temperature_c) <= self.section.tolerance_c for r in seen]
             inside = len(seen) - off[::-1].index(True) if True in off else 0
             if inside < len(seen) and seen[-1].time_s - seen[inside].time_s >= self.section.settle_s:
                 return seen[inside].time_s
@@ -93,7 +93,9 @@ class Heating:
         facts = {"temperature_c": step.temperature_c, "duration_s": held_s, "worth_s": worth_s}
         self.journal.write("heated", step=step.id, **facts)
         ramp = f", with its ramp worth {worth_s:g} s" if worth_s > 1.02 * held_s else ""
-        self.log("info", f"heated to {step.temperature_c:g} C for {held_s:g} s{ramp}, quenched")
+        std_c = seen[-1].temperature_std_c if seen else None
+        calibration = "" if std_c is None or not held_s else f" (+- {std_c:.1f} C by the chip's calibration)"
+        self.log("info", f"heated to {step.temperature_c:g} C{calibration} for {held_s:g} s{ramp}, quenched")
 
     async def _look(self, seen: list[HeaterReading]) -> None:
         reading = await self.chip.read()

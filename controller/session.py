@@ -270,7 +270,8 @@ class Session:
             if isinstance(self.chip, Guard):
                 self.chip.beat()
             self._reading = reading = await self.chip.read()
-            event = ev.Reading(self.clock.now(), reading.temperature_c, reading.setpoint_c, reading.power_mw)
+            r = reading
+            event = ev.Reading(self.clock.now(), r.temperature_c, r.setpoint_c, r.power_mw, r.temperature_std_c)
             self.events.tell(event)
             await self.clock.sleep(_READING_PERIOD_S)
 

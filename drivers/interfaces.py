@@ -48,6 +48,8 @@ class HeaterReading:
     setpoint_c: float
     resistance_ohm: float
     power_mw: float
+    temperature_std_c: float | None = None
+    """By the calibration's uncertainty, one standard deviation: common to all readings; None when it is not known."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ that diffusion in the particles can be integrated along it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
+from drivers.calibration import ResistanceCalibration
 from drivers.interfaces import Bench, HeaterReading
 from simulators.thermal_history import AMBIENT_C, ThermalHistory
 
@@ -21,6 +23,7 @@ WINDOW_OFFSETS_C: dict[str, dict[str, float]] = {
 """True temperature of each window against the chip's nominal one, near 400 C (paper 004)."""
 
 _SAMPLE_S = 0.005
+_ALPHA_ERROR = 0.005
 
 
 class SimulatedChip:
@@ -30,7 +33,8 @@ class SimulatedChip:
     ----------
     loop_s : lag of the closed loop
     cooling_s : thermal time constant without power
-    r0_ohm, alpha_per_c, beta_per_c2 : resistance ``r0 (1 + alpha dT + beta dT^2)`` above 25 C
+    r0_ohm, alpha_per_c, beta_per_c2 : true resistance ``r0 (1 + alpha dT + beta dT^2)`` above 25 C
+    calibration : what the chip's sheet says, a `ResistanceCalibration`; by default the truth, known to 0.5 %
     noise_ohm : resistance noise, one standard deviation
     """
 
@@ -47,6 +51,7 @@ class SimulatedChip:
         beta_per_c2: float = -1.5e-7,
         noise_ohm: float = 0.02,
         watt_per_c: float = 5.5e-5,
+        calibration: Mapping[str, float] | None = None,
     ) -> None:
         self.name = name
         self._clock = bench.clock
@@ -55,6 +60,9 @@ class SimulatedChip:
         self._loop_s, self._cooling_s = loop_s, cooling_s
         self._r0, self._alpha, self._beta, self._noise = r0_ohm, alpha_per_c, beta_per_c2, noise_ohm
         self._watt_per_c = watt_per_c
+        by_truth = {"r0_ohm": r0_ohm, "alpha_per_c": alpha_per_c, "beta_per_c2": beta_per_c2}
+        usual = {"alpha_std_per_c": _ALPHA_ERROR * alpha_per_c}
+        self._sheet = ResistanceCalibration(**(calibration or by_truth | usual))
         self._time_s = 0.0
         self._temperature_c = AMBIENT_C
         self._powered = False
@@ -68,8 +76,10 @@ class SimulatedChip:
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
         self._advance()
         self._setpoint_c = self._setpoint_c if self._powered else self._temperature_c
-        self._target_c, self._rate_c_per_s, self._powered = target_c, rate_c_per_s, True
-        await self._clock.sleep(abs(target_c - self._setpoint_c) / rate_c_per_s + 4.0 * self._loop_s)
+        # The loop holds what it reads: with a wrong sheet the chip is truly as hot as its resistance says.
+        true_c = self._true_c(self._sheet.resistance_ohm(target_c))
+        self._target_c, self._rate_c_per_s, self._powered = true_c, rate_c_per_s, True
+        await self._clock.sleep(abs(true_c - self._setpoint_c) / rate_c_per_s + 4.0 * self._loop_s)
         while abs((await self.read()).temperature_c - target_c) > 0.5:
             await self._clock.sleep(self._loop_s)
 
@@ -80,10 +90,16 @@ class SimulatedChip:
 
     async def read(self) -> HeaterReading:
         self._advance()
-        rise = self._temperature_c - AMBIENT_C
-        ohm = self._r0 * (1.0 + self._alpha * rise + self._beta * rise**2) + self._rng.normal(0.0, self._noise)
-        power_mw = 1e3 * self._watt_per_c * max(0.0, rise) if self._powered else 0.0
-        return HeaterReading(self._time_s, self._calibrated_c(ohm), self._setpoint_c, ohm, power_mw)
+        rise_c = self._temperature_c - AMBIENT_C
+        ohm = self._ohm(self._temperature_c) + float(self._rng.normal(0.0, self._noise))
+        return HeaterReading(
+            time_s=self._time_s,
+            temperature_c=self._sheet.temperature_c(ohm),
+            setpoint_c=self._sheet.temperature_c(self._ohm(self._setpoint_c)),
+            resistance_ohm=ohm,
+            power_mw=1e3 * self._watt_per_c * max(0.0, rise_c) if self._powered else 0.0,
+            temperature_std_c=self._sheet.temperature_std_c(ohm),
+        )
 
     async def make_safe(self) -> None:
         await self.quench()
@@ -91,12 +107,17 @@ class SimulatedChip:
     async def close(self) -> None:
         await self.quench()
 
-    def _calibrated_c(self, ohm: float) -> float:
-        ratio = ohm / self._r0 - 1.0
-        if self._beta == 0.0:
-            return AMBIENT_C + ratio / self._alpha
-        root = math.sqrt(max(0.0, self._alpha**2 + 4.0 * self._beta * ratio))
-        return AMBIENT_C + (root - self._alpha) / (2.0 * self._beta)
+    def _ohm(self, true_c: float) -> float:
+        rise_c = true_c - AMBIENT_C
+        return self._r0 * (1.0 + self._alpha * rise_c + self._beta * rise_c**2)
+
+    def _true_c(self, ohm: float) -> float:
+        """The temperature at which the heater truly has this resistance, by Newton's method."""
+        rise_c = (ohm / self._r0 - 1.0) / self._alpha
+        for _ in range(20):
+            slope = self._r0 * (self._alpha + 2.0 * self._beta * rise_c)
+            rise_c -= (self._ohm(AMBIENT_C + rise_c) - ohm) / slope
+        return AMBIENT_C + rise_c
 
     def _advance(self) -> None:
         """Bring the state to the present, sampling changes finely and plateaus not at all."""

@@ -148,7 +148,8 @@ class MonitorApp(App[None]):
         )
         if self._readings:
             last = self._readings[-1]
-            title = f"chip {last.temperature_c:.1f} C, set {last.setpoint_c:.1f} C"
+            std = "" if last.temperature_std_c is None else f" +- {last.temperature_std_c:.1f}"
+            title = f"chip {last.temperature_c:.1f}{std} C, set {last.setpoint_c:.1f} C"
             self.query_one("#temperature", Plot).border_title = title
         self._draw_alloying()
         self.query_one("#arrhenius", Plot).show(list(arrhenius_curves(list(self._fits.values()), self._together)))

@@ -52,3 +52,20 @@ def test_diffusion_along_a_pulse_is_d_times_its_duration(stepped, tmp_path: Path
 def test_arrhenius_has_the_published_ratio_for_34_degrees():
     law = arrhenius(1.0, 208e3, 400.0)
     assert float(law(np.array(400.0)) / law(np.array(366.0))) == pytest.approx(7.2, rel=0.05)
+
+
+def test_a_wrong_sheet_makes_the_chip_truly_as_hot_as_its_resistance_says(stepped, tmp_path: Path):
+    sheet = {"r0_ohm": 220.0, "alpha_per_c": 1.6e-3 * 1.01, "beta_per_c2": -1.5e-7, "alpha_std_per_c": 1.6e-5}
+
+    async def main(clock: SteppedClock) -> None:
+        chip = SimulatedChip("chip", Bench(clock, 1, tmp_path), noise_ohm=0.0, calibration=sheet)
+        await chip.connect()
+        await chip.ramp_to(450.0, 1000.0)
+        await clock.sleep(2.0)
+        reading = await chip.read()
+        assert reading.temperature_c == pytest.approx(450.0, abs=0.01)
+        assert reading.setpoint_c == pytest.approx(450.0, abs=1e-6)
+        true_c = ThermalHistory(tmp_path).new()[-1, 1]
+        assert true_c - 450.0 == pytest.approx(reading.temperature_std_c, rel=0.05)
+
+    stepped(main)
