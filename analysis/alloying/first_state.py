@@ -21,13 +21,13 @@ from analysis.alloying.surroundings import COARSE_PX
 from analysis.alloying.two_phase import TwoPhase
 from analysis.tomography.projections import Projections
 
-_STAGES = (((6.0, 150.0), 12), ((2.5, 20.0), 1), ((1.5, 6.0), 5))
-"""Over how many px a surface moves as one, how freely (white noise of that size, smoothed so), and most rounds of it.
+_STAGES = (((6.0, 150.0), 12, 0.03), ((2.5, 20.0), 1, 0.0), ((1.5, 6.0), 6, 0.001))
+"""Over how many px a surface moves as one, how freely (white noise of that size, smoothed so), most rounds of it, and
+the part by which a round must lower the misfit for another one to follow.
 
-Whole faces find their place first, which a prior on small scales would hold back across the wedge; then details.
+Whole faces find their place first, which a prior on small scales would hold back across the wedge; then details. Faces
+are left as soon as they are in place: so free a fit has the levels make up for edges that it cannot draw.
 """
-_CALM = 0.01
-"""A stage ends when two rounds have lowered the misfit by less than this part."""
 _TOO_FAR, _RUN_AWAY = 1.05, 1.5
 """Times the best misfit so far: half-way back; begun anew, with what the model misses counted as noise."""
 _MARGIN_PX = 4
@@ -68,13 +68,13 @@ def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> F
     shifts, errors_deg = projections.shifts_px.copy(), np.zeros(len(projections.tilts_deg))
     best: FirstState | None = None
     settled = True
-    for scale, most in _STAGES:
+    for scale, most, least_gain in _STAGES:
         way: Unknowns | None = None
         misfits: list[float] = []
         for _ in range(most):
             linear = LinearProjections(model, projections, shifts, errors_deg, scale, cautious=cautious)
             misfits.append(linear.misfit)
-            calm = len(misfits) > 2 and misfits[-1] > (1.0 - _CALM) * misfits[-3]
+            calm = len(misfits) > 2 and misfits[-1] > (1.0 - least_gain) * misfits[-2]
             if best is None or linear.misfit < best.misfit:
                 best = FirstState(model, shifts, errors_deg, linear.misfit, linear)
             elif linear.misfit > _RUN_AWAY * best.misfit and not cautious:
@@ -84,13 +84,12 @@ def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> F
                 errors_deg, way = 0.5 * (best.tilt_errors_deg + errors_deg), None
                 continue
             if calm:
+                model, shifts, errors_deg = best.model, best.shifts_px, best.tilt_errors_deg
                 break
             model, moved, turned, way = linear.step(way)
             shifts, errors_deg = shifts + moved, errors_deg + turned
         else:
             settled &= most == 1 or best is None or best.misfit < misfits[-1]
-        if best is not None:
-            model, shifts, errors_deg = best.model, best.shifts_px, best.tilt_errors_deg
     return None if best is None else replace(best, settled=settled)
 
 
