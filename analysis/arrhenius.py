@@ -89,6 +89,26 @@ def fit_arrhenius(
     )
 
 
+def expected_errors(particles: Sequence[Followed], prior: ActivationEnergy | None = None) -> dict[str, float]:
+    """Standard deviation of each window's offset, in C, that states known so well would give; empty for one window.
+
+    An infinite one is not determined by them.
+    """
+    windows = list(dict.fromkeys(p.window for p in particles))
+    if len(windows) < 2:
+        return {}
+    model = _Model(particles, windows, prior)
+    start = model.start()
+    if len(model.residual(start)) < len(start):
+        return dict.fromkeys(windows[1:], float("inf"))
+    jacobian = model.slopes(model.solve(start)[0])
+    information = jacobian.T @ jacobian
+    if np.linalg.cond(information) > 1e14:
+        return dict.fromkeys(windows[1:], float("inf"))
+    variance = np.diag(np.linalg.inv(information))
+    return {w: float(np.sqrt(variance[2 + place])) for place, w in enumerate(windows[1:])}
+
+
 class _Model:
     """Unknowns: ln D (nm2/s) at the middle temperature, Q, an offset per further window, a shift per particle."""
 

@@ -48,6 +48,29 @@ def check(session: SessionPath) -> None:
         print(line)
 
 
+@app.command()
+def plan(
+    session: SessionPath,
+    improve: Annotated[bool, typer.Option("--improve", help="also propose pulses that would tell more")] = False,
+    seed: Seed = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Rehearse a session on the twin: what errors of D and of window temperatures to expect, for what dose and time."""
+    from controller.check import checked_session
+    from controller.console import Console
+    from controller.rehearsal import expectations, rehearse
+
+    file = checked_session(session)
+    if seed is not None:
+        file = file.model_copy(update={"seed": seed})
+    _check_writable(json_path)
+    lines, data = expectations(file, rehearse(file, session, Console().hear), improve=improve)
+    print("\nTo be expected, simulated:")
+    for line in lines:
+        print(line)
+    _write_json(json_path, data)
+
+
 @app.command("dry-run")
 def dry_run(
     session: SessionPath,

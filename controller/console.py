@@ -46,7 +46,7 @@ def result_lines(result: Result) -> Iterator[str]:
     """A result in words."""
     match result:
         case StateResult():
-            name = f"{result.particle} after {result.heated_s:g} s"
+            name = f"{result.particle} after {result.heated_s:.4g} s"
             degree = f"alloying {result.alloying}" if result.alloying else "no alloying degree"
             volume = f", volume {result.volume_nm3:.0f} nm3" if result.volume_nm3 else ""
             gold = f", core element {100 * result.gold_fraction:.1f} at%" if result.gold_fraction else ""

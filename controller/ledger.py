@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from drivers.frames import HeatPulse
 
 
@@ -15,6 +18,14 @@ class Ledger:
     def book_heat(self, temperature_c: float, duration_s: float) -> None:
         if duration_s > 0.0:
             self.heat += (HeatPulse(temperature_c, duration_s),)
+
+    def of(self, particles: Iterable[str]) -> dict[str, Any]:
+        """By particle, in plain data: a particle has also had the heat of pulses taken for others."""
+        seconds: dict[float, float] = {}
+        for pulse in self.heat:
+            seconds[pulse.temperature_c] = round(seconds.get(pulse.temperature_c, 0.0) + pulse.duration_s, 3)
+        heat = [{"temperature_c": t, "duration_s": s} for t, s in seconds.items()]
+        return {p: {"dose_e_per_nm2": self.dose_e_per_nm2.get(p, 0.0), "heat": heat} for p in particles}
 
     def book_dose(self, particle: str, electrons_per_nm2: float) -> None:
         self.dose_e_per_nm2[particle] = self.dose_e_per_nm2.get(particle, 0.0) + electrons_per_nm2

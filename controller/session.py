@@ -105,7 +105,9 @@ class Session:
         from analysis.offline import software
 
         provenance = {"source": self.file.title, "kind": "dry-run" if self.dry else "run", "seed": self.file.seed}
-        return summary(self.results, provenance | {"simulated": self.microscope.simulated} | software())
+        ledger = self.ledger.of(p.name for p in self.file.particles)
+        told = summary(self.results, provenance | {"simulated": self.microscope.simulated} | software())
+        return told | {"ledger": ledger}
 
     async def command(self, name: str) -> str:
         """What a person asks from the screen or another process."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.results import DiffusivityResult
+from controller.alloying_course import AlloyingCourse
 from controller.plan_blocks import SteeredBlock
 
 _PASSING_SIGMAS = 2.0
@@ -46,7 +46,7 @@ def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int) -
     d = next((d for d in result.diffusivities if abs(d.temperature_c - block.temperature_c) < 0.5), None)
     if d is None or not np.isfinite([d.value, d.std]).all() or d.value <= 0.0 or len(result.course_tau_nm2) < 3:
         return Decision("hold", f"D of {block.particle} is not known: {result.quality}")
-    course = _Course(result)
+    course = AlloyingCourse(result)
     d_nm2_per_s, ln_std = d.value * 1e18, d.std / d.value
     now_nm2 = sum(1e18 * x.value * s for x, s in zip(result.diffusivities, result.seconds, strict=True))
     policy = _until if block.policy == "until" else _most_informative
@@ -60,43 +60,7 @@ def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int) -
     return wanted
 
 
-class _Course:
-    """The particle's degree of alloying against tau = D t, and how well a tilt series tells it."""
-
-    def __init__(self, result: DiffusivityResult) -> None:
-        from scipy.interpolate import PchipInterpolator
-
-        tau, degree = (np.asarray(v, np.float64) for v in (result.course_tau_nm2, result.course_degree))
-        self._curve = PchipInterpolator(np.sqrt(tau), np.maximum.accumulate(degree))
-        self._tau, self._measured = tau, np.asarray(result.course_measured, np.float64)
-        seen = np.asarray(result.tau_nm2, np.float64)
-        # One tilt series tells the degree about equally well at every degree.
-        self._degree_std = float(np.median(np.asarray(result.tau_ln_std) * self.slope(seen)))
-        self.information = float(np.sum(np.asarray(result.tau_ln_std, np.float64) ** -2.0))
-
-    def degree(self, tau_nm2: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        return np.asarray(self._curve(np.sqrt(np.clip(tau_nm2, 0.0, self._tau[-1]))))
-
-    def both(self, tau_nm2: float) -> str:
-        """The degree in words: of the metals, and as the spread of a reconstruction will show it."""
-        shown = float(np.interp(np.sqrt(tau_nm2), np.sqrt(self._tau), self._measured))
-        return f"{float(self.degree(tau_nm2)):.3f} (measured as {shown:.3f})"
-
-    def slope(self, tau_nm2: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """d degree / d ln tau."""
-        tau = np.asarray(tau_nm2, np.float64)
-        return np.asarray(np.maximum((self.degree(1.05 * tau) - self.degree(tau / 1.05)) / (2.0 * np.log(1.05)), 1e-6))
-
-    def tau_at(self, degree: float) -> float:
-        fine = np.linspace(0.0, np.sqrt(self._tau[-1]), 4000) ** 2
-        return float(np.interp(degree, self.degree(fine), fine))
-
-    def gain(self, tau_nm2: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Information on ln D that a tilt series at tau adds."""
-        return np.asarray((self.slope(tau_nm2) / self._degree_std) ** 2)
-
-
-def _until(block: SteeredBlock, course: _Course, now_nm2: float, d_nm2_per_s: float, ln_std: float) -> Decision:
+def _until(block: SteeredBlock, course: AlloyingCourse, now_nm2: float, d_nm2_per_s: float, ln_std: float) -> Decision:
     degree = float(course.degree(now_nm2))
     degree_std = float(course.slope(now_nm2)) * ln_std
     if degree >= block.alloying - block.tolerance:
@@ -123,7 +87,7 @@ def _until(block: SteeredBlock, course: _Course, now_nm2: float, d_nm2_per_s: fl
 
 
 def _most_informative(
-    block: SteeredBlock, course: _Course, now_nm2: float, d_nm2_per_s: float, ln_std: float
+    block: SteeredBlock, course: AlloyingCourse, now_nm2: float, d_nm2_per_s: float, ln_std: float
 ) -> Decision:
     percent = 100.0 * ln_std
     if percent <= block.sigma_d_percent:

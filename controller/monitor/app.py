@@ -227,7 +227,7 @@ class MonitorApp(App[None]):
                 out.append(f"{now.particle} alloying {now.alloying}, {now.frames} tilts\n", style="italic")
             else:
                 out.append(f"{state.particle} alloying {state.alloying or '-'}\n")
-            out.append(f"{len(self._states)} state(s), {state.heated_s:g} s, {state.quality}")
+            out.append(f"{len(self._states)} state(s), {state.heated_s:.4g} s, {state.quality}")
         return out if out.plain else Text("no result yet", style="dim")
 
     def _say(self, text: str, time_s: float | None = None) -> None:
