@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller import events as ev
+from controller.centring import bring_back, off_centre_px
 from controller.engine import Engine
 from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.plan import Image, Recording, TiltSeries
 from controller.recorder import Recorder
+from controller.session_file import Tracking
 from controller.streams import Streams
 from drivers.clock import Clock, within
 from drivers.frames import Frame, FrameHeader, SeriesEnd
@@ -49,14 +51,18 @@ class Acquisition:
     ledger: Ledger
     chip_temperature_c: Callable[[], float | None]
     on_tilt: Callable[[Recording, int, int, float], None]
+    tracking: Tracking
     image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
+    height_nm: dict[str, float] = field(default_factory=dict)
+    """What has been added to each particle's stage height to keep it on the tilt axis."""
 
     async def take(self, step: Recording) -> None:
         """Acquire a tilt series or an image; whatever was taken is closed off properly, also after an abort."""
         tilts_deg, name = step.tilts_deg, step.particle.name
         taken = 0
-        await self._shift_image(name, self.image_shift_nm.get(name, np.zeros(2)))
+        await self.shift_image(name, self.image_shift_nm.get(name, np.zeros(2)))
+        await bring_back(self, step, self.tracking)
         self.journal.write("series_begin", step=step.id, particle=name, planned=len(tilts_deg))
         scans = self._continuous(step) if isinstance(step, TiltSeries) and step.sweeps else self._stepped(step)
         try:
@@ -110,8 +116,17 @@ class Acquisition:
 
     async def _move(self, step: Recording, tilt_deg: float) -> None:
         p = step.particle
-        target = StagePosition(p.x_nm, p.y_nm, p.z_nm, tilt_deg)
+        target = StagePosition(p.x_nm, p.y_nm, p.z_nm + self.height_nm.get(p.name, 0.0), tilt_deg)
         await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
+
+    async def look(self, step: Recording, tilt_deg: float, settings: ScanSettings) -> Scan:
+        """One scan that is not part of the data; its dose is booked like any other."""
+        await self._move(step, tilt_deg)
+        async with self._beam():
+            limit_s = _ANSWER_LIMIT_S + 3 * settings.frame_s
+            scan = await self._ask("scan a frame", limit_s, self.microscope.scan(settings))
+        self.ledger.book_dose(step.particle.name, scan.electrons_per_nm2 or 0.0)
+        return scan
 
     @asynccontextmanager
     async def _beam(self) -> AsyncIterator[None]:
@@ -158,11 +173,11 @@ class Acquisition:
 
     async def _recentre(self, particle: str, scan: Scan) -> None:
         """Follow slow drift with the image shift, so that the particle stays in the field."""
-        off_px = _off_centre_px(scan.image)
+        off_px = off_centre_px(scan.image)
         if off_px is not None and np.abs(off_px).max() >= _RECENTRE_PX:
-            await self._shift_image(particle, self.image_shift_nm[particle] - 0.7 * off_px * scan.pixel_nm)
+            await self.shift_image(particle, self.image_shift_nm[particle] - 0.7 * off_px * scan.pixel_nm)
 
-    async def _shift_image(self, particle: str, shift_nm: NDArray[np.float64]) -> None:
+    async def shift_image(self, particle: str, shift_nm: NDArray[np.float64]) -> None:
         self.image_shift_nm[particle] = shift_nm
         call = self.microscope.shift_image(float(shift_nm[0]), float(shift_nm[1]))
         await self._ask("shift the image", _ANSWER_LIMIT_S, call)
@@ -177,17 +192,3 @@ def small_picture(image: NDArray[np.generic]) -> NDArray[np.uint8]:
     small = np.asarray(image[::stride, ::stride], np.float32)
     low, high = np.percentile(small, (1.0, 99.7))
     return np.asarray(np.clip((small - low) * (255.0 / max(high - low, 1e-9)), 0, 255), np.uint8)
-
-
-def _off_centre_px(image: NDArray[np.generic]) -> NDArray[np.float64] | None:
-    """Offset (y, x) of the bright object from the image's centre; None when it is not alone in the field."""
-    signal = np.asarray(image, np.float64)
-    dark, bright = np.percentile(signal, (5.0, 99.5))
-    weight = np.where(signal > dark + 0.3 * (bright - dark), signal - dark, 0.0)
-    border = np.concatenate([weight[0], weight[-1], weight[:, 0], weight[:, -1]])
-    if weight.sum() <= 0 or np.count_nonzero(border) > 0.1 * border.size:
-        return None
-    rows, columns = signal.shape
-    y = weight.sum(axis=1) @ np.arange(rows) / weight.sum() - 0.5 * (rows - 1)
-    x = weight.sum(axis=0) @ np.arange(columns) / weight.sum() - 0.5 * (columns - 1)
-    return np.array([y, x])

@@ -14,6 +14,8 @@ _SECONDS_PER_MOVE = 1.5
 """Stage move and settling between tilts, for estimates."""
 _RETURN_DEG_PER_S = 2.0
 _SECONDS_PER_QUENCH = 1.0
+WIDER = 2
+"""The field of a look that only finds the particle, over that of the data: its dose is the square of it less."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,10 @@ class Plan:
         scan = self.session.scan
         frame = electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
         dose: dict[str, float] = {}
+        looks = (2 if self.session.tracking.eucentric else 0) + (2 if self.session.tracking.on else 0)
         for taken in self._all_taken():
-            dose[taken.particle.name] = dose.get(taken.particle.name, 0.0) + len(taken.tilts_deg) * frame
+            frames = len(taken.tilts_deg) + looks / WIDER**2
+            dose[taken.particle.name] = dose.get(taken.particle.name, 0.0) + frames * frame
         return dose
 
     def _all_taken(self) -> Iterator[Recording]:

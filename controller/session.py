@@ -158,6 +158,7 @@ class Session:
             ledger=self.ledger,
             chip_temperature_c=lambda: None if self._reading is None else self._reading.temperature_c,
             on_tilt=self._on_tilt,
+            tracking=self.file.tracking,
         )
 
         self.heating = Heating(

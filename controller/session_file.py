@@ -78,6 +78,21 @@ class TiltScheme(Strict):
         return tuple(float(round(self.from_deg + way * i, 6)) for i in range(n + 1))
 
 
+class Tracking(Strict):
+    """What is corrected before each tilt series, because heat moves and bulges the window; each look costs dose."""
+
+    centre: bool = False
+    """Bring the particle back to the middle, seen in a field twice as wide."""
+    eucentric: bool = False
+    """Bring it back to the height of the tilt axis, seen at two tilts."""
+    at_deg: float = Field(15.0, gt=0, le=45)
+    """Those tilts."""
+
+    @property
+    def on(self) -> bool:
+        return self.centre or self.eucentric
+
+
 class ParticleSection(Strict):
     """One target; x, y, z are the stage position that centres it."""
 
@@ -97,6 +112,7 @@ class SessionFile(Strict):
     microscope: MicroscopeSection
     scan: ScanSection
     tilt: TiltScheme = TiltScheme()
+    tracking: Tracking = Tracking()
     particles: tuple[ParticleSection, ...] = Field(min_length=1)
     plan: tuple[Block, ...] = Field(min_length=1)
     arrhenius: ActivationEnergy | None = None

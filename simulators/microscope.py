@@ -39,6 +39,7 @@ class SimulatedMicroscope:
     jitter_nm : image displacement after each stage move, one standard deviation
     drift_nm_per_sqrt_s : random walk of the stage
     height_change_nm : height gained over 90 deg of tilt (imperfect eucentric height)
+    bulge_nm_per_c : how the hot window moves in (z, y, x); the part `left_behind` of it stays after each quench
     voxels_across : fineness of the twin's grid; lower it only for quick looks
     """
 
@@ -60,6 +61,8 @@ class SimulatedMicroscope:
         jitter_nm: float = 0.7,
         drift_nm_per_sqrt_s: float = 0.15,
         height_change_nm: float = 4.0,
+        bulge_nm_per_c: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        left_behind: float = 0.05,
         max_tilt_deg: float = 75.0,
         voxels_across: float = VOXELS_ACROSS,
     ) -> None:
@@ -81,6 +84,7 @@ class SimulatedMicroscope:
         self._optics = Optics(probe_sigma_nm, gain, offset, read_noise)
         self._tilt_error_deg, self._jitter_nm = tilt_error_deg, jitter_nm
         self._walk_nm, self._height_change_nm = drift_nm_per_sqrt_s, height_change_nm
+        self._bulge_nm_per_c, self._left_behind = np.asarray(bulge_nm_per_c, float), left_behind
         self._max_tilt_deg = max_tilt_deg
         self._voxels_across = voxels_across
         self._rng = np.random.default_rng([bench.seed, 23])
@@ -183,13 +187,16 @@ class SimulatedMicroscope:
         assert self._twin is not None, "connect() builds the twin"
         self._twin.catch_up()
         self._drift()
-        height_nm = self._height_change_nm * np.sin(np.radians(tilt_deg))
+        heated_c = self._twin.warmer_c + self._left_behind * self._twin.quenched_c
+        bulge_nm = self._bulge_nm_per_c * heated_c
+        height_nm = self._height_change_nm * np.sin(np.radians(tilt_deg)) + bulge_nm[0]
         image = np.zeros(shape, np.float32)
         shift_nm = self._image_shift_nm + self._jitter
         field_nm = pixel_nm * max(shape)
         for particle in self._twin.particles:
             place = particle.place
-            y_nm, x_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm]) + self._drift_nm
+            y_nm, x_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm])
+            y_nm, x_nm = np.array([y_nm, x_nm]) + self._drift_nm + bulge_nm[1:]
             if max(abs(y_nm), abs(x_nm)) > field_nm:
                 continue
             z_nm = self._stage.z_nm - place.z_nm + height_nm

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulators.diffusion import diffuse
 from simulators.reshaping import rounded
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS, Specimen, Voxels, build
-from simulators.thermal_history import ThermalHistory, arrhenius, tau_nm2
+from simulators.thermal_history import AMBIENT_C, ThermalHistory, arrhenius, tau_nm2
+
+_COOL_C = 30.0
+"""Above ambient: a pulse is over below it."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,11 @@ class Twin:
         self.particles = [Particle(p.as_laid(), p, voxels_across) for p in places]
         self.last_change: tuple[float, float] | None = None
         """Time and size of the last change of temperature, in s and C."""
+        self.warmer_c = 0.0
+        """Of the chip, above ambient."""
+        self.quenched_c = 0.0
+        """Sum over all pulses that are over of how far they went above ambient."""
+        self._peak_c = 0.0
 
     def write_truth(self, more: dict[str, Any]) -> None:
         """Constants of this world, for scoring. Analysis never opens this file."""
@@ -110,6 +119,7 @@ class Twin:
         swing = np.abs(np.diff(points[:, 1]))
         if swing.sum() > 20.0:
             self.last_change = (float(points[np.flatnonzero(swing > 1e-3)[-1] + 1, 0]), float(np.ptp(points[:, 1])))
+        self._follow(points[:, 1] - AMBIENT_C)
         moved = False
         for particle in self.particles:
             law = arrhenius(particle.specimen.d_450_m2_per_s, particle.specimen.q_j_per_mol)
@@ -120,3 +130,12 @@ class Twin:
             state = {p.specimen.name: {"tau_nm2": p.tau_nm2, "alloying": p.alloying()} for p in self.particles}
             with (self._folder / "states.jsonl").open("a") as file:
                 file.write(json.dumps({"time_s": float(points[-1, 0]), "particles": state}) + "\n")
+
+    def _follow(self, warmer_c: NDArray[np.float64]) -> None:
+        """Which pulses are over, for what heat leaves behind."""
+        for value in warmer_c:
+            self._peak_c = max(self._peak_c, float(value))
+            if value < _COOL_C < self._peak_c:
+                self.quenched_c += self._peak_c
+                self._peak_c = 0.0
+        self.warmer_c = float(warmer_c[-1])
