@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from controller.check import checked_session, timeline
@@ -112,3 +114,13 @@ def test_particles_are_visited_there_and_back_again(session_file):
     more = "".join(f'\n[[particles]]\nname = "{n}"\nx_nm = {x}\n' for n, x in (("far", 9e4), ("near", 1e4)))
     series = [s for s in Plan(load_session(session_file(more=more))).steps() if isinstance(s, TiltSeries)]
     assert [s.particle.name for s in series] == ["NC2", "near", "far", "far", "near", "NC2", "NC2", "near", "far"]
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", [p for p in EXAMPLES if "replay" not in p.stem], ids=lambda p: p.stem)
+def test_every_example_is_a_session_that_could_be_run(path):
+    """All but the replay, which needs a recording of one's own."""
+    lines = list(timeline(checked_session(path)))
+    assert any("heat to" in line or "tilt series" in line for line in lines)
