@@ -107,6 +107,7 @@ class Pipeline:
                 particle=frames[-1].header.particle,
                 frames=len(frames),
                 planned=planned.get(step, len(frames)),
+                image=step.endswith("/image"),
             )
             for step, frames in self._frames.items()
             if frames

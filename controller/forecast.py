@@ -49,7 +49,8 @@ class Forecast:
     ) -> None:
         self._prior = prior
         self._q = q_j_per_mol or USUAL_Q_J_PER_MOL
-        self._particles = [(r, AlloyingCourse(r)) for r in latest if len(r.course_tau_nm2) > 2 and r.tau_ln_std]
+        told = [r for r in latest if len(r.course_tau_nm2) > 2 and any(np.isfinite(d.std) for d in r.diffusivities)]
+        self._particles = [(r, AlloyingCourse(r)) for r in told if r.tau_ln_std]
 
     @property
     def known(self) -> list[str]:
