@@ -73,7 +73,8 @@ def _describe(step: Step) -> str:
             return f"one image of {step.particle.name}"
         case Steer():
             b = step.block
-            aim = f"{b.alloying:g} alloyed" if b.policy == "until" else f"sigma(D) {b.sigma_d_percent:g} %"
+            known = f"sigma(dT) {b.sigma_dt_c:g} C" if b.about == "windows" else f"sigma(D) {b.sigma_d_percent:g} %"
+            aim = f"{b.alloying:g} alloyed" if b.policy == "until" else known
             return f"{b.policy}: up to {b.most_pulses} pulses at {b.temperature_c:g} C until {b.particle} has {aim}"
         case _:
             return "wait for results"
@@ -100,6 +101,7 @@ def _temperatures(where: str, block: Block, ramp_c_per_s: float) -> Iterator[tup
                 yield f"{where}.{named}", temperature_c, block.ramp_c_per_s or ramp_c_per_s
         case SteeredBlock():
             yield f"{where}.temperature_c", block.temperature_c, ramp_c_per_s
+            yield from ((f"{where}.temperatures_c", t, ramp_c_per_s) for t in block.temperatures_c)
         case CycleBlock():
             for number, inner in enumerate(block.steps, 1):
                 yield from _temperatures(f"{where}.steps[{number}]", inner, ramp_c_per_s)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.arrhenius import ActivationEnergy, Followed, expected_errors
-from analysis.results import DiffusivityResult
+from analysis.results import Diffusivity, DiffusivityResult
 from controller.alloying_course import AlloyingCourse
 from controller.time_at_temperature import USUAL_Q_J_PER_MOL
 from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
@@ -49,8 +49,8 @@ class Forecast:
     ) -> None:
         self._prior = prior
         self._q = q_j_per_mol or USUAL_Q_J_PER_MOL
-        told = [r for r in latest if len(r.course_tau_nm2) > 2 and any(np.isfinite(d.std) for d in r.diffusivities)]
-        self._particles = [(r, AlloyingCourse(r)) for r in told if r.tau_ln_std]
+        told = [r for r in latest if len(r.course_tau_nm2) > 2 and r.tau_ln_std and _sure(r)]
+        self._particles = [(r, AlloyingCourse(r)) for r in told]
 
     @property
     def known(self) -> list[str]:
@@ -113,12 +113,17 @@ class Forecast:
 
     def _d_nm2_per_s(self, result: DiffusivityResult, temperature_c: float) -> float:
         """At the known temperature nearest to it, carried over with the activation energy."""
-        near = min(result.diffusivities, key=lambda d: abs(d.temperature_c - temperature_c))
+        near = min(_sure(result), key=lambda d: abs(d.temperature_c - temperature_c))
         inverse = 1.0 / kelvin(temperature_c) - 1.0 / kelvin(near.temperature_c)
         return near.value * 1e18 * float(np.exp(-self._q / GAS_CONSTANT_J_PER_MOL_K * inverse))
 
     @staticmethod
     def _shared(result: DiffusivityResult, course: AlloyingCourse) -> float:
         """Error of ln D that no further state lowers: the unheated particle's."""
-        best = min(d.std / d.value for d in result.diffusivities if np.isfinite(d.std))
+        best = min(d.std / d.value for d in _sure(result))
         return float(np.sqrt(max(0.0, best**2 - 1.0 / course.information)))
+
+
+def _sure(result: DiffusivityResult) -> list[Diffusivity]:
+    """Those D that are numbers with an error."""
+    return [d for d in result.diffusivities if np.isfinite([d.value, d.std]).all() and d.value > 0.0]

@@ -97,14 +97,14 @@ class Steer:
     series_s: float
     """Of all particles' tilt series after one pulse."""
 
-    def heat(self, number: int, duration_s: float) -> Heat:
+    def heat(self, number: int, temperature_c: float, duration_s: float) -> Heat:
         """The pulse of this number, from 0."""
-        return Heat(f"c{self.cycle + number:02d}/heat", self.block.temperature_c, duration_s, self.ramp_c_per_s)
+        return Heat(f"c{self.cycle + number:02d}/heat", temperature_c, duration_s, self.ramp_c_per_s)
 
     def estimate_s(self) -> float:
         """As if half of what may be given were needed."""
         pulses = max(1, self.block.most_pulses // 2)
-        return pulses * (self.heat(0, self.block.first_s).estimate_s() + self.series_s)
+        return pulses * (self.heat(0, self.block.temperature_c, self.block.first_s).estimate_s() + self.series_s)
 
 
 Step = Heat | TiltSeries | Image | WaitForResults | Steer
@@ -172,15 +172,19 @@ class Plan:
     def estimate_s(self) -> float:
         return sum(step.estimate_s() for step in self.steps())
 
+    def dose_of_e_per_nm2(self, frames: int) -> float:
+        """Electrons per nm2 of so many frames in a row, with the looks before them."""
+        scan, tracking = self.session.scan, self.session.tracking
+        looks = (2 if tracking.eucentric else 0) + (2 if tracking.on else 0)
+        frame = electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
+        return (frames + looks / WIDER**2) * frame
+
     def dose_e_per_nm2(self) -> dict[str, float]:
         """Electrons per nm2 that each particle will get at most."""
-        scan = self.session.scan
-        frame = electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
         dose: dict[str, float] = {}
-        looks = (2 if self.session.tracking.eucentric else 0) + (2 if self.session.tracking.on else 0)
         for taken in self._all_taken():
-            frames = len(taken.tilts_deg) + looks / WIDER**2
-            dose[taken.particle.name] = dose.get(taken.particle.name, 0.0) + frames * frame
+            name = taken.particle.name
+            dose[name] = dose.get(name, 0.0) + self.dose_of_e_per_nm2(len(taken.tilts_deg))
         return dose
 
     def _all_taken(self) -> Iterator[Recording]:

@@ -86,13 +86,23 @@ class SteeredBlock(Strict):
     alloying: float = Field(0.5, gt=0, lt=1)
     """`until`: the degree of alloying to land on, of the metals themselves."""
     tolerance: float = Field(0.01, gt=0, lt=0.2)
+    most_dose_e_per_nm2: float | None = Field(None, gt=0)
+    """On the block's particle, earlier doses with it; None is no limit."""
+    about: Literal["diffusivity", "windows"] = "diffusivity"
+    """What `most-informative` narrows: the particle's D, or by how much the windows' temperatures differ."""
     sigma_d_percent: float = Field(1.0, gt=0)
-    """`most-informative`: enough when sigma(D) / D has come down to this."""
+    """Enough when sigma(D) / D has come down to this."""
+    sigma_dt_c: float = Field(1.0, gt=0)
+    """Enough when the worst sigma(dT) has come down to this."""
+    temperatures_c: tuple[Temperature, ...] = ()
+    """About windows: other temperatures that may be chosen as well."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.shortest_s > self.longest_s:
             raise ValueError("shortest_s must not be longer than longest_s")
+        if self.temperatures_c and (self.policy, self.about) != ("most-informative", "windows"):
+            raise ValueError('temperatures_c is only for policy = "most-informative" with about = "windows"')
         return self
 
 

@@ -177,6 +177,7 @@ class Session:
             analysis=self.analysis,
             journal=self.journal,
             results=self.results,
+            ledger=self.ledger,
             log=self._log,
             do=self._execute,
         )

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from analysis.results import DiffusivityResult, Result
+from analysis.results import Arrhenius, DiffusivityResult, Result
 from controller.engine import Engine
 from controller.journal import Journal
+from controller.ledger import Ledger
 from controller.live_analysis import LiveAnalysis
 from controller.plan import Plan, Steer, Step
-from controller.steering import Decision, decide
+from controller.steering import Decision, Known, decide
 
 _PATIENCE_S = 90.0
 """Real time without a result after which the screen says what is waited for."""
@@ -30,6 +31,7 @@ class SteeredHeating:
     analysis: LiveAnalysis
     journal: Journal
     results: Sequence[Result]
+    ledger: Ledger
     log: Callable[[str, str], None]
     do: Callable[[Step], Awaitable[None]]
 
@@ -44,7 +46,7 @@ class SteeredHeating:
                 return
             if decision.what == "pulse":
                 self.log("info", f"next: {decision.why}")
-                await self.do(step.heat(number, decision.duration_s))
+                await self.do(step.heat(number, decision.temperature_c, decision.duration_s))
                 pulses += 1
             else:
                 self.log("warning", f"holding, the chip is off: {decision.why}; resume takes one more tilt series")
@@ -65,7 +67,11 @@ class SteeredHeating:
                 continue
             if not self.analysis.is_complete:
                 return Decision("hold", "the analysis keeps failing, see analysis.log")
-        of_particle = [
-            r for r in self.results if isinstance(r, DiffusivityResult) and r.particle == step.block.particle
-        ]
-        return decide(step.block, of_particle[-1] if of_particle else None, pulses)
+        block, latest = step.block, {r.particle: r for r in self.results if isinstance(r, DiffusivityResult)}
+        most, given = block.most_dose_e_per_nm2, self.ledger.dose_e_per_nm2.get(block.particle, 0.0)
+        if most is not None and given + self.plan.dose_of_e_per_nm2(len(self.plan.session.tilt.tilts_deg())) > most:
+            return Decision("done", f"one more tilt series would pass {most:.3g} electrons per nm2")
+        laws = [r for r in self.results if isinstance(r, Arrhenius)]
+        heat = tuple((p.temperature_c, p.duration_s) for p in self.ledger.heat)
+        known = Known(tuple(latest.values()), laws[-1] if laws else None, self.plan.session.arrhenius, heat)
+        return decide(block, latest.get(block.particle), pulses, known)

@@ -1,8 +1,9 @@
 """The analysis decides the next pulse.
 
 `until` lands on a degree of alloying without passing it; `most-informative` takes the pulse after which the next tilt
-series narrows D most. Both read the alloying course that the analysis simulated for this very particle, and D as it is
-known now. They only ever propose: limits are the guard's, and without a usable result there is no proposal.
+series narrows most D, or what the windows' temperatures differ by. All read the alloying course that the analysis
+simulated for this very particle, and D as it is known now. They only ever propose: limits are the guard's, and without
+a usable result there is no proposal.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.results import DiffusivityResult
+from analysis.arrhenius import ActivationEnergy
+from analysis.results import Arrhenius, DiffusivityResult
 from controller.alloying_course import AlloyingCourse
+from controller.forecast import Forecast, Pulses
 from controller.plan_blocks import SteeredBlock
 
 _PASSING_SIGMAS = 2.0
 """An `until` pulse passes its target only if D is this much faster than believed."""
-_CANDIDATES = 40
+_CANDIDATES, _DURATIONS_ABOUT_WINDOWS = 40, 10
 _WORTH_PERCENT = 1.0
 """A pulse that narrows D by less than this part of its sigma is not worth a tilt series."""
 
@@ -30,19 +33,35 @@ class Decision:
     what: Literal["pulse", "done", "hold"]
     why: str
     duration_s: float = 0.0
+    temperature_c: float = 0.0
 
 
-def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int) -> Decision:
+@dataclass(frozen=True)
+class Known:
+    """What a decision about windows looks at besides."""
+
+    latest: tuple[DiffusivityResult, ...] = ()
+    """Of every particle."""
+    law: Arrhenius | None = None
+    prior: ActivationEnergy | None = None
+    heat: Pulses = ()
+    """All so far."""
+
+
+def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int, known: Known | None = None) -> Decision:
     """The next step of a steered block.
 
     Parameters
     ----------
     result : of the block's particle, with its newest state in it; None before its first pulse
     pulses : given in this block so far
+    known : for decisions about windows
     """
     if result is None:
         words = f"first pulse of {block.first_s:g} s at {block.temperature_c:g} C: nothing is known of D yet"
-        return Decision("pulse", words, block.first_s)
+        return Decision("pulse", words, block.first_s, block.temperature_c)
+    if block.policy == "most-informative" and block.about == "windows":
+        return _within_budget(block, result, pulses, _about_windows(block, known or Known()))
     d = next((d for d in result.diffusivities if abs(d.temperature_c - block.temperature_c) < 0.5), None)
     if d is None or not np.isfinite([d.value, d.std]).all() or d.value <= 0.0 or len(result.course_tau_nm2) < 3:
         return Decision("hold", f"D of {block.particle} is not known: {result.quality}")
@@ -50,8 +69,11 @@ def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int) -
     d_nm2_per_s, ln_std = d.value * 1e18, d.std / d.value
     now_nm2 = sum(1e18 * x.value * s for x, s in zip(result.diffusivities, result.seconds, strict=True))
     policy = _until if block.policy == "until" else _most_informative
-    wanted = policy(block, course, now_nm2, d_nm2_per_s, ln_std)
-    if wanted.what == "done":
+    return _within_budget(block, result, pulses, policy(block, course, now_nm2, d_nm2_per_s, ln_std))
+
+
+def _within_budget(block: SteeredBlock, result: DiffusivityResult, pulses: int, wanted: Decision) -> Decision:
+    if wanted.what != "pulse":
         return wanted
     if pulses >= block.most_pulses:
         return Decision("done", f"{pulses} pulses are all that may be given")
@@ -83,7 +105,7 @@ def _until(block: SteeredBlock, course: AlloyingCourse, now_nm2: float, d_nm2_pe
         f"{duration_s:g} s at {block.temperature_c:g} C take {block.particle} from {degree:.3f} to "
         f"{course.both(there_nm2)} +- {std:.3f}; the target is {block.alloying:g}"
     )
-    return Decision("pulse", words, duration_s)
+    return Decision("pulse", words, duration_s, block.temperature_c)
 
 
 def _most_informative(
@@ -108,4 +130,29 @@ def _most_informative(
         f"{duration_s:g} s at {block.temperature_c:g} C take {block.particle} to {degree:.2f}, where a tilt series "
         f"narrows sigma(D) most: from {percent:.2f} % to about {after:.2f} %"
     )
-    return Decision("pulse", words, duration_s)
+    return Decision("pulse", words, duration_s, block.temperature_c)
+
+
+def _about_windows(block: SteeredBlock, known: Known) -> Decision:
+    """The pulse, of all allowed temperatures and durations, after which the windows are told apart best."""
+    forecast = Forecast(known.latest, known.prior, None if known.law is None else known.law.q_j_per_mol.value)
+    windows = {r.window for r in known.latest if r.particle in forecast.known}
+    if len(windows) < 2:
+        return Decision("hold", "D is not known in two windows: " + "; ".join(r.quality for r in known.latest))
+    now = max((o.std for o in known.law.offsets_c.values()), default=np.inf) if known.law is not None else np.inf
+    if now <= block.sigma_dt_c:
+        return Decision("done", f"the worst sigma(dT) is {now:.2g} C, {block.sigma_dt_c:g} C was asked")
+    before = forecast.expected(known.heat).aim
+    durations_s = np.geomspace(block.shortest_s, block.longest_s, _DURATIONS_ABOUT_WINDOWS)
+    temperatures_c = dict.fromkeys((block.temperature_c, *block.temperatures_c))
+    candidates = [(t, round(float(s), 2)) for t in temperatures_c for s in durations_s]
+    after = [forecast.expected((*known.heat, c)).aim for c in candidates]
+    best = int(np.argmin(after))
+    if not after[best] < before * (1.0 - 0.01 * _WORTH_PERCENT):
+        return Decision("done", f"the worst sigma(dT) stays at {before:.2g} C whatever pulse is next")
+    temperature_c, duration_s = candidates[best]
+    words = (
+        f"{duration_s:g} s at {temperature_c:g} C tell the windows' temperatures apart best: the worst sigma(dT) "
+        f"goes from {before:.2g} C to about {after[best]:.2g} C"
+    )
+    return Decision("pulse", words, duration_s, temperature_c)

@@ -4,9 +4,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from analysis.results import Diffusivity, DiffusivityResult, Estimate
+from analysis.arrhenius import ActivationEnergy
+from analysis.results import Arrhenius, Diffusivity, DiffusivityResult, Estimate, WindowOffset
 from controller.plan_blocks import SteeredBlock
-from controller.steering import decide
+from controller.steering import Known, decide
 
 TAU_NM2 = tuple(float(t) for t in np.r_[0.0, np.geomspace(0.2, 600.0, 25)])
 D_NM2_PER_S = 0.24
@@ -136,3 +137,45 @@ def test_a_budget_ends_it():
 def test_the_first_pulse_is_the_users():
     decision = decide(block(first_s=7.5), None, 0)
     assert (decision.what, decision.duration_s) == ("pulse", 7.5)
+
+
+WINDOWS = {"policy": "most-informative", "about": "windows", "temperatures_c": (400.0, 430.0), "longest_s": 300.0}
+
+
+def two_windows(total_s: list[float], rng) -> tuple[DiffusivityResult, DiffusivityResult]:
+    return measured(total_s, rng), msgspec.structs.replace(measured(total_s, rng), particle="B", window="edge")
+
+
+def test_about_windows_a_second_temperature_is_chosen_where_the_first_one_cannot_tell(rng):
+    latest = two_windows([60.0], rng)
+    decision = decide(block(**WINDOWS), latest[0], 1, Known(latest, heat=((450.0, 60.0),)))
+    assert decision.what == "pulse"
+    assert decision.temperature_c in (400.0, 430.0)
+    assert "sigma(dT)" in decision.why
+
+
+def test_about_windows_a_known_activation_energy_is_used_and_an_aim_ends_it(rng):
+    latest = two_windows([60.0], rng)
+    prior = ActivationEnergy(q_j_per_mol=208e3, q_std_j_per_mol=10e3)
+    known = Known(latest, prior=prior, heat=((450.0, 60.0),))
+    assert decide(block(**WINDOWS), latest[0], 1, known).what == "pulse"
+    offset = WindowOffset(value=-30.0, std=0.8, low=-30.8, high=-29.2, sigmas=30.0)
+    law = Arrhenius(
+        q_j_per_mol=Estimate(2e5, 1e3),
+        d0_m2_per_s=Estimate(1e-4, 1e-5),
+        reference="centre",
+        offsets_c={"edge": offset},
+        misfit=1.0,
+        simulated=True,
+    )
+    done = decide(block(**WINDOWS), latest[0], 2, Known(latest, law, prior, ((450.0, 60.0),)))
+    assert done.what == "done"
+    assert "0.8 C" in done.why
+
+
+def test_about_windows_a_d_that_is_no_number_holds(rng):
+    good, bad = two_windows([60.0], rng)
+    bad = msgspec.structs.replace(bad, diffusivities=(Diffusivity(450.0, np.nan, 1e-21),), quality="poor: lost")
+    decision = decide(block(**WINDOWS), good, 1, Known((good, bad), heat=((450.0, 60.0),)))
+    assert decision.what == "hold"
+    assert "poor: lost" in decision.why

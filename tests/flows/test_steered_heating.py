@@ -53,6 +53,20 @@ def test_until_a_degree_of_alloying_stops_the_twin_there(session_file, tmp_path)
     assert steps == [f"c{n:02d}/NC2/tilt" for n in range(len(pulses) + 1)]
 
 
+def test_a_dose_budget_ends_it_before_it_is_passed(session_file, tmp_path):
+    """29 tilts of 400 pA for 3 us on 4 nm2 are 5.4e4 electrons per nm2."""
+    path = session_file(durations_s="[60.0]", **NO_PULSES)
+    text = path.read_text().replace("most_pulses = 6", "most_pulses = 6\nmost_dose_e_per_nm2 = 1.2e5")
+    path.write_text(text.replace("shape = [48, 48]", "shape = [48, 48]\ncurrent_pa = 400.0"))
+    session, clock = session_in(path, tmp_path / "s")
+    clock.run(session.run())
+    assert session.ledger.dose_e_per_nm2["NC2"] < 1.2e5
+    (last,) = [r for r in list(read_journal(tmp_path / "s")) if r["what"] == "decision"][-1:]
+    assert last["decision"] == "done"
+    assert "electrons per nm2" in last["why"]
+    assert session.ledger.heat
+
+
 def test_a_stopped_analysis_holds_the_chip_cold_and_goes_on_when_it_returns(session_file, tmp_path, monkeypatch):
     monkeypatch.setattr("controller.steered_heating._PATIENCE_S", 1.0)
     heard: list[ev.Event] = []
