@@ -28,6 +28,7 @@ _FLOOR = 0.004
 """Of the contrast lost, by what noise does not tell: sub-pixel shifts, drift within a scan, residual tilt."""
 _SEEN_SIGMAS = 3.0
 _SHIFT_PARTS = 20
+_HEATED_FIRST = "the first image was taken after heating"
 _SHIFT_PX, _WEDGE, _STRETCH = 0.1, 0.01, 0.005
 """How much, by one standard deviation, two images of one particle may differ besides: left over by the alignment;
 thickness across it, by a tilt that was not the same; size and angle."""
@@ -62,14 +63,14 @@ class OnsetAnalysis:
             if first is None:
                 return self._result(end, frame, None, ["no particle larger than its rim is seen"])
             self._first = first
-            problems = ["the first image was taken after heating"] if frame.header.heat else []
+            problems = [_HEATED_FIRST] if frame.header.heat else []
             return self._result(end, frame, Estimate(0.0, _FLOOR), problems)
         problem = _differs(self._first.frame, frame)
         if problem:
             return self._result(end, frame, None, [problem])
         lost = _contrast_lost(self._first, frame)
         self._steps.append((_hottest_c(frame), lost))
-        return self._result(end, frame, lost, [])
+        return self._result(end, frame, lost, [_HEATED_FIRST] if self._first.frame.header.heat else [])
 
     def _onset(self) -> Onset | None:
         """Between the last stair without and the first with a loss that is seen and stays."""
@@ -78,8 +79,8 @@ class OnsetAnalysis:
             return None
         first = len(seen) - (seen[::-1].index(False) if False in seen else len(seen))
         above_c = self._steps[first][0]
-        below_c = self._steps[first - 1][0] if first else None
-        return Onset(below_c=below_c, above_c=above_c)
+        cooler_c = [t for t, _ in self._steps[:first] if np.isfinite(t) and t < above_c]
+        return Onset(below_c=max(cooler_c, default=None), above_c=above_c) if np.isfinite(above_c) else None
 
     def _result(self, end: SeriesEnd, frame: Frame | None, lost: Estimate | None, problems: list[str]) -> ImageResult:
         heat = frame.header.heat if frame is not None else ()

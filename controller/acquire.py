@@ -52,6 +52,8 @@ class Acquisition:
     chip_temperature_c: Callable[[], float | None]
     on_tilt: Callable[[Recording, int, int, float], None]
     tracking: Tracking
+    frame_dose_e_per_nm2: float
+    """Booked where the microscope does not tell a scan's dose."""
     image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
     height_nm: dict[str, float] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Acquisition:
             async with self._beam():
                 limit_s = _ANSWER_LIMIT_S + 3 * self.settings.frame_s
                 scan = await self._ask("scan a frame", limit_s, self.microscope.scan(self.settings))
+            self._book_dose(step, scan)
             yield scan
 
     async def _continuous(self, step: TiltSeries) -> AsyncGenerator[Scan, None]:
@@ -107,6 +110,7 @@ class Acquisition:
             aclosing(self.microscope.sweep(self.settings, scheme.to_deg, scheme.rate_deg_per_s)) as sweep,
         ):
             async for scan in sweep:
+                self._book_dose(step, scan)
                 if (
                     wanted
                     and way * (scan.stage.tilt_deg - wanted[0]) >= -0.5 * scheme.rate_deg_per_s * self.settings.frame_s
@@ -125,8 +129,12 @@ class Acquisition:
         async with self._beam():
             limit_s = _ANSWER_LIMIT_S + 3 * settings.frame_s
             scan = await self._ask("scan a frame", limit_s, self.microscope.scan(settings))
-        self.ledger.book_dose(step.particle.name, scan.electrons_per_nm2 or 0.0)
+        self._book_dose(step, scan)
         return scan
+
+    def _book_dose(self, step: Recording, scan: Scan) -> None:
+        dose = scan.electrons_per_nm2
+        self.ledger.book_dose(step.particle.name, self.frame_dose_e_per_nm2 if dose is None else dose)
 
     @asynccontextmanager
     async def _beam(self) -> AsyncIterator[None]:
@@ -167,7 +175,6 @@ class Acquisition:
         await self.recorder.write(frame)
         self.journal.write("frame", seq=frame.header.seq, step=step.id, tilt_deg=scan.stage.tilt_deg)
         self.streams.publish(frame)
-        self.ledger.book_dose(p.name, scan.electrons_per_nm2 or 0.0)
         pixels = small_picture(scan.image)
         self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes()))
 

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.plan import WIDER, Recording
+from controller.plan import MOST_LOOKS, WIDER, Recording
 from controller.session_file import Tracking
 from drivers.interfaces import Scan
 
 if TYPE_CHECKING:
     from controller.acquire import Acquisition
 
-_MOST_LOOKS = 3
 _CLOSE_PX = 2.0
+_NEIGHBOUR, _CUT = 0.2, 0.1
+"""A body with this part of the largest one's weight is a particle; with this part of the border, it is cut by it."""
 _MOST_HEIGHT_NM = 5000.0
 """More is no drift: the particle was mistaken for another."""
 
@@ -36,7 +37,7 @@ async def bring_back(acquisition: Acquisition, step: Recording, tracking: Tracki
 async def _to_middle(acquisition: Acquisition, step: Recording) -> None:
     name, pixel_nm = step.particle.name, acquisition.settings.pixel_nm
     wide = replace(acquisition.settings, pixel_nm=WIDER * pixel_nm)
-    for _ in range(_MOST_LOOKS):
+    for _ in range(MOST_LOOKS):
         off_nm = _off_centre_nm(await acquisition.look(step, 0.0, wide))
         if off_nm is None:
             acquisition.journal.write("not_centred", step=step.id, reason="the particle is not alone in the field")
@@ -69,14 +70,26 @@ def _off_centre_nm(scan: Scan) -> NDArray[np.float64] | None:
 
 
 def off_centre_px(image: NDArray[np.generic]) -> NDArray[np.float64] | None:
-    """Offset (y, x) of the bright object from the image's centre; None when it is not alone in the field."""
+    """Offset (y, x) of the bright object from the image's centre; None when the field cuts it.
+
+    Of several, the one nearest to the centre.
+    """
+    from scipy.ndimage import label
+
     signal = np.asarray(image, np.float64)
     dark, bright = np.percentile(signal, (5.0, 99.5))
     weight = np.where(signal > dark + 0.3 * (bright - dark), signal - dark, 0.0)
-    border = np.concatenate([weight[0], weight[-1], weight[:, 0], weight[:, -1]])
-    if weight.sum() <= 0 or np.count_nonzero(border) > 0.1 * border.size:
+    bodies, n = label(weight > 0.0)
+    if n == 0:
         return None
+    index = np.arange(n + 1)
+    heavy = np.bincount(bodies.ravel(), weight.ravel(), n + 1)
+    large = [k for k in index[1:] if heavy[k] > _NEIGHBOUR * heavy[1:].max()]
     rows, columns = signal.shape
-    y = weight.sum(axis=1) @ np.arange(rows) / weight.sum() - 0.5 * (rows - 1)
-    x = weight.sum(axis=0) @ np.arange(columns) / weight.sum() - 0.5 * (columns - 1)
-    return np.array([y, x])
+    y, x = (c - 0.5 * (size - 1) for c, size in zip(np.indices(signal.shape), signal.shape, strict=True))
+    centres = {k: np.array([(weight * c)[bodies == k].sum() / heavy[k] for c in (y, x)]) for k in large}
+    nearest = min(large, key=lambda k: float(np.hypot(*centres[k])))
+    own = bodies == nearest
+    if own[0].sum() + own[-1].sum() + own[:, 0].sum() + own[:, -1].sum() > _CUT * 2 * (rows + columns):
+        return None
+    return centres[nearest]

@@ -90,7 +90,8 @@ def final_lines(results: list[Result], folder: Path) -> Iterator[str]:
     latest = {r.particle: r for r in results if isinstance(r, DiffusivityResult)}
     images = {r.particle: r for r in results if isinstance(r, ImageResult)}
     for name, image in images.items():
-        yield f"{name}: {onset_words(image.onset).removeprefix('; ') or 'no alloying was seen in the images'}"
+        unseen = "no alloying was seen in the images" if image.contrast_lost else f"no onset; {image.quality}"
+        yield f"{name}: {onset_words(image.onset).removeprefix('; ') or unseen}"
     for name, result in latest.items():
         for d in result.diffusivities:
             yield f"{name}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s (1 sigma); {result.quality}"

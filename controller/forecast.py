@@ -21,9 +21,10 @@ from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
 Pulses = tuple[tuple[float, float], ...]
 """Temperature in C and duration in s of each, a tilt series of every particle after each."""
 
-_SHORTEST_S = 1.0
+_SHORTEST_S, _LEAST_TAU_NM2 = 1.0, 1e-6
 _TEMPERATURE_REACH_C = 40.0
 _TRIES = 1500
+_HOPELESS = 1e9
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Forecast:
             seconds[n:, temperatures.index(t)] += s
         for result, course in self._particles:
             d_nm2 = np.array([self._d_nm2_per_s(result, t) for t in temperatures])
-            tau = seconds @ d_nm2
+            tau = np.maximum(seconds @ d_nm2, _LEAST_TAU_NM2)
             ln_std = 1.0 / np.sqrt(np.maximum(course.gain(tau), 1e-12))
             shared = self._shared(result, course)
             by_temperature = seconds * d_nm2 / tau[:, None] / ln_std[:, None]
@@ -87,20 +88,21 @@ class Forecast:
         from scipy.optimize import minimize
 
         total_s = sum(s for _, s in pulses)
+        shortest_s = min(_SHORTEST_S, 0.5 * total_s / len(pulses))
         start_c = np.array([t for t, _ in pulses])
         free_c = len({r.window for r, _ in self._particles}) > 1
 
         def as_pulses(x: NDArray[np.float64]) -> Pulses:
             share = np.exp(x[: len(pulses)] - x[: len(pulses)].max())
-            duration_s = np.maximum(total_s * share / share.sum(), _SHORTEST_S)
+            duration_s = shortest_s + (total_s - len(pulses) * shortest_s) * share / share.sum()
             moved_c = _TEMPERATURE_REACH_C * np.tanh(x[len(pulses) :]) if free_c else np.zeros(len(pulses))
             temperature_c = np.minimum(np.round(start_c + moved_c), highest_c)
             return tuple((float(t), float(round(s, 1))) for t, s in zip(temperature_c, duration_s, strict=True))
 
         def cost(x: NDArray[np.float64]) -> float:
-            return float(np.log(self.expected(as_pulses(x)).aim)) + 1e-4 * float(x @ x)
+            return float(np.log(min(self.expected(as_pulses(x)).aim, _HOPELESS))) + 1e-4 * float(x @ x)
 
-        durations = np.log(np.array([max(s, _SHORTEST_S) for _, s in pulses]))
+        durations = np.log(np.array([max(s, 0.1) for _, s in pulses]))
         found = [pulses]
         for spread in (durations - durations.mean(), np.zeros(len(pulses))):
             x = np.concatenate([spread, np.zeros(len(pulses) if free_c else 0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ _SECONDS_PER_MOVE = 1.5
 """Stage move and settling between tilts, for estimates."""
 _RETURN_DEG_PER_S = 2.0
 _SECONDS_PER_QUENCH = 1.0
-WIDER = 2
-"""The field of a look that only finds the particle, over that of the data: its dose is the square of it less."""
+WIDER, MOST_LOOKS = 2, 3
+"""The field of a look that only centres the particle, over that of the data: its dose is the square of it less."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ class TiltSeries:
     def sweeps(self) -> bool:
         return self.scheme.mode == "continuous"
 
+    @property
+    def exposures(self) -> int:
+        """Scans for which the beam is on; in a sweep it never goes off, and most scans are not kept."""
+        if self.sweeps:
+            range_deg = abs(self.scheme.to_deg - self.scheme.from_deg)
+            return math.ceil(range_deg / self.scheme.rate_deg_per_s / self.frame_s)
+        return len(self.tilts_deg)
+
     def estimate_s(self) -> float:
         range_deg = abs(self.scheme.to_deg - self.scheme.from_deg)
         back_s = range_deg / _RETURN_DEG_PER_S
@@ -64,6 +73,7 @@ class Image:
     particle: ParticleSection
     frame_s: float
     tilts_deg: tuple[float, ...] = (0.0,)
+    exposures: int = 1
 
     @property
     def sweeps(self) -> bool:
@@ -137,7 +147,7 @@ class Plan:
                     series_s = sum(s.estimate_s() for s in self.series(cycle))
                     ramp = self.session.chip.ramp_c_per_s
                     yield Steer(f"c{cycle:02d}/steer", block, cycle, ramp, series_s)
-                    cycle += block.most_pulses
+                    cycle += block.most_pulses + 1  # a hold takes a number, too
 
     def series(self, cycle: int) -> Iterator[TiltSeries]:
         """A tilt series of every particle; every other time the way goes back, so that no stage travel is lost."""
@@ -172,19 +182,23 @@ class Plan:
     def estimate_s(self) -> float:
         return sum(step.estimate_s() for step in self.steps())
 
-    def dose_of_e_per_nm2(self, frames: int) -> float:
-        """Electrons per nm2 of so many frames in a row, with the looks before them."""
-        scan, tracking = self.session.scan, self.session.tracking
-        looks = (2 if tracking.eucentric else 0) + (2 if tracking.on else 0)
-        frame = electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
-        return (frames + looks / WIDER**2) * frame
+    @property
+    def frame_dose_e_per_nm2(self) -> float:
+        """Electrons per nm2 of one scan."""
+        scan = self.session.scan
+        return electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
+
+    def dose_of_e_per_nm2(self, taken: Recording) -> float:
+        """Electrons per nm2 of a tilt series or an image at most, with the looks before it."""
+        tracking = self.session.tracking
+        looks = (2 if tracking.eucentric else 0) + (MOST_LOOKS if tracking.on else 0)
+        return (taken.exposures + looks / WIDER**2) * self.frame_dose_e_per_nm2
 
     def dose_e_per_nm2(self) -> dict[str, float]:
         """Electrons per nm2 that each particle will get at most."""
         dose: dict[str, float] = {}
         for taken in self._all_taken():
-            name = taken.particle.name
-            dose[name] = dose.get(name, 0.0) + self.dose_of_e_per_nm2(len(taken.tilts_deg))
+            dose[taken.particle.name] = dose.get(taken.particle.name, 0.0) + self.dose_of_e_per_nm2(taken)
         return dose
 
     def _all_taken(self) -> Iterator[Recording]:

@@ -101,8 +101,10 @@ class SteeredBlock(Strict):
     def _in_order(self) -> Self:
         if self.shortest_s > self.longest_s:
             raise ValueError("shortest_s must not be longer than longest_s")
-        if self.temperatures_c and (self.policy, self.about) != ("most-informative", "windows"):
-            raise ValueError('temperatures_c is only for policy = "most-informative" with about = "windows"')
+        if self.about == "windows" and self.policy != "most-informative":
+            raise ValueError('about = "windows" is only for policy = "most-informative"')
+        if self.temperatures_c and self.about != "windows":
+            raise ValueError('temperatures_c is only for about = "windows"')
         return self
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from analysis.results import Arrhenius, DiffusivityResult, Result, StateResult
 from controller import events as ev
 from controller.check import clock_time
+from controller.engine import RunState
 from controller.forecast import Expected, Forecast, Pulses
-from controller.plan import Heat, Plan, TiltSeries
+from controller.plan import Heat, Plan, Steer, TiltSeries
 from controller.session import Session
 from controller.session_file import Chip, MicroscopeSection, SessionFile
 from drivers.clock import SteppedClock
@@ -55,6 +56,12 @@ def rehearse(file: SessionFile, source: Path, say: ev.Listener) -> Rehearsal:
     with tempfile.TemporaryDirectory(prefix="alloyscope-plan-") as folder:
         clock = SteppedClock()
         session = Session(file, source, Path(folder) / "session", clock, [say])
+
+        def nobody_resumes(event: ev.Event) -> None:
+            if isinstance(event, ev.RunStateChanged) and event.state == RunState.PAUSED.value:
+                session.engine.abort("it would wait here for a person to resume it")
+
+        session.listeners.append(nobody_resumes)
         clock.run(session.run())
         series = sum(isinstance(r, StateResult) for r in session.results)
         return Rehearsal(session.results, clock.now(), session.json()["ledger"], series)
@@ -111,7 +118,7 @@ def _improvement(
     now = forecast.expected(pulses)
     better = forecast.improved(pulses, file.chip.limits.max_c)
     then = forecast.expected(better)
-    if then.aim > 0.98 * now.aim:
+    if not then.aim < 0.98 * now.aim:
         return ["no better pulses were found for as many tilt series and no more time at temperature"], None
     lines = ["", "as many tilt series, no more time at temperature, but:"]
     lines += [f"  {words}" for words in _compared(now, then)]
@@ -119,7 +126,12 @@ def _improvement(
         f'[[plan]]\nkind = "pulses"\ntemperature_c = {temperature_c:g}\ndurations_s = [{duration_s:g}]'
         for temperature_c, duration_s in better
     ]
-    return lines, {"pulses": better, "expected": asdict(then), "expected_as_written": asdict(now)}
+    return lines, {"pulses": better, "expected": _plain(then), "expected_as_written": _plain(now)}
+
+
+def _plain(expected: Expected) -> dict[str, dict[str, float | None]]:
+    """JSON has no infinity: what cannot be told has no error."""
+    return {k: {n: v if np.isfinite(v) else None for n, v in by.items()} for k, by in asdict(expected).items()}
 
 
 def _compared(now: Expected, then: Expected) -> Iterator[str]:
@@ -130,10 +142,12 @@ def _compared(now: Expected, then: Expected) -> Iterator[str]:
 
 
 def _pulses(file: SessionFile) -> Pulses | None:
-    """The pulses in order; nothing where one is not followed by a tilt series."""
+    """The pulses in order; nothing where one is not followed by a tilt series, or chosen only when its time comes."""
     pulses: list[tuple[float, float]] = []
     seen = True
     for step in Plan(file).steps():
+        if isinstance(step, Steer):
+            return None
         if isinstance(step, Heat):
             if not seen:
                 return None

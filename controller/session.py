@@ -159,6 +159,7 @@ class Session:
             chip_temperature_c=lambda: None if self._reading is None else self._reading.temperature_c,
             on_tilt=self._on_tilt,
             tracking=self.file.tracking,
+            frame_dose_e_per_nm2=self.plan.frame_dose_e_per_nm2,
         )
 
         self.heating = Heating(
@@ -173,6 +174,7 @@ class Session:
         )
         self.steered = SteeredHeating(
             plan=self.plan,
+            clock=self.clock,
             engine=self.engine,
             analysis=self.analysis,
             journal=self.journal,

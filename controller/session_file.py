@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from analysis.arrhenius import ActivationEnergy
-from controller.plan_blocks import Block, SteeredBlock
+from controller.plan_blocks import Block, PulsesBlock, StaircaseBlock, SteeredBlock
 from drivers.interfaces import ScanSettings
 from drivers.limits import ChipLimits
 from drivers.toml_file import Strict, load_toml
@@ -127,7 +127,20 @@ class SessionFile(Strict):
         for block in self.plan:
             if isinstance(block, SteeredBlock) and block.particle not in names:
                 raise ValueError(f"a steered block follows {block.particle!r}; there are {', '.join(names)}")
+            if isinstance(block, SteeredBlock) and block.about == "windows":
+                self._refuse_blind(block)
         return self
+
+    def _refuse_blind(self, block: SteeredBlock) -> None:
+        """A block about windows needs two windows, and either two temperatures or a known activation energy."""
+        if len({p.window for p in self.particles}) < 2:
+            raise ValueError('about = "windows" needs particles in two windows')
+        pulsed = {t for b in self.plan if isinstance(b, PulsesBlock | StaircaseBlock) for t, _ in b.pulses()}
+        if self.arrhenius is None and len(pulsed | {block.temperature_c, *block.temperatures_c}) < 2:
+            raise ValueError(
+                'about = "windows" cannot tell a colder window from a higher activation energy at one temperature: add '
+                "temperatures_c to the block, or what is known of it as arrhenius = {q_j_per_mol, q_std_j_per_mol}"
+            )
 
     def chip_limits(self) -> ChipLimits:
         return ChipLimits(**self.chip.limits.model_dump())

@@ -17,6 +17,7 @@ from controller.ledger import Ledger
 from controller.live_analysis import LiveAnalysis
 from controller.plan import Plan, Steer, Step
 from controller.steering import Decision, Known, decide
+from drivers.clock import Clock
 
 _PATIENCE_S = 90.0
 """Real time without a result after which the screen says what is waited for."""
@@ -27,6 +28,7 @@ class SteeredHeating:
     """Everything a steered block needs."""
 
     plan: Plan
+    clock: Clock
     engine: Engine
     analysis: LiveAnalysis
     journal: Journal
@@ -69,9 +71,17 @@ class SteeredHeating:
                 return Decision("hold", "the analysis keeps failing, see analysis.log")
         block, latest = step.block, {r.particle: r for r in self.results if isinstance(r, DiffusivityResult)}
         most, given = block.most_dose_e_per_nm2, self.ledger.dose_e_per_nm2.get(block.particle, 0.0)
-        if most is not None and given + self.plan.dose_of_e_per_nm2(len(self.plan.session.tilt.tilts_deg())) > most:
+        next_one = max(self.plan.dose_of_e_per_nm2(s) for s in self.plan.series(0))
+        if most is not None and given + next_one > most:
             return Decision("done", f"one more tilt series would pass {most:.3g} electrons per nm2")
         laws = [r for r in self.results if isinstance(r, Arrhenius)]
-        heat = tuple((p.temperature_c, p.duration_s) for p in self.ledger.heat)
-        known = Known(tuple(latest.values()), laws[-1] if laws else None, self.plan.session.arrhenius, heat)
-        return decide(block, latest.get(block.particle), pulses, known)
+        known = Known(
+            pulses=pulses,
+            heat=tuple((p.temperature_c, p.duration_s) for p in self.ledger.heat),
+            latest=tuple(latest.values()),
+            law=laws[-1] if laws else None,
+            prior=self.plan.session.arrhenius,
+            ramp_c_per_s=step.ramp_c_per_s,
+        )
+        with self.clock.working():  # some seconds of work must not silence the heartbeat
+            return await asyncio.to_thread(decide, block, known)

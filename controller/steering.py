@@ -18,9 +18,11 @@ from analysis.results import Arrhenius, DiffusivityResult
 from controller.alloying_course import AlloyingCourse
 from controller.forecast import Forecast, Pulses
 from controller.plan_blocks import SteeredBlock
+from controller.time_at_temperature import ramp_worth_s
 
 _PASSING_SIGMAS = 2.0
 """An `until` pulse passes its target only if D is this much faster than believed."""
+_UNSEEN_S = 0.05
 _CANDIDATES, _DURATIONS_ABOUT_WINDOWS = 40, 10
 _WORTH_PERCENT = 1.0
 """A pulse that narrows D by less than this part of its sigma is not worth a tilt series."""
@@ -38,51 +40,67 @@ class Decision:
 
 @dataclass(frozen=True)
 class Known:
-    """What a decision about windows looks at besides."""
+    """What a decision looks at."""
 
+    pulses: int = 0
+    """Given in this block so far."""
+    heat: Pulses = ()
+    """All that the chip has had, as booked."""
     latest: tuple[DiffusivityResult, ...] = ()
-    """Of every particle."""
+    """Of every particle, its newest."""
     law: Arrhenius | None = None
     prior: ActivationEnergy | None = None
-    heat: Pulses = ()
-    """All so far."""
+    ramp_c_per_s: float = 1000.0
+
+    @property
+    def heated_s(self) -> float:
+        return sum(s for _, s in self.heat)
+
+    def of(self, particle: str) -> DiffusivityResult | None:
+        return next((r for r in self.latest if r.particle == particle), None)
 
 
-def decide(block: SteeredBlock, result: DiffusivityResult | None, pulses: int, known: Known | None = None) -> Decision:
-    """The next step of a steered block.
-
-    Parameters
-    ----------
-    result : of the block's particle, with its newest state in it; None before its first pulse
-    pulses : given in this block so far
-    known : for decisions about windows
-    """
+def decide(block: SteeredBlock, known: Known) -> Decision:
+    """The next step of a steered block."""
+    result = known.of(block.particle)
     if result is None:
+        if known.pulses:
+            return Decision("hold", f"no D of {block.particle} has come: see the quality of its tilt series")
         words = f"first pulse of {block.first_s:g} s at {block.temperature_c:g} C: nothing is known of D yet"
-        return Decision("pulse", words, block.first_s, block.temperature_c)
+        return _within_budget(block, known, Decision("pulse", words, block.first_s, block.temperature_c))
+    unseen_s = known.heated_s - sum(result.seconds)
+    if unseen_s > _UNSEEN_S:
+        return Decision("hold", f"the last {unseen_s:.4g} s of heat are not in D of {block.particle}: {result.quality}")
     if block.policy == "most-informative" and block.about == "windows":
-        return _within_budget(block, result, pulses, _about_windows(block, known or Known()))
+        return _within_budget(block, known, _about_windows(block, known))
     d = next((d for d in result.diffusivities if abs(d.temperature_c - block.temperature_c) < 0.5), None)
     if d is None or not np.isfinite([d.value, d.std]).all() or d.value <= 0.0 or len(result.course_tau_nm2) < 3:
         return Decision("hold", f"D of {block.particle} is not known: {result.quality}")
     course = AlloyingCourse(result)
     d_nm2_per_s, ln_std = d.value * 1e18, d.std / d.value
     now_nm2 = sum(1e18 * x.value * s for x, s in zip(result.diffusivities, result.seconds, strict=True))
-    policy = _until if block.policy == "until" else _most_informative
-    return _within_budget(block, result, pulses, policy(block, course, now_nm2, d_nm2_per_s, ln_std))
+    if block.policy == "until":
+        ramp_s = ramp_worth_s(block.temperature_c, known.ramp_c_per_s)
+        wanted = _until(block, course, now_nm2, d_nm2_per_s, ln_std, ramp_s)
+    else:
+        wanted = _most_informative(block, course, now_nm2, d_nm2_per_s, ln_std)
+    return _within_budget(block, known, wanted)
 
 
-def _within_budget(block: SteeredBlock, result: DiffusivityResult, pulses: int, wanted: Decision) -> Decision:
+def _within_budget(block: SteeredBlock, known: Known, wanted: Decision) -> Decision:
     if wanted.what != "pulse":
         return wanted
-    if pulses >= block.most_pulses:
-        return Decision("done", f"{pulses} pulses are all that may be given")
-    if result.heated_s[-1] + wanted.duration_s > block.most_s:
+    if known.pulses >= block.most_pulses:
+        return Decision("done", f"{known.pulses} pulses are all that may be given")
+    if known.heated_s + wanted.duration_s > block.most_s:
         return Decision("done", f"the next {wanted.duration_s:g} s would pass {block.most_s:g} s at temperature")
     return wanted
 
 
-def _until(block: SteeredBlock, course: AlloyingCourse, now_nm2: float, d_nm2_per_s: float, ln_std: float) -> Decision:
+def _until(
+    block: SteeredBlock, course: AlloyingCourse, now_nm2: float, d_nm2_per_s: float, ln_std: float, ramp_s: float
+) -> Decision:
+    """`ramp_s` is what the ramp to the temperature is worth by itself."""
     degree = float(course.degree(now_nm2))
     degree_std = float(course.slope(now_nm2)) * ln_std
     if degree >= block.alloying - block.tolerance:
@@ -90,16 +108,16 @@ def _until(block: SteeredBlock, course: AlloyingCourse, now_nm2: float, d_nm2_pe
     aim_nm2, end_nm2 = (course.tau_at(a) for a in (block.alloying, block.alloying + block.tolerance))
     # D's error stretches all the way from the start, not only the way to go.
     careful_nm2 = end_nm2 - _PASSING_SIGMAS * ln_std * aim_nm2
-    duration_s = max(min(aim_nm2, careful_nm2) - now_nm2, 0.0) / d_nm2_per_s
+    duration_s = max(min(aim_nm2, careful_nm2) - now_nm2, 0.0) / d_nm2_per_s - ramp_s
     if duration_s < block.shortest_s:
-        past = float(course.degree(now_nm2 + block.shortest_s * d_nm2_per_s))
+        past = float(course.degree(now_nm2 + (block.shortest_s + ramp_s) * d_nm2_per_s))
         if past > block.alloying + block.tolerance:
             return Decision(
                 "done",
                 f"{block.particle} is alloyed to {degree:.3f}; {block.shortest_s:g} s more would pass the target",
             )
     duration_s = round(float(np.clip(duration_s, block.shortest_s, block.longest_s)), 2)
-    there_nm2 = now_nm2 + duration_s * d_nm2_per_s
+    there_nm2 = now_nm2 + (duration_s + ramp_s) * d_nm2_per_s
     std = float(course.slope(there_nm2)) * ln_std
     words = (
         f"{duration_s:g} s at {block.temperature_c:g} C take {block.particle} from {degree:.3f} to "
@@ -134,7 +152,10 @@ def _most_informative(
 
 
 def _about_windows(block: SteeredBlock, known: Known) -> Decision:
-    """The pulse, of all allowed temperatures and durations, after which the windows are told apart best."""
+    """The pulse, of all allowed temperatures and durations, after which the windows are told apart best.
+
+    What a pulse brings is reckoned as if a tilt series had followed each one so far.
+    """
     forecast = Forecast(known.latest, known.prior, None if known.law is None else known.law.q_j_per_mol.value)
     windows = {r.window for r in known.latest if r.particle in forecast.known}
     if len(windows) < 2:
@@ -149,10 +170,10 @@ def _about_windows(block: SteeredBlock, known: Known) -> Decision:
     after = [forecast.expected((*known.heat, c)).aim for c in candidates]
     best = int(np.argmin(after))
     if not after[best] < before * (1.0 - 0.01 * _WORTH_PERCENT):
-        return Decision("done", f"the worst sigma(dT) stays at {before:.2g} C whatever pulse is next")
+        return Decision("done", f"the worst sigma(dT) stays at {now:.2g} C whatever pulse is next")
     temperature_c, duration_s = candidates[best]
     words = (
         f"{duration_s:g} s at {temperature_c:g} C tell the windows' temperatures apart best: the worst sigma(dT) "
-        f"goes from {before:.2g} C to about {after[best]:.2g} C"
+        f"goes from {now:.2g} C to about {min(now, after[best]):.2g} C"
     )
     return Decision("pulse", words, duration_s, temperature_c)

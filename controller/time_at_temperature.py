@@ -1,4 +1,4 @@
-"""What a heat pulse was worth: ramp, overshoot and quench counted as time at the temperature asked for.
+"""What a heat pulse was worth: its ramp and overshoot counted as time at the temperature asked for.
 
 A second at another temperature counts by the ratio of the diffusion coefficients, ``exp(-Q/R (1/T - 1/T0))``. For a
 ramp of 1000 C/s that is some 0.02 s, which hardly depends on Q; for one of 2 C/s it is 10 s, and its error is Q's.
@@ -29,3 +29,10 @@ def time_at_temperature_s(readings: Sequence[HeaterReading], temperature_c: floa
     fine_s, fine_c = (np.interp(places, np.arange(len(readings)), v) for v in (time_s, read_c))
     inverse = 1.0 / (np.maximum(fine_c, -200.0) + kelvin(0.0)) - 1.0 / kelvin(temperature_c)
     return float(np.trapezoid(np.exp(-q_j_per_mol / GAS_CONSTANT_J_PER_MOL_K * inverse), fine_s))
+
+
+def ramp_worth_s(temperature_c: float, rate_c_per_s: float, q_j_per_mol: float = USUAL_Q_J_PER_MOL) -> float:
+    """Seconds at `temperature_c` that a straight ramp up to it is worth."""
+    rise_c = np.linspace(0.0, min(300.0, max(temperature_c - 25.0, 0.0)), 600)
+    inverse = 1.0 / (kelvin(temperature_c) - rise_c) - 1.0 / kelvin(temperature_c)
+    return float(np.trapezoid(np.exp(-q_j_per_mol / GAS_CONSTANT_J_PER_MOL_K * inverse), rise_c)) / rate_c_per_s

@@ -17,7 +17,7 @@ from drivers.errors import CorruptFrame
 
 
 class HeatPulse(msgspec.Struct, frozen=True):
-    """A stay at one temperature, as measured; ramp and quench are counted as the time there that they were worth."""
+    """A stay at one temperature, as measured; its ramp counts as the time there that it was worth."""
 
     temperature_c: float
     duration_s: float

@@ -66,6 +66,22 @@ def test_a_loss_seen_once_by_chance_and_gone_again_is_no_onset(rng):
     assert taken(analysis, image(rng, 0.0), 100.0, 150.0).onset is None
 
 
+def test_the_cooler_end_is_a_stair_that_was_cooler(rng):
+    """Two images before any heat, then the same temperature twice."""
+    analysis = OnsetAnalysis("A")
+    taken(analysis, image(rng, 0.0))
+    taken(analysis, image(rng, 0.0))
+    assert taken(analysis, image(rng, 0.0), 400.0).onset is None
+    onset = taken(analysis, image(rng, 30.0), 400.0, 400.0).onset
+    assert (onset.below_c, onset.above_c, onset.estimate_c) == (None, 400.0, None)
+
+
+def test_a_reference_that_was_heated_is_said_of_every_image(rng):
+    analysis = OnsetAnalysis("A")
+    taken(analysis, image(rng, 0.0), 300.0)
+    assert "taken after heating" in taken(analysis, image(rng, 0.0), 300.0, 350.0).quality
+
+
 @pytest.mark.parametrize(
     ("pixels", "header", "words"),
     [

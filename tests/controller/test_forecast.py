@@ -56,3 +56,11 @@ def test_no_proposal_goes_above_the_limit(told):
     pulses = ((430.0, 60.0), (440.0, 60.0), (450.0, 60.0))
     better = Forecast([told, cold], None).improved(pulses, 455.0)
     assert max(t for t, _ in better) <= 455.0
+
+
+def test_a_ramp_alone_and_a_single_temperature_are_no_reason_to_fail(told):
+    cold = msgspec.structs.replace(told, particle="B", window="edge")
+    forecast = Forecast([told, cold], None)
+    assert np.isfinite(forecast.expected(((430.0, 0.0), (440.0, 60.0), (450.0, 60.0))).offset_c["edge"])
+    better = forecast.improved(((430.0, 0.5), (440.0, 0.5), (450.0, 0.5)), 600.0)
+    assert sum(s for _, s in better) <= 1.6

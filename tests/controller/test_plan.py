@@ -124,3 +124,34 @@ def test_every_example_is_a_session_that_could_be_run(path):
     """All but the replay, which needs a recording of one's own."""
     lines = list(timeline(checked_session(path)))
     assert any("heat to" in line or "tilt series" in line for line in lines)
+
+
+def test_a_sweep_costs_the_dose_of_all_its_scans(session_file):
+    stepped, swept = (
+        Plan(load_session(session_file(mode=m))).dose_e_per_nm2()["NC2"] for m in ("stepped", "continuous")
+    )
+    # 140 deg at 10 deg/s is 14 s of beam; 29 scans of 48 x 48 pixels at 3 us are 0.2 s.
+    assert swept / stepped == pytest.approx(14.0 / (29 * 48 * 48 * 3e-6), rel=0.01)
+
+
+BLIND = """
+[[plan]]
+kind = "steered"
+policy = "most-informative"
+about = "windows"
+particle = "NC2"
+temperature_c = 450.0
+first_s = 20.0
+"""
+
+
+def test_a_block_about_windows_that_could_tell_nothing_is_refused(session_file):
+    with pytest.raises(ConfigError, match="two windows"):
+        load_session(session_file(more=BLIND))
+    other = '\n[[particles]]\nname = "B"\nwindow = "edge"\n'
+    with pytest.raises(ConfigError, match="temperatures_c"):
+        load_session(session_file(more=BLIND + other))
+    load_session(session_file(more=BLIND + "temperatures_c = [430.0]\n" + other))
+    until = BLIND.replace("most-informative", "until")
+    with pytest.raises(ConfigError, match="only for policy"):
+        load_session(session_file(more=until + other))

@@ -60,11 +60,17 @@ def measured(total_s: list[float], rng: np.random.Generator, degree_std: float =
     )
 
 
+def asked(settings: SteeredBlock, result: DiffusivityResult | None, pulses: int, **more):
+    """A decision after this result, all heat of which the tilt series have seen."""
+    heat = () if result is None else ((450.0, sum(result.seconds)),)
+    return decide(settings, Known(**{"pulses": pulses, "heat": heat, "latest": (result,) if result else ()} | more))
+
+
 def steered(settings: SteeredBlock, rng: np.random.Generator) -> tuple[list[float], str]:
     """Total times at which tilt series were taken, and why it ended."""
     total_s: list[float] = []
     while True:
-        decision = decide(settings, measured(total_s, rng) if total_s else None, len(total_s))
+        decision = asked(settings, measured(total_s, rng) if total_s else None, len(total_s))
         if decision.what != "pulse":
             return total_s, decision.why
         assert settings.shortest_s <= decision.duration_s <= settings.longest_s
@@ -87,7 +93,7 @@ def test_until_lands_on_the_degree_and_does_not_pass_it():
 def test_until_is_careful_when_d_is_poorly_known():
     rng = np.random.default_rng(0)
     poor = measured([5.0], rng, degree_std=0.02)
-    decision = decide(block(), poor, 1)
+    decision = asked(block(), poor, 1)
     d = poor.diffusivities[0].value * 1e18
     sure = d * (1.0 + 2.0 * poor.diffusivities[0].std / poor.diffusivities[0].value)
     assert decision.what == "pulse"
@@ -101,8 +107,8 @@ def test_most_informative_goes_where_a_tilt_series_tells_most_and_stays_there():
         rng = np.random.default_rng(seed)
         fixed = measured([float(s) for s in FIXED_S], rng).diffusivities[0]
         wanted = 100.0 * fixed.std / fixed.value
-        asked = block(policy="most-informative", sigma_d_percent=wanted * 1.001, first_s=60.0)
-        total_s, why = steered(asked, rng)
+        settings = block(policy="most-informative", sigma_d_percent=wanted * 1.001, first_s=60.0)
+        total_s, why = steered(settings, rng)
         assert "was asked" in why
         u = (D_NM2_PER_S * np.array(total_s[1:]) / 30.0) ** 0.8
         assert np.all(u * np.exp(1.0 - u) > 0.97), f"seed {seed}"
@@ -118,7 +124,7 @@ def test_a_d_that_is_no_number_holds_and_never_guesses(value, std):
         measured([15.0], np.random.default_rng(0)), diffusivities=(Diffusivity(450.0, value, std),), quality="poor: why"
     )
     for policy in ("until", "most-informative"):
-        decision = decide(block(policy=policy), result, 1)
+        decision = asked(block(policy=policy), result, 1)
         assert decision.what == "hold"
         assert "poor: why" in decision.why
         assert decision.duration_s == 0.0
@@ -127,15 +133,15 @@ def test_a_d_that_is_no_number_holds_and_never_guesses(value, std):
 def test_a_budget_ends_it():
     rng = np.random.default_rng(0)
     one = measured([15.0], rng)
-    assert "all that may be given" in decide(block(most_pulses=1), one, 1).why
-    assert "would pass 20 s" in decide(block(most_s=20.0), one, 1).why
-    stays = decide(block(policy="most-informative", sigma_d_percent=0.01), measured([15.0, 150.0] * 30, rng), 5)
+    assert "all that may be given" in asked(block(most_pulses=1), one, 1).why
+    assert "would pass 20 s" in asked(block(most_s=20.0), one, 1).why
+    stays = asked(block(policy="most-informative", sigma_d_percent=0.01), measured([15.0, 150.0] * 30, rng), 5)
     assert stays.what == "done"
     assert "stays at" in stays.why
 
 
 def test_the_first_pulse_is_the_users():
-    decision = decide(block(first_s=7.5), None, 0)
+    decision = asked(block(first_s=7.5), None, 0)
     assert (decision.what, decision.duration_s) == ("pulse", 7.5)
 
 
@@ -148,7 +154,7 @@ def two_windows(total_s: list[float], rng) -> tuple[DiffusivityResult, Diffusivi
 
 def test_about_windows_a_second_temperature_is_chosen_where_the_first_one_cannot_tell(rng):
     latest = two_windows([60.0], rng)
-    decision = decide(block(**WINDOWS), latest[0], 1, Known(latest, heat=((450.0, 60.0),)))
+    decision = decide(block(**WINDOWS), Known(1, ((450.0, 60.0),), latest))
     assert decision.what == "pulse"
     assert decision.temperature_c in (400.0, 430.0)
     assert "sigma(dT)" in decision.why
@@ -157,8 +163,8 @@ def test_about_windows_a_second_temperature_is_chosen_where_the_first_one_cannot
 def test_about_windows_a_known_activation_energy_is_used_and_an_aim_ends_it(rng):
     latest = two_windows([60.0], rng)
     prior = ActivationEnergy(q_j_per_mol=208e3, q_std_j_per_mol=10e3)
-    known = Known(latest, prior=prior, heat=((450.0, 60.0),))
-    assert decide(block(**WINDOWS), latest[0], 1, known).what == "pulse"
+    known = Known(1, ((450.0, 60.0),), latest, prior=prior)
+    assert decide(block(**WINDOWS), known).what == "pulse"
     offset = WindowOffset(value=-30.0, std=0.8, low=-30.8, high=-29.2, sigmas=30.0)
     law = Arrhenius(
         q_j_per_mol=Estimate(2e5, 1e3),
@@ -168,7 +174,7 @@ def test_about_windows_a_known_activation_energy_is_used_and_an_aim_ends_it(rng)
         misfit=1.0,
         simulated=True,
     )
-    done = decide(block(**WINDOWS), latest[0], 2, Known(latest, law, prior, ((450.0, 60.0),)))
+    done = decide(block(**WINDOWS), Known(2, ((450.0, 60.0),), latest, law, prior))
     assert done.what == "done"
     assert "0.8 C" in done.why
 
@@ -176,6 +182,27 @@ def test_about_windows_a_known_activation_energy_is_used_and_an_aim_ends_it(rng)
 def test_about_windows_a_d_that_is_no_number_holds(rng):
     good, bad = two_windows([60.0], rng)
     bad = msgspec.structs.replace(bad, diffusivities=(Diffusivity(450.0, np.nan, 1e-21),), quality="poor: lost")
-    decision = decide(block(**WINDOWS), good, 1, Known((good, bad), heat=((450.0, 60.0),)))
+    decision = decide(block(**WINDOWS), Known(1, ((450.0, 60.0),), (good, bad)))
     assert decision.what == "hold"
     assert "poor: lost" in decision.why
+
+
+@pytest.mark.parametrize("policy", ["until", "most-informative"])
+def test_heat_that_no_result_has_seen_holds(policy, rng):
+    """A tilt series after a pulse was unusable: D is of the state before it."""
+    decision = asked(block(policy=policy), measured([15.0], rng), 2, heat=((450.0, 15.0), (450.0, 20.0)))
+    assert decision.what == "hold"
+    assert "20 s of heat" in decision.why
+
+
+def test_no_d_after_a_pulse_holds_and_the_first_pulse_keeps_to_the_budget():
+    assert asked(block(), None, 1).what == "hold"
+    assert asked(block(most_s=10.0), None, 0).what == "done"
+
+
+def test_until_counts_what_a_slow_ramp_is_worth(rng):
+    result = measured([15.0], rng)
+    fast, slow = (asked(block(), result, 1, ramp_c_per_s=rate) for rate in (1000.0, 5.0))
+    assert fast.duration_s - slow.duration_s == pytest.approx(4.1, abs=0.4)
+    nearly = measured([70.0], rng)
+    assert asked(block(alloying=0.47, tolerance=0.002), nearly, 1, ramp_c_per_s=1.0).what == "done"
