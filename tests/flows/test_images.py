@@ -11,6 +11,7 @@ from controller.engine import FinishReason
 from drivers.errors import ConfigError
 from simulators.chip import SimulatedChip
 from tests.flows.test_dry_run import session_in
+from tests.flows.test_steered_heating import NO_PULSES
 
 STAIRS = """
 [[plan]]
@@ -72,3 +73,19 @@ def test_a_plan_never_touches_an_instrument(session_file, monkeypatch):
     monkeypatch.setattr(SimulatedChip, "simulated", False)
     with pytest.raises(ConfigError, match="real instrument"):
         rehearse(checked_session(path), path, lambda _: None)
+
+
+def test_a_rehearsal_that_would_wait_for_a_person_ends_and_says_so(session_file, monkeypatch):
+    from controller import events as ev
+    from controller.check import checked_session
+    from controller.rehearsal import expectations, rehearse
+    from controller.steering import Decision
+
+    monkeypatch.setattr("controller.steered_heating.decide", lambda *_: Decision("hold", "nothing is known"))
+    path = session_file(durations_s="[60.0]", **NO_PULSES)
+    heard: list[ev.Event] = []
+    rehearsal = rehearse(checked_session(path), path, heard.append)
+    assert any(isinstance(e, ev.RunStateChanged) and "wait here for a person" in e.reason for e in heard)
+    lines, told = expectations(checked_session(path), rehearsal, improve=True)
+    assert told["improved"] is None
+    assert any(line.startswith("no D") for line in lines)
