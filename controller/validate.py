@@ -206,6 +206,14 @@ def table(scores: Sequence[Score], trials: Sequence[Trial]) -> list[str]:
                 f"All particles, {estimator}: {100 * np.mean(np.array(pulls) < 1):.0f} % of {len(pulls)} truths "
                 f"within 1 sigma, {100 * np.mean(np.array(pulls) < 2):.0f} % within 2."
             )
+    both = [
+        (s.scatter_percent, s.bound_percent)
+        for s in scores
+        if math.isfinite(s.scatter_percent) and math.isfinite(s.bound_percent)
+    ]
+    if both:
+        scatter, bound = (math.sqrt(sum(v**2 for v in column)) for column in zip(*both, strict=True))
+        lines += ["", f"The scatter of projections is {scatter / bound:.2f} times its bound, all particles together."]
     return lines
 
 

@@ -23,7 +23,10 @@ def test_a_score_tells_bias_scatter_and_coverage():
     assert found.sigma_percent == pytest.approx(2.0)
     assert found.bound_percent == pytest.approx(1.0)
     assert 0.58 < found.within_1_sigma < 0.70
-    assert len(table([found], trials)) >= 4
+    (ratio,) = (line for line in table([found], trials) if "times its bound" in line)
+    assert float(re.search(r"is (\S+) times", ratio).group(1)) == pytest.approx(
+        found.scatter_percent / found.bound_percent, abs=0.01
+    )
 
 
 def test_trials_that_only_bound_d_are_counted_out_not_in():
