@@ -96,11 +96,11 @@ def test_without_a_usable_result_it_pauses_and_a_resume_looks_again(session_file
 
     real, asked = module.decide, []
 
-    def blind_once(block, result, pulses):
-        asked.append(pulses)
+    def blind_once(block, known):
+        asked.append(known.pulses)
         if len(asked) == 2:
             return module.Decision("hold", "D of NC2 is not known: made up by this test")
-        return real(block, result, pulses)
+        return real(block, known)
 
     monkeypatch.setattr(module, "decide", blind_once)
     heard: list[ev.Event] = []
