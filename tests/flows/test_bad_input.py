@@ -13,7 +13,7 @@ ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
 
 
 def alloyscope(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*ALLOYSCOPE, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120)
+    return subprocess.run([*ALLOYSCOPE, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=400)
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
