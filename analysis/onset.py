@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.alloying.two_phase import main_body
 from analysis.results import Estimate, ImageResult, Onset
-from analysis.tomography.counting import Noise, darkest_level, estimate_noise
+from analysis.tilt_series import intensity
+from analysis.tomography.counting import Noise, estimate_noise
 from drivers.frames import Frame, SeriesEnd
 
 _SMOOTH_PX = 1.0
@@ -50,7 +52,7 @@ class OnsetAnalysis:
     def __init__(self, name: str) -> None:
         self.name = name
         self._first: _First | None = None
-        self._steps: list[tuple[float, Estimate]] = []
+        self._steps: list[tuple[float | None, Estimate]] = []
         """Hottest temperature so far, contrast lost."""
 
     def add_image(self, frames: list[Frame], end: SeriesEnd) -> ImageResult:
@@ -74,20 +76,20 @@ class OnsetAnalysis:
 
     def _onset(self) -> Onset | None:
         """Between the last stair without and the first with a loss that is seen and stays."""
-        seen = [lost.value > _SEEN_SIGMAS * lost.std for _, lost in self._steps]
-        if not seen or not seen[-1]:
+        without = [n for n, (_, lost) in enumerate(self._steps) if lost.value <= _SEEN_SIGMAS * lost.std]
+        first = without[-1] + 1 if without else 0
+        above_c = self._steps[first][0] if first < len(self._steps) else None
+        if above_c is None:
             return None
-        first = len(seen) - (seen[::-1].index(False) if False in seen else len(seen))
-        above_c = self._steps[first][0]
-        cooler_c = [t for t, _ in self._steps[:first] if np.isfinite(t) and t < above_c]
-        return Onset(below_c=max(cooler_c, default=None), above_c=above_c) if np.isfinite(above_c) else None
+        cooler_c = [t for t, _ in self._steps[:first] if t is not None and t < above_c]
+        return Onset(below_c=max(cooler_c, default=None), above_c=above_c)
 
     def _result(self, end: SeriesEnd, frame: Frame | None, lost: Estimate | None, problems: list[str]) -> ImageResult:
         heat = frame.header.heat if frame is not None else ()
         return ImageResult(
             step=end.step,
             particle=self.name,
-            heated_c=max((p.temperature_c for p in heat), default=None),
+            heated_c=None if frame is None else _hottest_c(frame),
             heated_s=sum(p.duration_s for p in heat),
             contrast_lost=lost,
             onset=self._onset(),
@@ -96,33 +98,21 @@ class OnsetAnalysis:
         )
 
 
-def _hottest_c(frame: Frame) -> float:
-    return max((p.temperature_c for p in frame.header.heat), default=-np.inf)
-
-
-def _signal(frame: Frame) -> NDArray[np.float64]:
-    image = np.asarray(frame.image, np.float64)
-    level = darkest_level(image[None].astype(np.float32)) if frame.header.offset is None else frame.header.offset
-    return image - level
+def _hottest_c(frame: Frame) -> float | None:
+    return max((p.temperature_c for p in frame.header.heat), default=None)
 
 
 def _as_first(frame: Frame) -> _First | None:
-    from scipy.ndimage import binary_erosion, binary_fill_holes, gaussian_filter, label
+    from scipy.ndimage import binary_erosion, gaussian_filter
 
-    signal = _signal(frame)
-    smooth = gaussian_filter(signal, _SMOOTH_PX)
-    labels, bodies = label(smooth > _PARTICLE * np.percentile(smooth, 99.5))
-    if not bodies:
-        return None
-    body = binary_fill_holes(labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:])))
+    signal = intensity([frame])
+    smooth = gaussian_filter(signal[0].astype(np.float64), _SMOOTH_PX)
+    body = main_body(smooth > _PARTICLE * np.percentile(smooth, 99.5))
     inside = np.asarray(binary_erosion(body, iterations=_RIM_PX), bool)
     field = float(smooth[~body].mean()) if not body.all() else np.inf
     if np.count_nonzero(inside) < _FEWEST_PIXELS or field > _BRIGHTEST_FIELD * float(smooth[inside].mean()):
         return None
-    noise = estimate_noise(signal[None].astype(np.float32))
-    if frame.header.gain is not None:
-        noise = Noise(frame.header.gain, noise.read_variance)
-    return _First(frame, smooth, inside, noise)
+    return _First(frame, smooth, inside, estimate_noise(signal, frame.header.gain))
 
 
 def _differs(first: Frame, now: Frame) -> str:
@@ -140,8 +130,7 @@ def _contrast_lost(first: _First, frame: Frame) -> Estimate:
     from scipy.ndimage import gaussian_filter, shift
     from skimage.registration import phase_cross_correlation
 
-    signal = _signal(frame)
-    smooth = gaussian_filter(signal, _SMOOTH_PX)
+    smooth = gaussian_filter(intensity([frame])[0].astype(np.float64), _SMOOTH_PX)
     register: Any = phase_cross_correlation  # scikit-image ships no types
     moved = np.asarray(register(first.smooth, smooth, upsample_factor=_SHIFT_PARTS)[0], np.float64)
     now = shift(smooth, moved, order=3, mode="nearest")[first.inside]

@@ -108,6 +108,11 @@ class Diffusivity(msgspec.Struct, frozen=True):
     bound: float | None = None
     """The least std that counting noise allows (Cramer-Rao), the particle unknown as well; m2/s."""
 
+    @property
+    def known(self) -> bool:
+        """A number with an error; otherwise D is only bounded, or nothing was told."""
+        return math.isfinite(self.value) and math.isfinite(self.std) and self.value > 0.0
+
 
 class DiffusivityOfComposition(msgspec.Struct, frozen=True):
     """``D(c) = D exp(ln_slope (c - gold_fraction))``, c the atomic fraction of the core's element."""

@@ -50,7 +50,7 @@ def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[TiltSerie
     `axis_deg` is the axis when it is known, so that all states of a particle are turned alike.
     """
     tilts_deg = np.array([f.header.tilt_deg for f in kept])
-    raw = _intensity(kept)
+    raw = intensity(kept)
     if axis_deg is None:
         axis_deg = believed_axis(raw, tilts_deg)
     raw = turned(raw, axis_deg)
@@ -94,7 +94,7 @@ def _saturated(frame: Frame) -> float:
     return float(np.mean(image >= np.iinfo(image.dtype).max))
 
 
-def _intensity(frames: list[Frame]) -> Stack:
+def intensity(frames: list[Frame]) -> Stack:
     """Counts above the detector's offset, (tilt, y, x)."""
     stack = np.stack([np.asarray(f.image, np.float32) for f in frames])
     offset = frames[0].header.offset

@@ -114,9 +114,7 @@ def learn(
     aligned = np.ascontiguousarray(series.aligned[:, rows, columns])
     start = find_two_phases(aligned, tilts_deg, reconstruct(aligned, tilts_deg, iterations=ITERATIONS))
     _check_start(start)
-    noise = estimate_noise(series.raw)
-    if header.gain is not None:
-        noise = Noise(header.gain, noise.read_variance)
+    noise = estimate_noise(series.raw, header.gain)
     first = fit_first_state(series.projections(noise), start, columns.start)
     particle = first.model
     _check_fit(first)

@@ -64,7 +64,7 @@ class Acquisition:
         tilts_deg, name = step.tilts_deg, step.particle.name
         taken = 0
         await self.shift_image(name, self.image_shift_nm.get(name, np.zeros(2)))
-        await bring_back(self, step, self.tracking)
+        await bring_back(self, step)
         self.journal.write("series_begin", step=step.id, particle=name, planned=len(tilts_deg))
         scans = self._continuous(step) if isinstance(step, TiltSeries) and step.sweeps else self._stepped(step)
         try:
@@ -75,14 +75,14 @@ class Acquisition:
                     self.on_tilt(step, taken, len(tilts_deg), scan.stage.tilt_deg)
                     await self._recentre(name, scan)
                     # A sweep cannot stop half-way without leaving the beam on: it pauses when it has ended.
-                    await self.engine.checkpoint(may_pause=not step.sweeps)
+                    await self.engine.checkpoint(may_pause=isinstance(step, Image) or not step.sweeps)
         finally:
             await self.recorder.end_step()
             if taken:
                 end = SeriesEnd(
                     seq=self.streams.next_seq,
                     step=step.id,
-                    particle=step.particle.name,
+                    particle=name,
                     frames=taken,
                     planned=len(tilts_deg),
                     image=isinstance(step, Image),
@@ -92,12 +92,7 @@ class Acquisition:
 
     async def _stepped(self, step: Recording) -> AsyncGenerator[Scan, None]:
         for tilt_deg in step.tilts_deg:
-            await self._move(step, tilt_deg)
-            async with self._beam():
-                limit_s = _ANSWER_LIMIT_S + 3 * self.settings.frame_s
-                scan = await self._ask("scan a frame", limit_s, self.microscope.scan(self.settings))
-            self._book_dose(step, scan)
-            yield scan
+            yield await self.look(step, tilt_deg, self.settings)
 
     async def _continuous(self, step: TiltSeries) -> AsyncGenerator[Scan, None]:
         """Sweep and keep the scan nearest to each planned tilt."""
@@ -124,7 +119,7 @@ class Acquisition:
         await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
 
     async def look(self, step: Recording, tilt_deg: float, settings: ScanSettings) -> Scan:
-        """One scan that is not part of the data; its dose is booked like any other."""
+        """One scan at one tilt, its dose booked."""
         await self._move(step, tilt_deg)
         async with self._beam():
             limit_s = _ANSWER_LIMIT_S + 3 * settings.frame_s

@@ -12,35 +12,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.plan import MOST_LOOKS, WIDER, Recording
 from controller.session_file import Tracking
-from drivers.interfaces import Scan
 
 if TYPE_CHECKING:
     from controller.acquire import Acquisition
+    from controller.plan import Recording
 
-_CLOSE_PX = 2.0
+_WIDER = 2
+"""The field of a look over that of the data."""
+_MOST_LOOKS, _CLOSE_PX = 3, 2.0
+"""To the middle: it ends when the particle was so close already."""
+_NOT_SEEN = "the particle is not seen whole in the field"
 _NEIGHBOUR, _CUT = 0.2, 0.1
 """A body with this part of the largest one's weight is a particle; with this part of the border, it is cut by it."""
 _MOST_HEIGHT_NM = 5000.0
 """More is no drift: the particle was mistaken for another."""
 
 
-async def bring_back(acquisition: Acquisition, step: Recording, tracking: Tracking) -> None:
+def most_frames_of_looks(tracking: Tracking) -> float:
+    """Of how many frames the dose is that looking for a particle may take."""
+    looks = (2 if tracking.eucentric else 0) + (_MOST_LOOKS if tracking.on else 0)
+    return looks / _WIDER**2
+
+
+async def bring_back(acquisition: Acquisition, step: Recording) -> None:
     """Centre and bring to eucentric height, as far as asked for; what could not be seen is journaled and left."""
-    if tracking.eucentric:
-        await _to_axis(acquisition, step, tracking.at_deg)
-    if tracking.on:
+    if acquisition.tracking.eucentric:
+        await _to_axis(acquisition, step)
+    if acquisition.tracking.on:
         await _to_middle(acquisition, step)
 
 
 async def _to_middle(acquisition: Acquisition, step: Recording) -> None:
     name, pixel_nm = step.particle.name, acquisition.settings.pixel_nm
-    wide = replace(acquisition.settings, pixel_nm=WIDER * pixel_nm)
-    for _ in range(MOST_LOOKS):
-        off_nm = _off_centre_nm(await acquisition.look(step, 0.0, wide))
+    for _ in range(_MOST_LOOKS):
+        off_nm = await _off_centre_nm(acquisition, step, 0.0)
         if off_nm is None:
-            acquisition.journal.write("not_centred", step=step.id, reason="the particle is not alone in the field")
+            acquisition.journal.write("not_centred", step=step.id, reason=_NOT_SEEN)
             return
         await acquisition.shift_image(name, acquisition.image_shift_nm[name] - off_nm)
         acquisition.journal.write("centred", step=step.id, off_nm=[round(float(v), 2) for v in off_nm])
@@ -48,13 +56,12 @@ async def _to_middle(acquisition: Acquisition, step: Recording) -> None:
             return
 
 
-async def _to_axis(acquisition: Acquisition, step: Recording, at_deg: float) -> None:
+async def _to_axis(acquisition: Acquisition, step: Recording) -> None:
     """A feature above the axis moves to larger y when the tilt grows: y = z sin(tilt) + what does not tilt."""
-    name = step.particle.name
-    wide = replace(acquisition.settings, pixel_nm=WIDER * acquisition.settings.pixel_nm)
-    low, high = [_off_centre_nm(await acquisition.look(step, t, wide)) for t in (-at_deg, at_deg)]
+    name, at_deg = step.particle.name, acquisition.tracking.at_deg
+    low, high = [await _off_centre_nm(acquisition, step, t) for t in (-at_deg, at_deg)]
     if low is None or high is None:
-        acquisition.journal.write("not_eucentric", step=step.id, reason="the particle is not alone in the field")
+        acquisition.journal.write("not_eucentric", step=step.id, reason=_NOT_SEEN)
         return
     above_nm = float(high[0] - low[0]) / (2.0 * float(np.sin(np.radians(at_deg))))
     if abs(above_nm) > _MOST_HEIGHT_NM:
@@ -64,7 +71,10 @@ async def _to_axis(acquisition: Acquisition, step: Recording, at_deg: float) -> 
     acquisition.journal.write("eucentric", step=step.id, above_axis_nm=round(above_nm, 2))
 
 
-def _off_centre_nm(scan: Scan) -> NDArray[np.float64] | None:
+async def _off_centre_nm(acquisition: Acquisition, step: Recording, tilt_deg: float) -> NDArray[np.float64] | None:
+    """Offset (y, x) in a look at a field wider than the data's; None when the particle is not seen whole."""
+    wide = replace(acquisition.settings, pixel_nm=_WIDER * acquisition.settings.pixel_nm)
+    scan = await acquisition.look(step, tilt_deg, wide)
     off_px = off_centre_px(scan.image)
     return None if off_px is None else off_px * scan.pixel_nm
 
@@ -74,7 +84,7 @@ def off_centre_px(image: NDArray[np.generic]) -> NDArray[np.float64] | None:
 
     Of several, the one nearest to the centre.
     """
-    from scipy.ndimage import label
+    from scipy.ndimage import center_of_mass, label, sum_labels
 
     signal = np.asarray(image, np.float64)
     dark, bright = np.percentile(signal, (5.0, 99.5))
@@ -82,14 +92,10 @@ def off_centre_px(image: NDArray[np.generic]) -> NDArray[np.float64] | None:
     bodies, n = label(weight > 0.0)
     if n == 0:
         return None
-    index = np.arange(n + 1)
-    heavy = np.bincount(bodies.ravel(), weight.ravel(), n + 1)
-    large = [k for k in index[1:] if heavy[k] > _NEIGHBOUR * heavy[1:].max()]
-    rows, columns = signal.shape
-    y, x = (c - 0.5 * (size - 1) for c, size in zip(np.indices(signal.shape), signal.shape, strict=True))
-    centres = {k: np.array([(weight * c)[bodies == k].sum() / heavy[k] for c in (y, x)]) for k in large}
-    nearest = min(large, key=lambda k: float(np.hypot(*centres[k])))
-    own = bodies == nearest
-    if own[0].sum() + own[-1].sum() + own[:, 0].sum() + own[:, -1].sum() > _CUT * 2 * (rows + columns):
-        return None
-    return centres[nearest]
+    heavy = sum_labels(weight, bodies, np.arange(1, n + 1))
+    large = 1 + np.flatnonzero(heavy > _NEIGHBOUR * heavy.max())
+    off_px = np.array(center_of_mass(weight, bodies, large)) - 0.5 * (np.array(signal.shape) - 1.0)
+    nearest = int(np.argmin(np.hypot(*off_px.T)))
+    own = bodies == large[nearest]
+    border = np.concatenate([own[0], own[-1], own[:, 0], own[:, -1]])
+    return None if np.count_nonzero(border) > _CUT * border.size else off_px[nearest]

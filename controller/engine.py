@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from controller.plan import Plan, Step
 from drivers.clock import Clock
+from drivers.errors import ungrouped
 
 T = TypeVar("T")
 
@@ -121,14 +122,13 @@ class Engine:
         over = asyncio.Event()
         self._wake.add(over)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                task = tasks.create_task(call, name="until aborted")
-                task.add_done_callback(lambda _: over.set())
-                if self.state is not RunState.ABORTING:
-                    await over.wait()
-                task.cancel()
-        except ExceptionGroup as group:  # of one task, so of one error, which the caller knows by its own type
-            raise group.exceptions[0] from None
+            with ungrouped():
+                async with asyncio.TaskGroup() as tasks:
+                    task = tasks.create_task(call, name="until aborted")
+                    task.add_done_callback(lambda _: over.set())
+                    if self.state is not RunState.ABORTING:
+                        await over.wait()
+                    task.cancel()
         finally:
             self._wake.discard(over)
         if self.state is RunState.ABORTING:

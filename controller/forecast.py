@@ -127,5 +127,4 @@ class Forecast:
 
 
 def _sure(result: DiffusivityResult) -> list[Diffusivity]:
-    """Those D that are numbers with an error."""
-    return [d for d in result.diffusivities if np.isfinite([d.value, d.std]).all() and d.value > 0.0]
+    return [d for d in result.diffusivities if d.known]

@@ -12,7 +12,7 @@ import asyncio
 from controller.chip_readings import ChipReadings
 from controller.journal import Journal
 from drivers.clock import Clock
-from drivers.errors import DeviceError, InterlockTripped
+from drivers.errors import DeviceError, InterlockTripped, ungrouped
 from drivers.interfaces import HeaterReading, HeatingChip
 from drivers.limits import ChipLimits
 
@@ -67,11 +67,9 @@ class Guard:
         self._refuse_if_tripped()
         self._limits.check_target(self.name, target_c, rate_c_per_s)
         self._journal.write("ramp", target_c=target_c, rate_c_per_s=rate_c_per_s)
-        try:
+        with ungrouped():
             async with asyncio.TaskGroup() as tasks:
                 self._ramp = tasks.create_task(self._chip.ramp_to(target_c, rate_c_per_s), name="ramp")
-        except ExceptionGroup as group:  # of one task, so of one error, which the caller knows by its own type
-            raise group.exceptions[0] from None
         self._refuse_if_tripped()
 
     async def quench(self) -> None:

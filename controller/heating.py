@@ -13,8 +13,9 @@ from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.plan import Heat
 from controller.session_file import Chip
-from controller.time_at_temperature import time_at_temperature_s
+from controller.time_at_temperature import relative_rate_std, time_at_temperature_s
 from drivers.clock import Clock, within
+from drivers.errors import ungrouped
 from drivers.interfaces import HeaterReading
 
 _RAMP_LIMIT_S = 60.0
@@ -35,14 +36,13 @@ class Heating:
     journal: Journal
     log: Callable[[str, str], None]
     q_j_per_mol: float
-    """Activation energy by which time on the way up and down counts."""
+    """Activation energy by which time on the way up counts."""
 
     async def pulse(self, step: Heat) -> None:
         """Heat, hold for the step's time from the moment the temperature was reached, and quench."""
         self.journal.write("heat", step=step.id, target_c=step.temperature_c, duration_s=step.duration_s)
         seen: list[HeaterReading] = []
         reached_s: float | None = None
-        held_s = 0.0
         try:
             reached_s = await self.engine.unless_aborted(self._reach(step, seen))
             await self._hold_until(reached_s + step.duration_s, seen)
@@ -59,23 +59,22 @@ class Heating:
         ramp_s = abs(step.temperature_c - 25.0) / step.rate_c_per_s
         limit_s = ramp_s + self.section.settle_s + _RAMP_LIMIT_S
         asked = f"reach {step.temperature_c:g} C"
-        try:
+        with ungrouped():
             async with asyncio.TaskGroup() as tasks:
                 ramp = self.chip.ramp_to(step.temperature_c, step.rate_c_per_s)
                 ramping = tasks.create_task(within(self.clock, limit_s, "chip", asked, ramp), name="ramp")
                 while not ramping.done():
                     await self._look(seen)
                     await self.clock.sleep(min(max(_LOOK_S, _LOOK_EVERY_C / step.rate_c_per_s), 0.5))
-        except ExceptionGroup as group:  # of one task, so of one error, which the caller knows by its own type
-            raise group.exceptions[0] from None
         asked = f"settle at {step.temperature_c:g} C"
         return await within(self.clock, limit_s, "chip", asked, self._settle(step, seen))
 
     async def _settle(self, step: Heat, seen: list[HeaterReading]) -> float:
+        tolerance_c = self.section.tolerance_c
         while True:
             await self._look(seen)
-            off = [not abs(r.temperature_c - step.temperature_c) <= self.section.tolerance_c for r in seen]
-            inside = len(seen) - off[::-1].index(True) if True in off else 0
+            off = [n for n, r in enumerate(seen) if not abs(r.temperature_c - step.temperature_c) <= tolerance_c]
+            inside = off[-1] + 1 if off else 0
             if inside < len(seen) and seen[-1].time_s - seen[inside].time_s >= self.section.settle_s:
                 return seen[inside].time_s
             await self.clock.sleep(_LOOK_S)
@@ -94,7 +93,10 @@ class Heating:
         self.journal.write("heated", step=step.id, **facts)
         ramp = f", with its ramp worth {worth_s:g} s" if worth_s > 1.02 * held_s else ""
         std_c = seen[-1].temperature_std_c if seen else None
-        calibration = "" if std_c is None or not held_s else f" (+- {std_c:.1f} C by the chip's calibration)"
+        calibration = ""
+        if std_c is not None and held_s:
+            percent = 100.0 * relative_rate_std(step.temperature_c, std_c, self.q_j_per_mol)
+            calibration = f" (+- {std_c:.1f} C by the chip's calibration, {percent:.0f} % of D, not in its error)"
         self.log("info", f"heated to {step.temperature_c:g} C{calibration} for {held_s:g} s{ramp}, quenched")
 
     async def _look(self, seen: list[HeaterReading]) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from controller.centring import most_frames_of_looks
 from controller.plan_blocks import AcquireBlock, Block, CycleBlock, PulsesBlock, StaircaseBlock, SteeredBlock
 from controller.session_file import ParticleSection, SessionFile, TiltScheme
 from controller.visit_order import visit_order
@@ -15,8 +16,6 @@ _SECONDS_PER_MOVE = 1.5
 """Stage move and settling between tilts, for estimates."""
 _RETURN_DEG_PER_S = 2.0
 _SECONDS_PER_QUENCH = 1.0
-WIDER, MOST_LOOKS = 2, 3
-"""The field of a look that only centres the particle, over that of the data: its dose is the square of it less."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,9 @@ class TiltSeries:
     def estimate_s(self) -> float:
         range_deg = abs(self.scheme.to_deg - self.scheme.from_deg)
         back_s = range_deg / _RETURN_DEG_PER_S
-        if self.scheme.mode == "continuous":
+        if self.sweeps:
             return range_deg / self.scheme.rate_deg_per_s + back_s
-        return len(self.scheme.tilts_deg()) * (self.frame_s + _SECONDS_PER_MOVE) + back_s
+        return len(self.tilts_deg) * (self.frame_s + _SECONDS_PER_MOVE) + back_s
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,14 @@ class Image:
     id: str
     particle: ParticleSection
     frame_s: float
-    tilts_deg: tuple[float, ...] = (0.0,)
-    exposures: int = 1
 
     @property
-    def sweeps(self) -> bool:
-        return False
+    def tilts_deg(self) -> tuple[float, ...]:
+        return (0.0,)
+
+    @property
+    def exposures(self) -> int:
+        return 1
 
     def estimate_s(self) -> float:
         return self.frame_s + _SECONDS_PER_MOVE
@@ -190,9 +191,7 @@ class Plan:
 
     def dose_of_e_per_nm2(self, taken: Recording) -> float:
         """Electrons per nm2 of a tilt series or an image at most, with the looks before it."""
-        tracking = self.session.tracking
-        looks = (2 if tracking.eucentric else 0) + (MOST_LOOKS if tracking.on else 0)
-        return (taken.exposures + looks / WIDER**2) * self.frame_dose_e_per_nm2
+        return (taken.exposures + most_frames_of_looks(self.session.tracking)) * self.frame_dose_e_per_nm2
 
     def dose_e_per_nm2(self) -> dict[str, float]:
         """Electrons per nm2 that each particle will get at most."""

@@ -75,7 +75,7 @@ def expectations(file: SessionFile, rehearsal: Rehearsal, *, improve: bool) -> t
     plain: dict[str, Any] = {"sigma_d_percent": {}, "sigma_dt_c": {}}
     for name, result in latest.items():
         plain["sigma_d_percent"][name] = {
-            f"{d.temperature_c:g}": 100.0 * d.std / d.value for d in result.diffusivities if np.isfinite(d.std)
+            f"{d.temperature_c:g}": 100.0 * d.std / d.value for d in result.diffusivities if d.known
         }
     if laws:
         plain["sigma_dt_c"] = {w: o.std for w, o in laws[-1].offsets_c.items()}
@@ -97,7 +97,7 @@ def _told(latest: dict[str, DiffusivityResult], law: Arrhenius | None) -> Iterat
         yield "no D: no particle is followed by tilt series from before its first heat to after it"
     for name, result in latest.items():
         for d in result.diffusivities:
-            if np.isfinite(d.std):
+            if d.known:
                 percent = 100.0 * d.std / d.value
                 yield f"{name}: sigma(D) at {d.temperature_c:g} C is {percent:.2f} % (D {d.value:.2g} m2/s)"
             else:

@@ -21,14 +21,15 @@ from controller.heating import Heating
 from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.live_analysis import LiveAnalysis
-from controller.plan import Heat, Image, Plan, Recording, Steer, Step, TiltSeries, WaitForResults
+from controller.plan import Heat, Image, Plan, Steer, Step, TiltSeries, WaitForResults
+from controller.progress import Progress
 from controller.recorder import Recorder
 from controller.session_file import SessionFile
 from controller.steered_heating import SteeredHeating
 from controller.streams import Streams
 from controller.time_at_temperature import USUAL_Q_J_PER_MOL
 from drivers.clock import Clock, ScaledClock, SteppedClock, within
-from drivers.errors import AlloyscopeError, InterlockTripped
+from drivers.errors import InterlockTripped, first_of
 from drivers.interfaces import Bench, HeaterReading, Microscope
 from drivers.registry import connect_all, load
 
@@ -86,7 +87,7 @@ class Session:
                 for task in endless:
                     task.cancel()
         except BaseExceptionGroup as group:
-            error = _first(group)
+            error = first_of(group)
             self._tell_end("failed", str(error))
             raise error from None
         except BaseException as error:
@@ -137,9 +138,7 @@ class Session:
         self.ledger = Ledger()
         self._reading: HeaterReading | None = None
         self._stopped = ""
-        steps = list(self.plan.steps())
-        self._total_s = sum(s.estimate_s() for s in steps)
-        self._steps, self._step_number, self._behind_s = steps, 0, 0.0
+        self.progress = Progress(self.plan, self.clock, self.events)
         bench = Bench(self.clock, self.file.seed, self.folder, self.source.parent)
         self.microscope: Microscope = load(
             "microscope", self.file.microscope.backend, bench, self.file.microscope.options
@@ -157,7 +156,7 @@ class Session:
             events=self.events,
             ledger=self.ledger,
             chip_temperature_c=lambda: None if self._reading is None else self._reading.temperature_c,
-            on_tilt=self._on_tilt,
+            on_tilt=self.progress.on_tilt,
             tracking=self.file.tracking,
             frame_dose_e_per_nm2=self.plan.frame_dose_e_per_nm2,
         )
@@ -233,7 +232,7 @@ class Session:
             particles=names,
             activation=known,
         )
-        self.events.tell(ev.Started(self.file.title, str(self.folder), simulated, names, len(self._steps)))
+        self.events.tell(ev.Started(self.file.title, str(self.folder), simulated, names, self.progress.planned))
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
 
     def _start_watching(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -243,7 +242,7 @@ class Session:
         return watching
 
     async def _run_plan(self) -> FinishReason:
-        reason = await self.engine.run(self.plan, self._execute, self._on_step)
+        reason = await self.engine.run(self.plan, self._execute, self.progress.on_step)
         self.streams.closed = True
         self.analysis.no_more()
         if not self.analysis.is_complete:
@@ -275,8 +274,7 @@ class Session:
         while not self._stopped:
             if isinstance(self.chip, Guard):
                 self.chip.beat()
-            self._reading = reading = await self.chip.read()
-            r = reading
+            self._reading = r = await self.chip.read()
             event = ev.Reading(self.clock.now(), r.temperature_c, r.setpoint_c, r.power_mw, r.temperature_std_c)
             self.events.tell(event)
             await self.clock.sleep(_READING_PERIOD_S)
@@ -300,22 +298,6 @@ class Session:
         self.journal.write("state", state=state.value, reason=reason)
         self.events.tell(ev.RunStateChanged(self.clock.now(), state.value, reason))
 
-    def _on_step(self, step: Step) -> None:
-        if self._step_number:
-            self._behind_s += self._steps[self._step_number - 1].estimate_s()
-        self._step_number += 1
-        self._tell_progress(step, 0, 0, None)
-
-    def _on_tilt(self, step: Recording, done: int, total: int, tilt_deg: float) -> None:
-        self._tell_progress(step, done, total, tilt_deg)
-
-    def _tell_progress(self, step: Step, part: int, parts: int, tilt_deg: float | None) -> None:
-        done_s = self._behind_s + (step.estimate_s() * part / parts if parts else 0.0)
-        left_s = max(0.0, self._total_s - done_s)
-        self.events.tell(
-            ev.Progress(self.clock.now(), step.id, self._step_number, len(self._steps), part, parts, left_s, tilt_deg)
-        )
-
     def _log(self, level: str, text: str) -> None:
         self.events.tell(ev.Log(self.clock.now(), level, text))
 
@@ -338,19 +320,3 @@ class Session:
             self._chip_readings.close()
         self.streams.close()
         self.journal.close()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What stopped the session: an interlock before anything else, then any error we can explain."""
-    leaves: list[BaseException] = []
-
-    def collect(error: BaseException) -> None:
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                collect(inner)
-        else:
-            leaves.append(error)
-
-    collect(group)
-    ranked = sorted(leaves, key=lambda e: (not isinstance(e, InterlockTripped), not isinstance(e, AlloyscopeError)))
-    return ranked[0]

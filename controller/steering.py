@@ -62,32 +62,7 @@ class Known:
 
 def decide(block: SteeredBlock, known: Known) -> Decision:
     """The next step of a steered block."""
-    result = known.of(block.particle)
-    if result is None:
-        if known.pulses:
-            return Decision("hold", f"no D of {block.particle} has come: see the quality of its tilt series")
-        words = f"first pulse of {block.first_s:g} s at {block.temperature_c:g} C: nothing is known of D yet"
-        return _within_budget(block, known, Decision("pulse", words, block.first_s, block.temperature_c))
-    unseen_s = known.heated_s - sum(result.seconds)
-    if unseen_s > _UNSEEN_S:
-        return Decision("hold", f"the last {unseen_s:.4g} s of heat are not in D of {block.particle}: {result.quality}")
-    if block.policy == "most-informative" and block.about == "windows":
-        return _within_budget(block, known, _about_windows(block, known))
-    d = next((d for d in result.diffusivities if abs(d.temperature_c - block.temperature_c) < 0.5), None)
-    if d is None or not np.isfinite([d.value, d.std]).all() or d.value <= 0.0 or len(result.course_tau_nm2) < 3:
-        return Decision("hold", f"D of {block.particle} is not known: {result.quality}")
-    course = AlloyingCourse(result)
-    d_nm2_per_s, ln_std = d.value * 1e18, d.std / d.value
-    now_nm2 = sum(1e18 * x.value * s for x, s in zip(result.diffusivities, result.seconds, strict=True))
-    if block.policy == "until":
-        ramp_s = ramp_worth_s(block.temperature_c, known.ramp_c_per_s)
-        wanted = _until(block, course, now_nm2, d_nm2_per_s, ln_std, ramp_s)
-    else:
-        wanted = _most_informative(block, course, now_nm2, d_nm2_per_s, ln_std)
-    return _within_budget(block, known, wanted)
-
-
-def _within_budget(block: SteeredBlock, known: Known, wanted: Decision) -> Decision:
+    wanted = _proposed(block, known)
     if wanted.what != "pulse":
         return wanted
     if known.pulses >= block.most_pulses:
@@ -95,6 +70,30 @@ def _within_budget(block: SteeredBlock, known: Known, wanted: Decision) -> Decis
     if known.heated_s + wanted.duration_s > block.most_s:
         return Decision("done", f"the next {wanted.duration_s:g} s would pass {block.most_s:g} s at temperature")
     return wanted
+
+
+def _proposed(block: SteeredBlock, known: Known) -> Decision:
+    result = known.of(block.particle)
+    if result is None:
+        if known.pulses:
+            return Decision("hold", f"no D of {block.particle} has come: see the quality of its tilt series")
+        words = f"first pulse of {block.first_s:g} s at {block.temperature_c:g} C: nothing is known of D yet"
+        return Decision("pulse", words, block.first_s, block.temperature_c)
+    unseen_s = known.heated_s - sum(result.seconds)
+    if unseen_s > _UNSEEN_S:
+        return Decision("hold", f"the last {unseen_s:.4g} s of heat are not in D of {block.particle}: {result.quality}")
+    if block.policy == "most-informative" and block.about == "windows":
+        return _about_windows(block, known)
+    d = next((d for d in result.diffusivities if abs(d.temperature_c - block.temperature_c) < 0.5), None)
+    if d is None or not d.known or len(result.course_tau_nm2) < 3:
+        return Decision("hold", f"D of {block.particle} is not known: {result.quality}")
+    course = AlloyingCourse(result)
+    d_nm2_per_s, ln_std = d.value * 1e18, d.std / d.value
+    now_nm2 = sum(1e18 * x.value * s for x, s in zip(result.diffusivities, result.seconds, strict=True))
+    if block.policy == "until":
+        ramp_s = ramp_worth_s(block.temperature_c, known.ramp_c_per_s)
+        return _until(block, course, now_nm2, d_nm2_per_s, ln_std, ramp_s)
+    return _most_informative(block, course, now_nm2, d_nm2_per_s, ln_std)
 
 
 def _until(

@@ -31,6 +31,11 @@ def time_at_temperature_s(readings: Sequence[HeaterReading], temperature_c: floa
     return float(np.trapezoid(np.exp(-q_j_per_mol / GAS_CONSTANT_J_PER_MOL_K * inverse), fine_s))
 
 
+def relative_rate_std(temperature_c: float, std_c: float, q_j_per_mol: float) -> float:
+    """Relative error of diffusion's rate by that of the temperature, ``Q / (R T^2) std``."""
+    return q_j_per_mol / (GAS_CONSTANT_J_PER_MOL_K * kelvin(temperature_c) ** 2) * std_c
+
+
 def ramp_worth_s(temperature_c: float, rate_c_per_s: float, q_j_per_mol: float = USUAL_Q_J_PER_MOL) -> float:
     """Seconds at `temperature_c` that a straight ramp up to it is worth."""
     rise_c = np.linspace(0.0, min(300.0, max(temperature_c - 25.0, 0.0)), 600)

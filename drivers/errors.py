@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class AlloyscopeError(Exception):
     """Anything the user can be told in a sentence."""
@@ -50,3 +53,27 @@ class RecordingError(AlloyscopeError):
 
 class CorruptFrame(AlloyscopeError):
     """A message on the wire is not a whole frame."""
+
+
+@contextmanager
+def ungrouped() -> Iterator[None]:
+    """Around a TaskGroup of one task: raises its error itself, which callers know by its own type."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        raise first_of(group) from None
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What stopped a group of tasks: an interlock before anything else, then any error we can explain."""
+    leaves: list[BaseException] = []
+
+    def collect(error: BaseException) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                collect(inner)
+        else:
+            leaves.append(error)
+
+    collect(group)
+    return min(leaves, key=lambda e: (not isinstance(e, InterlockTripped), not isinstance(e, AlloyscopeError)))

@@ -195,8 +195,8 @@ class SimulatedMicroscope:
         field_nm = pixel_nm * max(shape)
         for particle in self._twin.particles:
             place = particle.place
-            y_nm, x_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm])
-            y_nm, x_nm = np.array([y_nm, x_nm]) + self._drift_nm + bulge_nm[1:]
+            from_stage_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm])
+            y_nm, x_nm = from_stage_nm + self._drift_nm + bulge_nm[1:]
             if max(abs(y_nm), abs(x_nm)) > field_nm:
                 continue
             z_nm = self._stage.z_nm - place.z_nm + height_nm

@@ -89,6 +89,7 @@ def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> F
             model, moved, turned, way = linear.step(way)
             shifts, errors_deg = shifts + moved, errors_deg + turned
         else:
+            # A stage of one round only changes the scale; one that went past its best has nothing more to gain.
             settled &= most == 1 or best is None or best.misfit < misfits[-1]
     return None if best is None else replace(best, settled=settled)
 

@@ -7,6 +7,7 @@ Every state is fitted at a few slopes; what all of them miss, as a polynomial in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ def fit_interdiffusion(
     slope = float(fine[np.argmin(curve(fine))])
     sharpness = 0.5 * float(curve.deriv(2)(slope))
     told = sharpness > 0.0 and SLOPES[0] < slope < SLOPES[-1]
-    slope_std = float(np.hypot(np.hypot(sharpness**-0.5, first_slope_std), _GRID_SLOPE_STD)) if told else np.inf
+    slope_std = math.hypot(sharpness**-0.5, first_slope_std, _GRID_SLOPE_STD) if told else np.inf
     ln_d = [
         np.polynomial.Polynomial.fit(SLOPES, [float(np.log(f.d_m2_per_s[t])) for f in fits], len(SLOPES) - 1)
         for t in range(len(temperatures_c))

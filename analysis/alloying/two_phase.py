@@ -47,7 +47,7 @@ def find_two_phases(stack: Stack, tilts_deg: NDArray[np.float64], volume: Volume
     depth, rows, columns = volume.shape
     smooth = gaussian_filter(volume, 1.0)
     low, high = _three_class_thresholds(smooth)
-    mask = _main_body(smooth > low)
+    mask = main_body(smooth > low)
     core = (smooth > high) & mask
     projector = Projector(tilts_deg, (depth, rows, columns))
     shell, step = _levels([blurred(projector.forward(p.astype(np.float32)), _BLUR_PX) for p in (mask, core)], stack)
@@ -82,7 +82,7 @@ def _three_class_thresholds(smooth: Volume) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _main_body(candidate: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def main_body(candidate: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The largest connected body, its holes filled."""
     from scipy.ndimage import binary_fill_holes, label
 

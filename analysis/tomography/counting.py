@@ -49,8 +49,8 @@ def darkest_level(stack: NDArray[np.generic]) -> float:
     return float(np.percentile(gaussian_filter(stack.astype(np.float32), 3.0, axes=(1, 2)), 0.5))
 
 
-def estimate_noise(intensity: Stack) -> Noise:
-    """Gain and read variance from the images themselves.
+def estimate_noise(intensity: Stack, gain: float | None = None) -> Noise:
+    """Read variance, and the gain where the instrument does not tell it, from the images themselves.
 
     The second difference along y, ``a - 2 b + c``, cancels slopes and carries six pixel variances; its median
     absolute value in bins of local mean ignores edges.
@@ -65,5 +65,5 @@ def estimate_noise(intensity: Stack) -> Noise:
     variance = (spread / 0.6745) ** 2 / 6.0
     weight = 1.0 / np.maximum(variance, 1e-12 + 1e-3 * variance.max())
     design = np.stack([np.ones(16), np.maximum(mean, 0.0)], axis=1)
-    (read, gain), *_ = np.linalg.lstsq(design * weight[:, None], variance * weight, rcond=None)
-    return Noise(gain=float(max(gain, 0.0)), read_variance=float(max(read, 0.0)))
+    (read, seen), *_ = np.linalg.lstsq(design * weight[:, None], variance * weight, rcond=None)
+    return Noise(gain=float(max(seen, 0.0)) if gain is None else gain, read_variance=float(max(read, 0.0)))

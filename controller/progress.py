@@ -1,0 +1,35 @@
+"""How far a session has come, and how long the rest should take."""
+
+from __future__ import annotations
+
+from controller import events as ev
+from controller.plan import Plan, Recording, Step
+from drivers.clock import Clock
+
+
+class Progress:
+    """Told of each step and tilt as it comes, it tells everybody who listens."""
+
+    def __init__(self, plan: Plan, clock: Clock, events: ev.Events) -> None:
+        self._clock, self._events = clock, events
+        self._estimates_s = [step.estimate_s() for step in plan.steps()]
+        self._begun = 0
+
+    @property
+    def planned(self) -> int:
+        """Steps of the plan; a steered step may take more than one pulse and tilt series."""
+        return len(self._estimates_s)
+
+    def on_step(self, step: Step) -> None:
+        self._begun += 1
+        self._tell(step, 0, 0, None)
+
+    def on_tilt(self, step: Recording, done: int, total: int, tilt_deg: float) -> None:
+        self._tell(step, done, total, tilt_deg)
+
+    def _tell(self, step: Step, part: int, parts: int, tilt_deg: float | None) -> None:
+        done_s = sum(self._estimates_s[: self._begun - 1]) + (step.estimate_s() * part / parts if parts else 0.0)
+        left_s = max(0.0, sum(self._estimates_s) - done_s)
+        self._events.tell(
+            ev.Progress(self._clock.now(), step.id, self._begun, self.planned, part, parts, left_s, tilt_deg)
+        )
