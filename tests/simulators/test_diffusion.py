@@ -55,6 +55,18 @@ def test_the_slow_mode_along_a_turned_block_decays_at_its_rate(in_plane_deg):
     assert rate == pytest.approx((np.pi / length_nm) ** 2, rel=0.004)
 
 
+@pytest.mark.parametrize("root", [4.493409, 7.725252])
+def test_a_mode_of_a_coarse_ball_decays_as_in_a_continuous_one(root):
+    voxels, k = ball(0.8), root / 10.0
+    axes = np.meshgrid(*[(np.arange(n) - 0.5 * (n - 1)) * 0.8 for n in voxels.metal.shape], indexing="ij", sparse=True)
+    r_nm = np.maximum(np.sqrt(sum(a**2 for a in axes)), 1e-6)
+    mode = np.where(voxels.metal > 0, np.sin(k * r_nm) / r_nm, 0.0).astype(np.float32)
+    weight = voxels.metal.astype(float)
+    mode -= np.where(weight > 0, (weight * mode).sum() / weight.sum(), 0.0).astype(np.float32)
+    left = diffuse(mode, voxels, 1.0 / k**2)
+    assert -np.log((weight * left * mode).sum() / (weight * mode**2).sum()) == pytest.approx(1.0, rel=0.0015)
+
+
 def test_the_kernel_is_the_same_compiled_and_plain(rng):
     now, before = (rng.random((5, 4, 6)).astype(np.float32) for _ in range(2))
     cells = tuple(rng.random((5, 4, 6)).astype(np.float32) for _ in range(4))
