@@ -26,6 +26,11 @@ app = typer.Typer(
 )
 
 
+class KBasis(StrEnum):
+    ATOMIC = "atomic"
+    WEIGHT = "weight"
+
+
 class ReconstructionMethod(StrEnum):
     MLEM = "mlem"
     SIRT = "sirt"
@@ -199,6 +204,45 @@ for _name, _words in (
     app.command(_name)(_command(_name, _words))
 
 
+@app.command()
+def edx(
+    map_path: Annotated[Path, typer.Argument(metavar="MAP", help="spectrum image: .hspy, Velox .emd or Bruker .bcf")],
+    lines: Annotated[str, typer.Option("--lines", help="main lines, one per element, such as Ag_La,Au_Ma")],
+    k: Annotated[
+        list[str] | None,
+        typer.Option("--k", help="factor of a line or pair with its sigma: Fe_Ka=1.45, Ag_La/Au_Ma=1.44:0.01"),
+    ] = None,
+    k_basis: Annotated[KBasis, typer.Option("--k-basis", help="what the factors count")] = KBasis.ATOMIC,
+    region: Annotated[str | None, typer.Option("--region", help="rows and columns to quantify: 10:20,5:40")] = None,
+    radial: Annotated[bool, typer.Option("--radial", help="composition against the distance from the centre")] = False,
+    decompose: Annotated[bool, typer.Option("--decompose", help="split the map into components")] = False,
+    components: Annotated[
+        int | None, typer.Option("--components", min=1, help="so many; by default by the scree")
+    ] = None,
+    beam_kev: Annotated[float | None, typer.Option("--beam-kev", min=1.0, help="instead of the file's")] = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Composition of an EDX map, with errors: over its particles, by radius, and of its components."""
+    from analysis.edx import map_report
+    from analysis.edx.map_analysis import analyse_map
+    from analysis.edx.spectrum_file import read_spectrum_image
+
+    _check_writable(json_path)
+    result = analyse_map(
+        read_spectrum_image(map_path, beam_kev=beam_kev),
+        [line.strip() for line in lines.split(",") if line.strip()],
+        k or [],
+        basis=k_basis.value,
+        region=_region(region),
+        radial=radial,
+        decompose=decompose or components is not None,
+        number=components,
+    )
+    for line in map_report.lines(result):
+        print(line)
+    _write_json(json_path, map_report.as_json(result))
+
+
 def main() -> None:
     """Entry point: errors of the user become one message and exit code 2, failures of a session exit code 1."""
     try:
@@ -244,6 +288,17 @@ def _session(
     from controller.run import run_session
 
     _write_json(json_path, run_session(file, path, folder, clock()))
+
+
+def _region(words: str | None) -> tuple[int, int, int, int] | None:
+    """Rows and columns, ``10:20,5:40``."""
+    if words is None:
+        return None
+    found = re.fullmatch(r"(\d+):(\d+),(\d+):(\d+)", words.replace(" ", ""))
+    if found is None:
+        raise ConfigError("--region", [f"{words!r} should be rows and columns, such as 10:20,5:40"])
+    top, bottom, left, right = (int(n) for n in found.groups())
+    return top, bottom, left, right
 
 
 def _slug(title: str) -> str:

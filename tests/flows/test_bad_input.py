@@ -104,3 +104,35 @@ def test_an_existing_folder_is_never_overwritten(session_file, tmp_path):
     done = alloyscope("dry-run", session_file(), "--no-screen", "--out", tmp_path / "old", cwd=tmp_path)
     refused(done, "already exists")
     assert [p.name for p in (tmp_path / "old").iterdir()] == ["data.txt"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--lines", "Fe_Ka"], ["at least two lines"]),
+        (["--lines", "Fe_Ka,Xx_Ka"], ["no element 'Xx'"]),
+        (["--lines", "Fe_Ka,Au_Ka"], ["Au_Ka"]),
+        (["--lines", "Fe_Ka,Pt_La", "--k", "Fe_Ka=much"], ["'much'", "numbers"]),
+        (["--lines", "Fe_Ka,Pt_La", "--region", "60:70,0:10"], ["60:70", "64 x 64"]),
+        (["--lines", "Fe_Ka,Pt_La", "--region", "all"], ["10:20,5:40"]),
+    ],
+    ids=["one line", "element", "not excited", "factor", "region outside", "region"],
+)
+def test_a_bad_question_to_an_edx_map_is_refused(real_data, tmp_path, options, words):
+    path = real_data / "fept_core_shell_eds" / "core_shell.hspy"
+    refused(alloyscope("edx", path, *options, "--json", tmp_path / "o.json", cwd=tmp_path), *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_line_without_counts_is_said_to_have_none(real_data, tmp_path):
+    path = real_data / "fept_core_shell_eds" / "core_shell.hspy"
+    done = alloyscope("edx", path, "--lines", "Fe_Ka,U_La", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "U_La: no counts above the background" in done.stdout
+    assert "k computed" in done.stdout
+
+
+def test_a_file_that_is_no_map_is_refused(real_data, tmp_path):
+    path = real_data / "velox_emd" / "fei_emd_image.emd"
+    refused(alloyscope("edx", path, "--lines", "Fe_Ka,Pt_La", cwd=tmp_path), "no spectrum image", "(512, 512)")
+    refused(alloyscope("edx", tmp_path / "no.hspy", "--lines", "Fe_Ka,Pt_La", cwd=tmp_path), "no such file")

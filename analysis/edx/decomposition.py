@@ -1,0 +1,173 @@
+"""What a spectrum image is made of: its principal components, and spectra that are never negative.
+
+Counts are divided by the square roots of their row's and column's mean, so that noise is even (Keenan and Kotula, Surf.
+Interface Anal. 36 (2004) 203). Non-negative factors are those of greatest Poisson likelihood; independent ones (FastICA
+of the spectra's slopes, after Rossouw et al., Nano Lett. 15 (2015) 2716) tell a core from the shell it is seen through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+_EMPTIEST_PIXEL, _EMPTIEST_CHANNEL = 0.5, 0.05
+"""Of the mean: those with fewer counts weigh no more, so that one count where none is usual is no component."""
+_MORE_THAN_NOISE = 1.1
+"""An eigenvalue is, when it is so many times that of noise, whose own scatters by 0.02 to 0.04."""
+_ROUNDS, _ROUNDS_AT_ONCE, _CALM = 60, 10, 1e-6
+_TINY = np.float32(1e-9)
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """Of the scaled counts."""
+
+    scree: NDArray[np.float64]
+    """Eigenvalues, falling."""
+    maps: NDArray[np.float64]
+    """(pixel, component), in counts of the components' spectra."""
+    spectra: NDArray[np.float64]
+    """(component, channel)"""
+
+
+@dataclass(frozen=True)
+class Components:
+    """Spectra and how much of each is in every pixel; their product is the counts without most of their noise."""
+
+    maps: NDArray[np.float64]
+    """(pixel, component)"""
+    spectra: NDArray[np.float64]
+    """(component, channel), each of sum 1."""
+
+    def of(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Counts (pixel, channel) from some components only."""
+        return np.asarray(self.maps[:, kept] @ self.spectra[kept])
+
+
+def principal_components(counts: NDArray[np.generic], most: int = 40) -> PrincipalComponents:
+    """The first components of spectra (pixel, channel)."""
+    from scipy.linalg import eigh
+
+    data = np.asarray(counts, np.float32)
+    mean = max(float(data.mean(dtype=np.float64)), 1e-12)
+    rows, columns = (
+        np.sqrt(np.maximum(data.mean(axis=axis, dtype=np.float64), least * mean))
+        for axis, least in ((1, _EMPTIEST_PIXEL), (0, _EMPTIEST_CHANNEL))
+    )
+    even = np.float32(np.sqrt(mean))
+    scaled = data * (even / rows.astype(np.float32)[:, None]) / columns.astype(np.float32)
+    tall = scaled.shape[0] >= scaled.shape[1]
+    gram = np.asarray(scaled.T @ scaled if tall else scaled @ scaled.T, np.float64)
+    most = min(most, len(gram))
+    values, vectors = eigh(gram, subset_by_index=[len(gram) - most, len(gram) - 1])
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    right = vectors if tall else (scaled.T @ vectors) / np.sqrt(np.maximum(values, 1e-12))
+    maps = (scaled @ right.astype(np.float32)) * rows[:, None] / even
+    return PrincipalComponents(values, np.asarray(maps, np.float64), np.asarray(right.T * columns, np.float64))
+
+
+def components_seen(pca: PrincipalComponents, seed: int = 0) -> int:
+    """How many components are more than noise: up to the scree's change point.
+
+    Counts drawn from the first k components alone have a scree of their own; k is enough when the next eigenvalue is no
+    larger than theirs. Few counts in a channel make that larger than evenly distributed noise would.
+    """
+    rng = np.random.default_rng(seed)
+    for k in range(1, len(pca.scree)):
+        expected = np.maximum(pca.maps[:, :k] @ pca.spectra[:k], 0.0)
+        if pca.scree[k] < _MORE_THAN_NOISE * principal_components(rng.poisson(expected), k + 1).scree[k]:
+            return k
+    return len(pca.scree)
+
+
+def independent_components(pca: PrincipalComponents, number: int) -> Components:
+    """The first principal components, rotated so that the slopes of their spectra are as independent as they can be."""
+    from sklearn.decomposition import FastICA
+
+    spectra, maps = pca.spectra[:number], pca.maps[:, :number]
+    slopes = np.diff(spectra, axis=1)
+    # Whitened without centring: the mean of a slope over all energies is nothing to take off.
+    values, vectors = np.linalg.eigh(slopes @ slopes.T / slopes.shape[1])
+    whiten = (vectors / np.sqrt(np.maximum(values, 1e-300))).T
+    ica = FastICA(whiten=False, tol=1e-10, max_iter=2000, random_state=0)
+    rotation = ica.fit((whiten @ slopes).T).components_ @ whiten
+    turned, weight = rotation @ spectra, maps @ np.linalg.inv(rotation)
+    sign = np.where(weight.sum(axis=0) * np.abs(turned).max(axis=1) >= 0.0, 1.0, -1.0)
+    size = np.abs((turned * sign[:, None]).sum(axis=1))
+    return Components(weight * sign * size, turned * (sign / size)[:, None])
+
+
+def non_negative_components(counts: NDArray[np.generic], start: Components) -> Components:
+    """Non-negative components of spectra (pixel, channel) next to those to start from.
+
+    Many products of non-negative factors explain counts equally well. Next to independent ones they are physical; next
+    to those of fewer frames of the same map they follow it.
+    """
+    return _non_negative(counts, _positive(start.maps), _positive(start.spectra))
+
+
+def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Without the negative, and without zeros, which products never leave."""
+    kept = np.maximum(values, 0.0)
+    return np.asarray(kept + 1e-2 * kept.mean() + 1e-12)
+
+
+def _non_negative(counts: NDArray[np.generic], maps: NDArray[np.float64], spectra: NDArray[np.float64]) -> Components:
+    """Multiplicative updates of the Kullback-Leibler divergence (Lee and Seung, 2001), until it falls no more.
+
+    Few of a map's channels have a count; only they are looked at, for what empty ones should hold is a sum over both
+    factors.
+    """
+    from scipy.sparse import csr_array
+
+    by_pixel = csr_array(np.asarray(counts, np.float32))
+    by_channel = csr_array(by_pixel.T)
+    w, h = np.array(maps, np.float32), np.ascontiguousarray(spectra.T, np.float32)
+    last = np.inf
+    for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS_AT_ONCE):
+            w *= _gathered(by_pixel.indptr, by_pixel.indices, by_pixel.data, w, h) / np.maximum(h.sum(axis=0), _TINY)
+            h *= _gathered(by_channel.indptr, by_channel.indices, by_channel.data, h, w) / np.maximum(
+                w.sum(axis=0), _TINY
+            )
+        loss = _minus_log_likelihood(by_pixel.indptr, by_pixel.indices, by_pixel.data, w, h)
+        if last - loss < _CALM * abs(loss):
+            break
+        last = loss
+    size = np.maximum(h.sum(axis=0), _TINY)
+    return Components(np.asarray(w * size, np.float64), np.asarray((h / size).T, np.float64))
+
+
+@nb.njit(cache=True, nogil=True, parallel=True, fastmath=True)
+def _gathered(starts, places, counts, own, other):  # type: ignore[no-untyped-def]  # kernel: numba types it
+    """Ratios of counts to model, gathered over each row with the other factor's weights."""
+    rows, components = own.shape
+    gathered = np.zeros_like(own)
+    for r in nb.prange(rows):
+        for i in range(starts[r], starts[r + 1]):
+            c = places[i]
+            model = np.float32(1e-12)
+            for k in range(components):
+                model += own[r, k] * other[c, k]
+            ratio = counts[i] / model
+            for k in range(components):
+                gathered[r, k] += ratio * other[c, k]
+    return gathered
+
+
+@nb.njit(cache=True, nogil=True, parallel=True)
+def _minus_log_likelihood(starts, places, counts, w, h):  # type: ignore[no-untyped-def]  # kernel: numba types it
+    """Of Poisson counts, less what does not depend on the factors."""
+    found = 0.0
+    for r in nb.prange(len(w)):
+        for i in range(starts[r], starts[r + 1]):
+            model = 1e-12
+            for k in range(w.shape[1]):
+                model += w[r, k] * h[places[i], k]
+            found -= counts[i] * np.log(model)
+    for k in range(w.shape[1]):
+        found += np.sum(w[:, k]) * np.sum(h[:, k])
+    return found

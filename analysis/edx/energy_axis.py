@@ -1,0 +1,56 @@
+"""A detector's energy axis: which channel is which energy, and how wide a line is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.edx.x_ray_lines import Line
+
+_MN_KA_KEV = 5.895
+_FANO_KEV = 2.5e-3
+"""Of FWHM^2 per energy: 3.65 eV per pair in silicon, Fano factor 0.12, 8 ln 2."""
+
+
+@dataclass(frozen=True)
+class EnergyAxis:
+    """Channel n counts the energies around ``offset_kev + n channel_kev``."""
+
+    offset_kev: float
+    channel_kev: float
+    channels: int
+    fwhm_mn_kev: float = 0.130
+    """Full width at half maximum of a line at Mn K-alpha."""
+
+    @property
+    def energies_kev(self) -> NDArray[np.float64]:
+        return np.asarray(self.offset_kev + self.channel_kev * np.arange(self.channels), np.float64)
+
+    def fwhm_kev(self, energy_kev: float) -> float:
+        """``FWHM^2 = FWHM_Mn^2 + 2.5 eV (E - E_Mn)``: statistics of charge in silicon and the electronics' noise."""
+        return float(np.sqrt(max(self.fwhm_mn_kev**2 + _FANO_KEV * (energy_kev - _MN_KA_KEV), 0.04**2)))
+
+    def channel_of(self, energy_kev: float) -> int:
+        """Nearest channel, also beyond the axis."""
+        return round((energy_kev - self.offset_kev) / self.channel_kev)
+
+    def peak(self, energy_kev: float) -> NDArray[np.float64]:
+        """Part of a line's photons in each channel: a Gaussian, integrated over the channels."""
+        from scipy.special import erf
+
+        sigma = self.fwhm_kev(energy_kev) / np.sqrt(8.0 * np.log(2.0))
+        edges = self.offset_kev + self.channel_kev * (np.arange(self.channels + 1) - 0.5)
+        below = 0.5 * (1.0 + erf((edges - energy_kev) / (np.sqrt(2.0) * sigma)))
+        return np.asarray(np.diff(below), np.float64)
+
+    def peaks(self, lines: Iterable[Line]) -> NDArray[np.float64]:
+        """Spectrum of some lines of one family, whose main line has area 1."""
+        return np.asarray(np.sum([line.strength * self.peak(line.energy_kev) for line in lines], axis=0), np.float64)
+
+    def binned(self, n: int) -> EnergyAxis:
+        """The axis when n channels at a time are summed; a rest at the end is dropped."""
+        middle_kev = self.offset_kev + 0.5 * (n - 1) * self.channel_kev
+        return replace(self, offset_kev=middle_kev, channel_kev=n * self.channel_kev, channels=self.channels // n)

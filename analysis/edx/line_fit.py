@@ -1,0 +1,160 @@
+"""Line intensities from spectra: overlapping peaks on a smooth background, weighted by the counts' own Poisson noise.
+
+Every spectrum is a sum of columns: peaks of known shape, whose areas are asked for, and splines for bremsstrahlung and
+what else is broad. Weighted least squares; areas may come out negative, so that weak lines are not biased upwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.edx.energy_axis import EnergyAxis
+from analysis.edx.x_ray_lines import LineFamily
+
+_AROUND_FWHM = 8.0
+"""What is fitted on either side of the outermost main lines, so that there is background to see."""
+_KNOT_EVERY_KEV, _FEWEST_KNOTS = 1.6, 3
+_ROUNDS = 4
+_FAINTEST = 0.02
+"""Of the mean expected counts per channel: the least that weights go by."""
+
+
+@dataclass(frozen=True)
+class LineModel:
+    """Which columns make up a spectrum."""
+
+    axis: EnergyAxis
+    families: tuple[LineFamily, ...]
+    """Those asked for first, then others that overlap or lie between."""
+    channels: slice
+    design: NDArray[np.float64]
+    """(channel, column); the first columns are the main lines of `families`, in their order, of area 1."""
+
+
+@dataclass(frozen=True)
+class LineFit:
+    """Areas of main lines in some spectra."""
+
+    counts: NDArray[np.float64]
+    """(spectrum, line)"""
+    covariance: NDArray[np.float64]
+    """(spectrum, line, line)"""
+    background: NDArray[np.float64]
+    """(spectrum, line): counts under each line, within its full width at half maximum."""
+    fitted: NDArray[np.float64]
+    """(spectrum, channel of the model)"""
+    misfit: NDArray[np.float64]
+    """(spectrum): mean squared residual over its Poisson variance; about 1 for a model that explains the spectrum."""
+
+    def of(self, spectra: slice) -> LineFit:
+        """Of some of the spectra."""
+        return LineFit(*(getattr(self, name)[spectra] for name in self.__dataclass_fields__))
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        return np.asarray(np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2)))
+
+
+def channels_around(axis: EnergyAxis, asked: Sequence[LineFamily]) -> slice:
+    """The channels that lines need: their own, and background on either side."""
+    widths = [_AROUND_FWHM * axis.fwhm_kev(f.main_kev) for f in asked]
+    low_kev = min(f.main_kev - w for f, w in zip(asked, widths, strict=True))
+    high_kev = max(f.main_kev + w for f, w in zip(asked, widths, strict=True))
+    return slice(max(0, axis.channel_of(low_kev)), min(axis.channels, axis.channel_of(high_kev) + 1))
+
+
+def line_model(
+    axis: EnergyAxis, channels: slice, asked: Sequence[LineFamily], others: Sequence[LineFamily] = ()
+) -> LineModel:
+    """Peaks of all families, and a background, in some channels."""
+    main, rest = [], []
+    for family in (*asked, *others):
+        # The subshells of L differ in their yields by more than is known; those of K and M do not, or not apart.
+        with_main = [line for line in family.lines if line.subshell in ("K", "L3") or line.subshell[0] == "M"]
+        apart = [line for line in family.lines if line not in with_main]
+        main.append(axis.peaks(with_main)[channels])
+        if apart:
+            rest.append(axis.peaks(apart)[channels])
+    seen = [column for column in rest if column.sum() > 1e-3]
+    design = np.stack([*main, *seen, *_splines(axis.energies_kev[channels])], axis=1)
+    return LineModel(axis, (*asked, *others), channels, design)
+
+
+def fit_lines(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.generic] | None = None) -> LineFit:
+    """Fit spectra (spectrum, channel) of the whole axis.
+
+    Parameters
+    ----------
+    like : a spectrum whose shape the weights go by, for spectra with few counts, as pixels of a map: weights by their
+        own counts would go with their noise. Also for spectra that are no counts, as components are.
+    """
+    counts = np.asarray(spectra, np.float64)[:, model.channels]
+    if like is None:
+        fitted = _smooth(counts, model.design)
+        for _ in range(_ROUNDS):
+            areas, covariance = _weighted(counts, fitted, model.design)
+            fitted = areas @ model.design.T
+        expected = fitted
+    else:
+        shape = fit_lines(model, np.asarray(like)[None]).fitted
+        expected = shape / shape.sum() * np.maximum(counts.sum(axis=1, keepdims=True), 1e-6)
+        areas, covariance = _weighted(counts, expected, model.design)
+        fitted = areas @ model.design.T
+    variance = floored(expected)
+    free = max(1, counts.shape[1] - model.design.shape[1])
+    misfit = ((counts - fitted) ** 2 / variance).sum(axis=1) / free
+    lines = len(model.families)
+    under = _under(model, areas)
+    return LineFit(areas[:, :lines], covariance[:, :lines, :lines], under, fitted, misfit)
+
+
+def _weighted(
+    counts: NDArray[np.float64], expected: NDArray[np.float64], design: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Areas (spectrum, column) and their covariance, each spectrum with its own weights."""
+    weights = 1.0 / floored(expected)
+    scale = np.sqrt(np.einsum("nc,ci->ni", weights, design**2))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    pairs = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+    normal = (weights @ pairs).reshape(-1, design.shape[1], design.shape[1])
+    normal = normal / scale[:, :, None] / scale[:, None, :] + 1e-9 * np.eye(design.shape[1])
+    inverse = np.linalg.inv(normal) / scale[:, :, None] / scale[:, None, :]
+    return np.einsum("nij,nj->ni", inverse, (weights * counts) @ design), inverse
+
+
+def floored(expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Poisson variances (spectrum, channel) by expected counts."""
+    mean = np.maximum(expected.mean(axis=1, keepdims=True), 1e-6)
+    return np.asarray(np.maximum(expected, _FAINTEST * mean), np.float64)
+
+
+def _smooth(counts: NDArray[np.float64], design: NDArray[np.float64]) -> NDArray[np.float64]:
+    """First expectation: the model's fit with even weights."""
+    areas, *_ = np.linalg.lstsq(design, counts.T, rcond=None)
+    return np.asarray((design @ areas).T)
+
+
+def _splines(energies_kev: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Cubic B-splines over a range, about one every 1.6 keV."""
+    from scipy.interpolate import BSpline
+
+    low, high = float(energies_kev[0]), float(energies_kev[-1])
+    spans = max(_FEWEST_KNOTS, round((high - low) / _KNOT_EVERY_KEV))
+    knots = np.concatenate([[low] * 3, np.linspace(low, high, spans + 1), [high] * 3])
+    matrix = BSpline.design_matrix(np.clip(energies_kev, low, high), knots, 3).toarray()
+    return list(np.asarray(matrix, np.float64).T)
+
+
+def _under(model: LineModel, areas: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All that is not a line itself, within its full width at half maximum."""
+    energies_kev = model.axis.energies_kev[model.channels]
+    found = []
+    for number, family in enumerate(model.families):
+        inside = np.abs(energies_kev - family.main_kev) <= 0.5 * model.axis.fwhm_kev(family.main_kev)
+        others = np.delete(np.arange(model.design.shape[1]), number)
+        found.append((areas[:, others] @ model.design[inside][:, others].T).sum(axis=1))
+    return np.asarray(np.maximum(np.stack(found, axis=1), 0.0), np.float64)

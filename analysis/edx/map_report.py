@@ -1,0 +1,106 @@
+"""What an EDX map told, as lines for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.edx.composition import Composition
+from analysis.edx.map_analysis import MapResult
+
+
+def lines(result: MapResult) -> Iterator[str]:
+    """One fact each."""
+    image, names = result.image, result.factors.lines
+    rows, columns, _ = image.counts.shape
+    simulated = ", simulated" if image.simulated else ""
+    yield (
+        f"{image.title}: {rows} x {columns} pixels of {image.pixel_nm:.3g} nm, {image.beam_kev:g} keV, "
+        f"{image.counts.sum(dtype=np.int64):d} counts{simulated}"
+    )
+    axis = image.axis
+    yield (
+        f"energy axis by its own peaks: {1e3 * axis.channel_kev:.3f} eV per channel from "
+        f"{1e3 * axis.offset_kev:.1f} eV, {1e3 * axis.fwhm_mn_kev:.0f} eV wide at Mn Ka"
+    )
+    for n, name in enumerate(names):
+        yield f"{name}: {result.fit.counts[0, n]:.0f} +- {result.fit.std[0, n]:.0f} counts"
+    yield f"over {result.region.sum()} pixels: {_fractions(result.elements, result.composition)}"
+    if result.profile is not None:
+        profile = result.profile
+        for where, fractions, std in (
+            ("core", profile.core, profile.core_std),
+            ("surface", profile.surface, profile.surface_std),
+        ):
+            each = zip(result.elements, fractions, std, strict=True)
+            told = ", ".join(f"{e} {100 * f:.1f} +- {100 * s:.1f} at%" for e, f, s in each)
+            yield f"{where}, as projected: {told} (by counting)"
+        yield profile.in_words(result.elements)
+    for kind, parts in (("non-negative", result.components), ("independent", result.sources)):
+        for part in parts:
+            if part.of_particle:
+                yield f"{kind} component of the particles: {_fractions(result.elements, part.composition)}"
+    for note in result.notes:
+        yield f"note: {note}"
+
+
+def as_json(result: MapResult) -> dict[str, Any]:
+    """The same as plain data."""
+    elements = result.elements
+    told: dict[str, Any] = {
+        "simulated": result.image.simulated,
+        "lines": list(result.factors.lines),
+        "counts": _named(result.factors.lines, result.fit.counts[0, : len(elements)]),
+        "counts_std": _named(result.factors.lines, result.fit.std[0, : len(elements)]),
+        "composition_at_pct": _named(elements, 100.0 * result.composition.fractions[0]),
+        "composition_std_at_pct": _named(elements, 100.0 * result.composition.std[0]),
+        "quantified": bool(result.composition.above_limit[0].all()),
+        "region_pixels": int(result.region.sum()),
+        "also_seen": [f.name for f in result.model.families[len(elements) :]],
+        "notes": list(result.notes),
+    }
+    if result.profile is not None and result.shells is not None:
+        profile, (in_shells, in_shells_std) = result.profile, result.shells
+        told["profile"] = {
+            "centre_px": list(profile.centre_px),
+            "radius_nm": profile.radius_nm.tolist(),
+            "fractions": _columns(elements, profile.rings.fractions),
+            "std": _columns(elements, profile.rings.counting_std),
+            "factor_std": _columns(elements, profile.rings.factor_std),
+            "core": _named(elements, profile.core),
+            "core_std": _named(elements, profile.core_std),
+            "surface": _named(elements, profile.surface),
+            "surface_std": _named(elements, profile.surface_std),
+            "statement": profile.in_words(elements),
+            "in_shells_of_a_ball": _columns(elements, in_shells),
+            "in_shells_of_a_ball_std": _columns(elements, in_shells_std),
+        }
+    if result.scree is not None:
+        for name, parts in (("components", result.components), ("independent_components", result.sources)):
+            told[name] = [
+                {
+                    "of_particle": part.of_particle,
+                    "counts": part.counts,
+                    "composition_at_pct": _named(elements, 100.0 * part.composition.fractions[0]),
+                    "composition_std_at_pct": _named(elements, 100.0 * part.composition.std[0]),
+                }
+                for part in parts
+            ]
+        told["scree"] = result.scree.tolist()
+    return told
+
+
+def _fractions(elements: list[str], found: Composition) -> str:
+    each = zip(elements, found.fractions[0], found.std[0], strict=True)
+    return ", ".join(f"{e} {100 * f:.1f} +- {100 * s:.1f} at%" for e, f, s in each)
+
+
+def _named(names: Any, values: NDArray[np.float64]) -> dict[str, float | None]:
+    return {n: float(v) if np.isfinite(v) else None for n, v in zip(names, values, strict=True)}
+
+
+def _columns(names: list[str], values: NDArray[np.float64]) -> dict[str, list[float]]:
+    return {n: [float(v) for v in column] for n, column in zip(names, values.T, strict=True)}

@@ -1,0 +1,135 @@
+"""Spectrum images in other programs' files: HyperSpy, Velox and Bruker, read by RosettaSciIO where it is installed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.edx.energy_axis import EnergyAxis
+from analysis.edx.spectrum_image import SpectrumImage
+from drivers.errors import ConfigError
+
+_READERS = {".hspy": "hspy", ".emd": "emd", ".bcf": "bruker"}
+_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6, "m": 1e9, "pm": 1e-3, "å": 0.1, "angstrom": 0.1}
+_KEV = {"kev": 1.0, "ev": 1e-3}
+_MEMORY_PART = 0.5
+
+
+def read_spectrum_image(path: Path, *, beam_kev: float | None = None) -> SpectrumImage:
+    """The spectrum image in a .hspy, .emd or .bcf file.
+
+    Parameters
+    ----------
+    beam_kev : beam energy, instead of the file's
+
+    Raises
+    ------
+    ConfigError
+        For a file that is not there, is of another kind, holds no spectrum image, or does not fit into memory; and
+        where RosettaSciIO is missing.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        kinds = ", ".join(_READERS)
+        raise ConfigError(str(path), [f"files ending in {path.suffix!r} are not read; export it as one of {kinds}"])
+    if not path.is_file():
+        raise ConfigError(str(path), ["there is no such file"])
+    signals = _signals(path, reader)
+    cubes = [s for s in signals if len(s["data"].shape) == 3 and _energy(s) == 2]
+    if not cubes:
+        shapes = ", ".join(str(tuple(s["data"].shape)) for s in signals) or "nothing"
+        raise ConfigError(str(path), [f"holds no spectrum image (y, x, energy), only {shapes}"])
+    return _image(path, max(cubes, key=lambda s: int(np.prod(s["data"].shape))), beam_kev)
+
+
+def _signals(path: Path, reader: str) -> list[dict[str, Any]]:
+    from importlib import import_module
+
+    try:
+        # The package warns about versions and units of files; what matters is checked below.
+        plugin = import_module(f"rsciio.{reader}")
+    except ModuleNotFoundError as error:
+        words = f"reading {path.suffix} files needs the package {error.name!r}: pip install 'alloyscope[edx-files]'"
+        raise ConfigError(str(path), [words]) from None
+    try:
+        found: list[dict[str, Any]] = plugin.file_reader(str(path), lazy=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a reader of many formats raises many things; the user needs one sentence
+        raise ConfigError(str(path), [f"cannot be read as {path.suffix}: {error}"]) from None
+    return found
+
+
+def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> SpectrumImage:
+    data = signal["data"]
+    _check_memory(path, data)
+    axes = signal["axes"]
+    problems = []
+    scales = [_NM.get(str(a.get("units", "")).lower()) for a in axes[:2]]
+    per_kev = _KEV.get(str(axes[2].get("units", "")).lower())
+    pixels_nm = [float(a["scale"]) * s for a, s in zip(axes[:2], scales, strict=True) if s is not None]
+    if len(pixels_nm) < 2:
+        problems.append(f"its pixels are in {axes[0].get('units')!r}; calibrate them in nm")
+    if per_kev is None:
+        problems.append(f"its energy axis is in {axes[2].get('units')!r}; calibrate it in keV")
+    told = _told(signal)
+    beam = beam_kev if beam_kev is not None else told.get("beam_energy")
+    if beam is None:
+        problems.append("it does not tell the beam energy; give it with --beam-kev")
+    if problems or per_kev is None or beam is None:
+        raise ConfigError(str(path), problems)
+    fwhm_ev = told.get("energy_resolution_MnKa")
+    axis = EnergyAxis(
+        offset_kev=float(axes[2]["offset"]) * per_kev,
+        channel_kev=float(axes[2]["scale"]) * per_kev,
+        channels=int(data.shape[2]),
+        fwhm_mn_kev=1e-3 * fwhm_ev if fwhm_ev and 50.0 < fwhm_ev < 400.0 else 0.130,
+    )
+    counts = np.asarray(data.compute() if hasattr(data, "compute") else data)
+    if hasattr(counts, "todense"):
+        counts = np.asarray(counts.todense())
+    return SpectrumImage(counts, axis, pixels_nm[0], float(beam), float(told.get("tilt_alpha") or 0.0), path.name)
+
+
+def _energy(signal: dict[str, Any]) -> int | None:
+    """Which axis is energy."""
+    for number, axis in enumerate(signal["axes"]):
+        if str(axis.get("units", "")).lower() in _KEV or "energy" in str(axis.get("name", "")).lower():
+            return number
+    return None
+
+
+def _told(signal: dict[str, Any]) -> dict[str, float]:
+    """What the file says of the instrument: from its metadata, and from what the reader maps onto them."""
+    found: dict[str, float] = {}
+
+    def walk(node: Any) -> None:
+        for key, value in node.items():
+            if hasattr(value, "items"):
+                walk(value)
+            elif isinstance(value, (int, float, np.number)):
+                found.setdefault(key, float(value))
+
+    walk(signal.get("metadata", {}))
+    for source, (target, convert) in signal.get("mapping", {}).items():
+        value: Any = signal.get("original_metadata", {})
+        for part in source.split("."):
+            value = value.get(part) if hasattr(value, "get") else None
+        if value is not None:
+            try:
+                found[target.rpartition(".")[2]] = float(value if convert is None else convert(value))
+            except (TypeError, ValueError):
+                continue
+    return found
+
+
+def _check_memory(path: Path, data: Any) -> None:
+    needed = int(np.prod(data.shape, dtype=np.int64)) * 8
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > _MEMORY_PART * there:
+        size = " x ".join(str(n) for n in data.shape)
+        words = f"{size} counts need {needed / 2**30:.1f} GiB, half of this machine's memory is {there / 2**31:.1f} GiB"
+        raise ConfigError(str(path), [words + "; export it binned, or a part of it"])

@@ -1,0 +1,69 @@
+"""A spectrum image: an X-ray spectrum in every pixel, and what is known about how it was taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.edx.energy_axis import EnergyAxis
+from analysis.edx.x_ray_lines import LineFamily
+from drivers.errors import ConfigError
+
+Counts = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class SpectrumImage:
+    """Counts (y, x, channel)."""
+
+    counts: Counts
+    axis: EnergyAxis
+    pixel_nm: float
+    beam_kev: float
+    tilt_deg: float = 0.0
+    title: str = ""
+    simulated: bool = False
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.counts.ndim != 3 or 0 in self.counts.shape:
+            problems.append(f"a spectrum image is (y, x, channel), this one is {self.counts.shape}")
+        if not self.axis.channel_kev > 0.0:
+            problems.append(f"the energy per channel is {1e3 * self.axis.channel_kev:g} eV; calibrate the energy axis")
+        if not self.pixel_nm > 0.0:
+            problems.append(f"the pixel size is {self.pixel_nm:g} nm; calibrate it")
+        if not self.beam_kev > 0.0:
+            problems.append(f"the beam energy is {self.beam_kev:g} keV; give it with --beam-kev")
+        if problems:
+            raise ConfigError(self.title or "spectrum image", problems)
+
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """Spectrum of all pixels together."""
+        return np.asarray(self.counts.sum(axis=(0, 1), dtype=np.float64))
+
+    def binned(self, pixels: int = 1, channels: int = 1) -> SpectrumImage:
+        """Counts of neighbouring pixels and channels summed; rests at the ends are dropped."""
+        if pixels == channels == 1:
+            return self
+        rows, columns, size = (n // b for n, b in zip(self.counts.shape, (pixels, pixels, channels), strict=True))
+        kept = self.counts[: rows * pixels, : columns * pixels, : size * channels]
+        dtype = np.uint32 if np.issubdtype(kept.dtype, np.integer) else kept.dtype
+        summed = kept.reshape(rows, pixels, columns, pixels, size, channels).sum(axis=(1, 3, 5), dtype=dtype)
+        return replace(self, counts=summed, axis=self.axis.binned(channels), pixel_nm=pixels * self.pixel_nm)
+
+    def spectrum_of(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Sum of the spectra under a mask (y, x)."""
+        return np.asarray(self.counts[mask].sum(axis=0, dtype=np.float64))
+
+    def lines_map(self, families: Iterable[LineFamily]) -> NDArray[np.float64]:
+        """Counts (y, x) within the full widths at half maximum of some main lines."""
+        found = np.zeros(self.counts.shape[:2])
+        for family in families:
+            half_kev = 0.5 * self.axis.fwhm_kev(family.main_kev)
+            first, last = (self.axis.channel_of(family.main_kev + e) for e in (-half_kev, half_kev))
+            found += self.counts[..., max(0, first) : max(0, last + 1)].sum(axis=-1, dtype=np.float64)
+        return found
