@@ -19,6 +19,8 @@ _AROUND_FWHM = 8.0
 """What is fitted on either side of the outermost main lines, so that there is background to see."""
 _KNOT_EVERY_KEV, _FEWEST_KNOTS = 1.6, 3
 _ROUNDS = 4
+_DEPARTURE = 0.1
+"""Of the strength of L1 and L2 beside L3, one standard deviation."""
 _FAINTEST = 0.02
 """Of the mean expected counts per channel: the least that weights go by."""
 
@@ -32,7 +34,9 @@ class LineModel:
     """Those asked for first, then others that overlap or lie between."""
     channels: slice
     design: NDArray[np.float64]
-    """(channel, column); the first columns are the main lines of `families`, in their order, of area 1."""
+    """(channel, column); the first columns are `families`, in their order, main lines of area 1."""
+    departures: tuple[tuple[int, int], ...]
+    """Columns by which a family's weaker subshells depart from their usual strength, each with the family's number."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,17 @@ def line_model(
     axis: EnergyAxis, channels: slice, asked: Sequence[LineFamily], others: Sequence[LineFamily] = ()
 ) -> LineModel:
     """Peaks of all families, and a background, in some channels."""
-    main, rest = [], []
-    for family in (*asked, *others):
-        # The subshells of L differ in their yields by more than is known; those of K and M do not, or not apart.
-        with_main = [line for line in family.lines if line.subshell in ("K", "L3") or line.subshell[0] == "M"]
-        apart = [line for line in family.lines if line not in with_main]
-        main.append(axis.peaks(with_main)[channels])
-        if apart:
-            rest.append(axis.peaks(apart)[channels])
-    seen = [column for column in rest if column.sum() > 1e-3]
-    design = np.stack([*main, *seen, *_splines(axis.energies_kev[channels])], axis=1)
-    return LineModel(axis, (*asked, *others), channels, design)
+    families = (*asked, *others)
+    columns = [axis.peaks(family.lines)[channels] for family in families]
+    departures = []
+    for number, family in enumerate(families):
+        # How strong L1 and L2 are beside L3 is known to a tenth; of K there is one, those of M are not seen apart.
+        weaker = axis.peaks(line for line in family.lines if line.subshell in ("L1", "L2"))[channels]
+        if weaker.sum() > 1e-3:
+            departures.append((len(columns), number))
+            columns.append(weaker)
+    design = np.stack([*columns, *_splines(axis.energies_kev[channels])], axis=1)
+    return LineModel(axis, families, channels, design, tuple(departures))
 
 
 def fit_lines(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.generic] | None = None) -> LineFit:
@@ -94,16 +98,16 @@ def fit_lines(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.g
     """
     counts = np.asarray(spectra, np.float64)[:, model.channels]
     if like is None:
-        fitted = _smooth(counts, model.design)
+        areas = np.asarray(np.linalg.lstsq(model.design, counts.T, rcond=None)[0].T, np.float64)
         for _ in range(_ROUNDS):
-            areas, covariance = _weighted(counts, fitted, model.design)
-            fitted = areas @ model.design.T
-        expected = fitted
+            expected = areas @ model.design.T
+            areas, covariance = _weighted(counts, expected, model, areas)
     else:
-        shape = fit_lines(model, np.asarray(like)[None]).fitted
-        expected = shape / shape.sum() * np.maximum(counts.sum(axis=1, keepdims=True), 1e-6)
-        areas, covariance = _weighted(counts, expected, model.design)
-        fitted = areas @ model.design.T
+        shape = fit_lines(model, np.asarray(like)[None])
+        part = np.maximum(counts.sum(axis=1, keepdims=True), 1e-6) / shape.fitted.sum()
+        expected = shape.fitted * part
+        areas, covariance = _weighted(counts, expected, model, shape.counts * part)
+    fitted = areas @ model.design.T
     variance = floored(expected)
     free = max(1, counts.shape[1] - model.design.shape[1])
     misfit = ((counts - fitted) ** 2 / variance).sum(axis=1) / free
@@ -113,14 +117,20 @@ def fit_lines(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.g
 
 
 def _weighted(
-    counts: NDArray[np.float64], expected: NDArray[np.float64], design: NDArray[np.float64]
+    counts: NDArray[np.float64], expected: NDArray[np.float64], model: LineModel, before: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Areas (spectrum, column) and their covariance, each spectrum with its own weights."""
+    """Areas (spectrum, column) and their covariance, each spectrum with its own weights.
+
+    Departures are held to a tenth of their family's area as it was `before`.
+    """
+    design = model.design
     weights = 1.0 / floored(expected)
     scale = np.sqrt(np.einsum("nc,ci->ni", weights, design**2))
     scale = np.where(scale > 0.0, scale, 1.0)
     pairs = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
     normal = (weights @ pairs).reshape(-1, design.shape[1], design.shape[1])
+    for column, family in model.departures:
+        normal[:, column, column] += (_DEPARTURE * np.maximum(before[:, family], 1.0)) ** -2.0
     normal = normal / scale[:, :, None] / scale[:, None, :] + 1e-9 * np.eye(design.shape[1])
     inverse = np.linalg.inv(normal) / scale[:, :, None] / scale[:, None, :]
     return np.einsum("nij,nj->ni", inverse, (weights * counts) @ design), inverse
@@ -130,12 +140,6 @@ def floored(expected: NDArray[np.float64]) -> NDArray[np.float64]:
     """Poisson variances (spectrum, channel) by expected counts."""
     mean = np.maximum(expected.mean(axis=1, keepdims=True), 1e-6)
     return np.asarray(np.maximum(expected, _FAINTEST * mean), np.float64)
-
-
-def _smooth(counts: NDArray[np.float64], design: NDArray[np.float64]) -> NDArray[np.float64]:
-    """First expectation: the model's fit with even weights."""
-    areas, *_ = np.linalg.lstsq(design, counts.T, rcond=None)
-    return np.asarray((design @ areas).T)
 
 
 def _splines(energies_kev: NDArray[np.float64]) -> list[NDArray[np.float64]]:
