@@ -22,8 +22,8 @@ from analysis.results import (
 from analysis.unheated_particle import Reference
 from drivers.frames import FrameHeader
 
-_SURFACE_PX = 0.015
-_CURVE_SURFACE_PX = 0.036
+_SURFACE_PX = 0.009
+_CURVE_SURFACE_PX = 0.024
 """What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
 _WORST_SCATTER = 0.03
 RESHAPED_DEGREE_STD = 0.1

@@ -31,7 +31,7 @@ _THINNEST_SHELL_PX = 1.0
 _NOT_FOUND = "no core-shell particle was found in the first tilt series"
 _WORST_LEVEL = 0.08
 _MARGIN_PX = 5
-_LEVEL_STD, _DEGREE_STD = 0.002, 0.003
+_LEVEL_STD, _DEGREE_STD = 0.001, 0.003
 
 
 @dataclass(frozen=True)

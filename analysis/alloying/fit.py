@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from analysis.alloying.measurement import AlloyingCurve
 
 _LN_STEP = 0.02
-_LEAST_SCATTER = 0.003
+_LEAST_SCATTER = 0.0015
+"""Of a degree: what the states of a simulated session scatter by."""
 _PART, _PART_STD = 0.5, 0.5
 """Of the artefacts that stays as the particle alloys, as a prior."""
 _TURNS = 4
