@@ -19,10 +19,10 @@ class Composition:
 
     fractions: NDArray[np.float64]
     """(spectrum, line), summing to 1; not a number where no line has counts."""
-    counting_std: NDArray[np.float64]
-    """By counting: it falls with more counts."""
-    factor_std: NDArray[np.float64]
-    """By the k-factors: common to all spectra."""
+    by_counting: NDArray[np.float64]
+    """Covariance (spectrum, line, line) by counting: it falls with more counts."""
+    by_factors: NDArray[np.float64]
+    """Covariance by the k-factors: common to all spectra."""
     above_limit: NDArray[np.bool_]
     """(spectrum, line): whether a line is above the quantification limit, ``I > 10 sqrt(I + I_b)`` (paper 000)."""
 
@@ -31,8 +31,19 @@ class Composition:
         return Composition(*(getattr(self, name)[spectra] for name in self.__dataclass_fields__))
 
     @property
+    def counting_std(self) -> NDArray[np.float64]:
+        """(spectrum, line)"""
+        return _roots(self.by_counting)
+
+    @property
+    def factor_std(self) -> NDArray[np.float64]:
+        """(spectrum, line)"""
+        return _roots(self.by_factors)
+
+    @property
     def std(self) -> NDArray[np.float64]:
-        return np.hypot(self.counting_std, self.factor_std)
+        """(spectrum, line)"""
+        return _roots(self.by_counting + self.by_factors)
 
 
 def composition(fit: LineFit, factors: KFactors) -> Composition:
@@ -49,12 +60,14 @@ def composition(fit: LineFit, factors: KFactors) -> Composition:
     slope = fractions[:, :, None] * (np.eye(n) - fractions[:, None, :])
     per_total = np.divide(1.0, total, out=np.full_like(total, np.nan), where=usable)
     by_counts = (np.eye(n) - fractions[:, :, None]) * (k * per_total[:, None])[:, None, :]
-    counting = np.einsum("nij,njk,nik->ni", by_counts, covariance, by_counts)
-    by_factors = np.einsum("nij,jk,nik->ni", slope, factors.covariance, slope)
     sigma_0 = np.sqrt(np.maximum(counts, 0.0) + under)
     return Composition(
         fractions,
-        np.sqrt(np.maximum(counting, 0.0)),
-        np.sqrt(np.maximum(by_factors, 0.0)),
+        by_counts @ covariance @ by_counts.transpose(0, 2, 1),
+        slope @ factors.covariance @ slope.transpose(0, 2, 1),
         (counts > _LIMIT_SIGMAS * sigma_0) & usable[:, None],
     )
+
+
+def _roots(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0)), np.float64)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
 from analysis.edx.decomposition import (
     Components,
@@ -20,6 +21,7 @@ from analysis.edx.decomposition import (
 from analysis.edx.k_factors import Basis, KFactors, k_factors
 from analysis.edx.line_fit import LineFit, LineModel, fit_lines
 from analysis.edx.other_lines import calibrated, with_other_lines
+from analysis.edx.phases import Phases, find_phases
 from analysis.edx.radial_profile import RadialProfile, radial_profile, shells
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.x_ray_lines import LineFamily, line_family
@@ -64,6 +66,7 @@ class MapResult:
     """Non-negative ones."""
     sources: tuple[ComponentResult, ...]
     """Independent ones, of blind source separation."""
+    phases: Phases | None
     notes: tuple[str, ...]
     """What a person should know before believing the numbers."""
 
@@ -82,6 +85,8 @@ def analyse_map(
     radial: bool = False,
     decompose: bool = False,
     number: int | None = None,
+    cluster: Workflow | None = None,
+    cluster_number: int | None = None,
 ) -> MapResult:
     """Quantify a spectrum image.
 
@@ -91,6 +96,7 @@ def analyse_map(
     given_k : factors, see `k_factors`
     region : pixels to quantify; by default those that are bright in the lines
     decompose : also split the map into components; `number` of them, by default as many as the scree shows
+    cluster : also group pixels into phases; `cluster_number` of them, by default as many as differ
 
     Raises
     ------
@@ -118,7 +124,13 @@ def analyse_map(
         notes.append("no radial profile: fewer than two rings of 0.5 nm have a line above the quantification limit")
     scree, parts, sources = _decomposed(image, mask, model, factors, number) if decompose else (None, (), ())
     apart = shells(profile, factors) if profile is not None else None
-    return MapResult(image, model, factors, mask, fit, found, profile, apart, scree, parts, sources, tuple(notes))
+    elements = [f.element for f in asked]
+    phases = None
+    if cluster is not None:
+        phases = find_phases(image, model, factors, elements, cluster, cluster_number)
+    return MapResult(
+        image, model, factors, mask, fit, found, profile, apart, scree, parts, sources, phases, tuple(notes)
+    )
 
 
 def _families(image: SpectrumImage, lines: Sequence[str]) -> list[LineFamily]:

@@ -43,6 +43,11 @@ def lines(result: MapResult) -> Iterator[str]:
         for part in parts:
             if part.of_particle:
                 yield f"{kind} component of the particles: {_fractions(result.elements, part.composition)}"
+    if result.phases is not None:
+        yield result.phases.in_words()
+        for number, phase in enumerate(result.phases.phases, 1):
+            entropy = f"configurational entropy ({phase.entropy_r}) R"
+            yield f"phase {number}, {phase.pixels} pixels: {_fractions(result.elements, phase.composition)}; {entropy}"
     for note in result.notes:
         yield f"note: {note}"
 
@@ -90,6 +95,18 @@ def as_json(result: MapResult) -> dict[str, Any]:
                 for part in parts
             ]
         told["scree"] = result.scree.tolist()
+    if result.phases is not None:
+        told["clusters"] = [
+            {
+                "pixels": phase.pixels,
+                "composition_at_pct": _named(elements, 100.0 * phase.composition.fractions[0]),
+                "composition_std_at_pct": _named(elements, 100.0 * phase.composition.std[0]),
+                "entropy_r": {"value": phase.entropy_r.value, "std": phase.entropy_r.std},
+            }
+            for phase in result.phases.phases
+        ]
+        told["clusters_not_told_apart"] = result.phases.merged
+        told["agreement"] = result.phases.agreement
     return told
 
 

@@ -1,0 +1,193 @@
+"""Which pixels are of one phase (paper 001), and whether phases differ by more than noise and thickness.
+
+Counts are split at random into two halves, which are independent. The first is clustered, as paper 001 does: reduced,
+scaled by median and quartiles, and grouped by a Gaussian mixture or by density; but principal components are divided by
+their pixel's counts, so that thickness is out. The second half judges: clusters whose lines it cannot tell apart are
+one, and a seam between phases, which is all border and a mixture of them, is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.edx.decomposition import components_seen, principal_components
+from analysis.edx.line_fit import LineModel, fit_lines
+from analysis.edx.spectrum_image import SpectrumImage
+
+Workflow = Literal["gmm", "hdbscan"]
+_MOST = 10
+_FEWEST_COUNTS = 0.25
+"""Of the median of the brighter half: pixels with fewer are no specimen."""
+_ALIKE_SIGMAS = 5.0
+_SEAM = 0.25
+"""A seam has fewer of its pixels than this inside."""
+_SMALLEST_PART, _WEIGHT_BETWEEN = 0.02, 0.1
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Pixels by phase."""
+
+    label: NDArray[np.intp]
+    """(y, x), from 0; -1 where there is no specimen."""
+    inner: NDArray[np.bool_]
+    """(y, x): none of the four neighbours is of another cluster, so that the pixel is no mixture."""
+    membership: NDArray[np.float64]
+    """(cluster, y, x): how sure it is, 0..1."""
+    merged: int
+    """Clusters that were found and are none of their own."""
+
+    @property
+    def number(self) -> int:
+        return len(self.membership)
+
+
+def clusters(
+    image: SpectrumImage,
+    model: LineModel,
+    lines: int,
+    workflow: Workflow = "gmm",
+    *,
+    number: int | None = None,
+    seed: int = 0,
+) -> Clusters:
+    """Group the pixels of a map by composition.
+
+    Parameters
+    ----------
+    model, lines : how spectra are fitted, and how many of the model's lines, the first, make up the composition
+    number : of clusters, of a Gaussian mixture; by default what the Bayesian information criterion prefers
+    """
+    rng = np.random.default_rng(seed)
+    shape = image.counts.shape[:2]
+    data = image.counts.reshape(shape[0] * shape[1], -1)
+    total = data.sum(axis=1, dtype=np.float64)
+    specimen = total > _FEWEST_COUNTS * float(np.median(total[total >= np.median(total)]))
+    first = rng.binomial(np.asarray(data[specimen], np.int64), 0.5)
+    second = np.asarray(data[specimen] - first, np.float64)
+    found = _found(_features(first), workflow, number, seed)
+    membership = np.zeros((len(data), found.shape[1]))
+    membership[specimen] = found
+    if number is None:
+        counts = np.zeros((len(data), second.shape[1]))
+        counts[specimen] = second
+        membership = _judged(membership, counts, shape, model, lines)
+    label = _label(membership).reshape(shape)
+    merged = found.shape[1] - membership.shape[1]
+    return Clusters(label, _inner(label), membership.T.reshape(-1, *shape), merged)
+
+
+def _label(membership: NDArray[np.float64]) -> NDArray[np.intp]:
+    """(pixel): the likeliest cluster."""
+    return np.where(membership.sum(axis=1) > 0.0, membership.argmax(axis=1), -1)
+
+
+def _features(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(pixel, feature): principal components over the pixel's counts, scaled by median and quartiles."""
+    from sklearn.preprocessing import RobustScaler
+
+    pca = principal_components(counts)
+    kept = pca.maps[:, : max(2, components_seen(pca))]
+    parts = kept / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    return np.asarray(RobustScaler().fit_transform(parts), np.float64)
+
+
+def _found(features: NDArray[np.float64], workflow: Workflow, number: int | None, seed: int) -> NDArray[np.float64]:
+    """Membership (pixel, cluster)."""
+    if workflow == "gmm":
+        from sklearn.mixture import GaussianMixture
+
+        tried = [number] if number is not None else range(1, _MOST + 1)
+        fits = [GaussianMixture(n, n_init=3, random_state=seed, reg_covar=1e-5).fit(features) for n in tried]
+        best = min(fits, key=lambda fit: float(fit.bic(features)))
+        return np.asarray(best.predict_proba(features), np.float64)
+    from sklearn.cluster import HDBSCAN
+
+    smallest = max(10, int(_SMALLEST_PART * len(features)))
+    scan = HDBSCAN(min_cluster_size=smallest, min_samples=5, allow_single_cluster=True, copy=True)
+    scan.fit(_embedded(features, seed))
+    numbers = range(max(1, scan.labels_.max() + 1))
+    membership = np.stack([scan.probabilities_ * (scan.labels_ == n) for n in numbers], axis=1)
+    # Pixels between the dense regions go to the nearest one, with little weight.
+    centres = np.stack([np.average(features, axis=0, weights=membership[:, n] + 1e-12) for n in numbers])
+    nearest = np.argmin(np.linalg.norm(features[:, None] - centres, axis=2), axis=1)
+    left_out = membership.sum(axis=1) == 0.0
+    membership[left_out, nearest[left_out]] = _WEIGHT_BETWEEN
+    return membership
+
+
+def _embedded(features: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """UMAP's four dimensions where it is installed, else the principal components themselves."""
+    try:
+        from umap import UMAP
+    except ModuleNotFoundError:
+        return features
+    # Of its neighbours, 30 as paper 001's figures suggest; not at all apart, so that dense regions stay dense.
+    return np.asarray(UMAP(n_components=4, min_dist=0.0, n_neighbors=30, random_state=seed).fit_transform(features))
+
+
+def _judged(
+    membership: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    shape: tuple[int, int],
+    model: LineModel,
+    lines: int,
+) -> NDArray[np.float64]:
+    """Clusters merged or dropped one by one, until all differ in counts that had no part in finding them."""
+    while membership.shape[1] > 1:
+        label = _label(membership)
+        numbers = range(membership.shape[1])
+        fit = fit_lines(model, np.stack([counts[label == n].sum(axis=0) for n in numbers]))
+        areas, covariance = fit.counts[:, :lines], fit.covariance[:, :lines, :lines]
+        alike, i, j = min((_sigmas_apart(areas, covariance, i, (j,)), i, j) for i in numbers for j in range(i))
+        if alike < _ALIKE_SIGMAS:
+            membership[:, j] += membership[:, i]
+            membership = np.delete(membership, i, axis=1)
+            continue
+        inside = _inner(label.reshape(shape)).ravel()
+        inner = [float(np.mean(inside[label == n])) if np.any(label == n) else 0.0 for n in numbers]
+        seams = [
+            n
+            for n in numbers
+            if inner[n] < _SEAM
+            and _sigmas_apart(areas, covariance, n, tuple(j for j in numbers if j != n)) < _ALIKE_SIGMAS
+        ]
+        if not seams:
+            break
+        thinnest = min(seams, key=lambda n: inner[n])
+        others = np.delete(membership, thinnest, axis=1)
+        share = others / np.maximum(others.sum(axis=1, keepdims=True), 1e-30)
+        membership = others + share * membership[:, thinnest, None]
+    return membership
+
+
+def _inner(label: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(y, x): specimen with only its own cluster, or no specimen, to all four sides."""
+    from scipy.ndimage import binary_erosion
+
+    found = np.zeros(label.shape, np.bool_)
+    for n in range(label.max() + 1):
+        found |= binary_erosion((label == n) | (label < 0), border_value=1) & (label == n)
+    return found
+
+
+def _sigmas_apart(
+    areas: NDArray[np.float64], covariance: NDArray[np.float64], one: int, others: tuple[int, ...]
+) -> float:
+    """How unlikely it is that one set of lines is in the proportions of another, or of a mixture, as a normal
+    deviate."""
+    from scipy.optimize import nnls
+    from scipy.stats import chi2, norm
+
+    basis = areas[list(others)].T
+    scale = np.full(len(others), areas[one].sum() / max(float(basis.sum()), 1e-9))
+    for _ in range(4):
+        noise = covariance[one] + np.einsum("o,oij->ij", scale**2, covariance[list(others)])
+        root = np.linalg.cholesky(np.linalg.inv(noise)).T
+        scale, missed = nnls(root @ basis, root @ areas[one])
+    free = max(1, len(areas[one]) - len(others))
+    return float(-norm.ppf(max(chi2.sf(missed**2, free), 1e-300)))

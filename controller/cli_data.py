@@ -1,0 +1,158 @@
+"""The command line of data: old sessions, tilt series, EDX maps, and the analysis scored on simulated ones."""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.json_file import JsonPath, check_writable, write_json
+from drivers.errors import ConfigError
+
+commands = typer.Typer()
+
+
+class KBasis(StrEnum):
+    ATOMIC = "atomic"
+    WEIGHT = "weight"
+
+
+class Workflow(StrEnum):
+    GMM = "gmm"
+    HDBSCAN = "hdbscan"
+
+
+class ReconstructionMethod(StrEnum):
+    MLEM = "mlem"
+    SIRT = "sirt"
+
+
+@commands.command()
+def analyse(
+    source: Annotated[Path, typer.Argument(metavar="MANIFEST.toml|FOLDER", help="manifest or session folder")],
+    json_path: JsonPath = None,
+    spread: Annotated[str, typer.Option(help="behind the degree: std, variance, mad, iqr or histogram")] = "std",
+    d_of_c: Annotated[bool, typer.Option("--d-of-c", help="also fit how D changes with composition")] = False,
+) -> None:
+    """Analyse old data: tilt-series files named in a manifest, or a recorded session."""
+    from analysis.offline import analyse as analyse_source
+    from controller.console import result_lines
+
+    check_writable(json_path)
+
+    def report(result: Any) -> None:
+        for line in result_lines(result):
+            print(line, flush=True)
+
+    write_json(json_path, analyse_source(source, report, spread=spread, d_of_c=d_of_c))
+
+
+@commands.command()
+def reconstruct(
+    stack: Annotated[Path, typer.Argument(help="tilt series (tilt, y, x), MRC or TIFF; tilt axis along x")],
+    angles: Annotated[Path, typer.Option(help="tilts in degrees, one per line")],
+    out: Annotated[Path, typer.Option(help="volume to write, MRC (z, y, x)")],
+    method: Annotated[ReconstructionMethod, typer.Option()] = ReconstructionMethod.MLEM,
+    iterations: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    align: Annotated[bool, typer.Option(help="align the projections first")] = True,
+) -> None:
+    """Reconstruct a single tilt series."""
+    if not out.resolve().parent.is_dir():
+        raise ConfigError("--out", [f"the folder {out.parent} does not exist; create it first"])
+    from analysis.tilt_series_file import read_tilt_series, write_volume
+    from analysis.tomography.single import reconstruct_series
+
+    images, tilts_deg = read_tilt_series(stack, angles)
+    volume = reconstruct_series(images, tilts_deg, method=method.value, iterations=iterations, aligned=not align)
+    write_volume(out, volume)
+    size = " x ".join(str(n) for n in volume.shape)
+    print(f"{out}: {size} voxels (z, y, x), {method.value} {iterations}")
+
+
+@commands.command()
+def validate(
+    particles: Annotated[str, typer.Option(help="names, separated by commas")] = "NC1,NC2,NR1,NR2,NR3,NR4",
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="sessions per particle")] = 10,
+    first_seed: Annotated[int, typer.Option(min=0, help="seeds count up from here")] = 1,
+    variant: Annotated[str, typer.Option(help="how the sessions are recorded, such as 'half dose'")] = "standard",
+    json_path: JsonPath = None,
+) -> None:
+    """Score the analysis on simulated sessions whose true D is known."""
+    from controller.validate import Trial, as_json, table
+    from controller.validate import validate as run_validation
+
+    check_writable(json_path)
+
+    def report(trial: Trial) -> None:
+        errors = ", ".join(
+            f"{name} {100 * (d / trial.truth_m2_per_s - 1):+.2f} %"
+            + (f" +- {100 * std / trial.truth_m2_per_s:.2f} %" if (std := trial.std_m2_per_s[name]) else " (a bound)")
+            for name, d in trial.fitted_m2_per_s.items()
+        )
+        print(f"{trial.particle} seed {trial.seed}: {errors or 'no D'}; {trial.quality}", file=sys.stderr, flush=True)
+
+    names = [name.strip() for name in particles.split(",") if name.strip()]
+    trials, scores = run_validation(names, seeds, variant, report, first_seed=first_seed)
+    print("Simulated sessions; truth known.\n")
+    print("\n".join(table(scores, trials)))
+    write_json(json_path, as_json(trials, scores))
+
+
+@commands.command()
+def edx(
+    map_path: Annotated[Path, typer.Argument(metavar="MAP", help="spectrum image: .hspy, Velox .emd or Bruker .bcf")],
+    lines: Annotated[str, typer.Option("--lines", help="main lines, one per element, such as Ag_La,Au_Ma")],
+    k: Annotated[
+        list[str] | None,
+        typer.Option("--k", help="factor of a line or pair with its sigma: Fe_Ka=1.45, Ag_La/Au_Ma=1.44:0.01"),
+    ] = None,
+    k_basis: Annotated[KBasis, typer.Option("--k-basis", help="what the factors count")] = KBasis.ATOMIC,
+    region: Annotated[str | None, typer.Option("--region", help="rows and columns to quantify: 10:20,5:40")] = None,
+    radial: Annotated[bool, typer.Option("--radial", help="composition against the distance from the centre")] = False,
+    decompose: Annotated[bool, typer.Option("--decompose", help="split the map into components")] = False,
+    components: Annotated[
+        int | None, typer.Option("--components", min=1, help="so many; by default by the scree")
+    ] = None,
+    cluster: Annotated[Workflow | None, typer.Option("--cluster", help="group the pixels into phases")] = None,
+    clusters: Annotated[
+        int | None, typer.Option("--clusters", min=1, help="so many, of gmm; by default by BIC")
+    ] = None,
+    beam_kev: Annotated[float | None, typer.Option("--beam-kev", min=1.0, help="instead of the file's")] = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Composition of an EDX map, with errors: over its particles, by radius, and of its components."""
+    from analysis.edx import map_report
+    from analysis.edx.map_analysis import analyse_map
+    from analysis.edx.spectrum_file import read_spectrum_image
+
+    check_writable(json_path)
+    result = analyse_map(
+        read_spectrum_image(map_path, beam_kev=beam_kev),
+        [line.strip() for line in lines.split(",") if line.strip()],
+        k or [],
+        basis=k_basis.value,
+        region=_region(region),
+        radial=radial,
+        decompose=decompose or components is not None,
+        number=components,
+        cluster=None if cluster is None else cluster.value,
+        cluster_number=clusters,
+    )
+    for line in map_report.lines(result):
+        print(line)
+    write_json(json_path, map_report.as_json(result))
+
+
+def _region(words: str | None) -> tuple[int, int, int, int] | None:
+    """Rows and columns, ``10:20,5:40``."""
+    if words is None:
+        return None
+    found = re.fullmatch(r"(\d+):(\d+),(\d+):(\d+)", words.replace(" ", ""))
+    if found is None:
+        raise ConfigError("--region", [f"{words!r} should be rows and columns, such as 10:20,5:40"])
+    top, bottom, left, right = (int(n) for n in found.groups())
+    return top, bottom, left, right
