@@ -15,7 +15,7 @@ from drivers.errors import ConfigError
 _READERS = {".hspy": "hspy", ".emd": "emd", ".bcf": "bruker"}
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6, "m": 1e9, "pm": 1e-3, "å": 0.1, "angstrom": 0.1}
 _KEV = {"kev": 1.0, "ev": 1e-3}
-_MEMORY_PART = 0.5
+_MEMORY_PART, _SQUARE = 0.5, 0.01
 
 
 def read_spectrum_image(path: Path, *, beam_kev: float | None = None) -> SpectrumImage:
@@ -73,6 +73,8 @@ def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> Spectr
     pixels_nm = [float(a["scale"]) * s for a, s in zip(axes[:2], scales, strict=True) if s is not None]
     if len(pixels_nm) < 2:
         problems.append(f"its pixels are in {axes[0].get('units')!r}; calibrate them in nm")
+    elif abs(pixels_nm[0] / pixels_nm[1] - 1.0) > _SQUARE:
+        problems.append(f"its pixels are {pixels_nm[0]:.3g} x {pixels_nm[1]:.3g} nm; they must be square")
     if per_kev is None:
         problems.append(f"its energy axis is in {axes[2].get('units')!r}; calibrate it in keV")
     told = _told(signal)
