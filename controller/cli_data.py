@@ -130,6 +130,8 @@ def edx(
     from analysis.edx.spectrum_file import read_spectrum_image
 
     check_writable(json_path)
+    if clusters is not None and cluster is not Workflow.GMM:
+        raise ConfigError("--clusters", ["only a Gaussian mixture takes a number: add --cluster gmm, or leave it out"])
     result = analyse_map(
         read_spectrum_image(map_path, beam_kev=beam_kev),
         [line.strip() for line in lines.split(",") if line.strip()],

@@ -23,4 +23,8 @@ def check_writable(json_path: Path | None) -> None:
 
 def write_json(json_path: Path | None, data: dict[str, Any]) -> None:
     if json_path is not None:
-        json_path.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+        try:
+            json_path.write_text(text)
+        except OSError as error:
+            raise ConfigError("--json", [f"{json_path} cannot be written: {error.strerror}"]) from None

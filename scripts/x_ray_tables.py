@@ -34,11 +34,12 @@ def main() -> None:
             for shell, edge in xraydb.xray_edges(element).items():
                 if not any(shell[0] == s[0] for s in seen) or shell not in SHELLS:
                     continue
-                passed_on = [
-                    f"{to}:{xraydb.ck_probability(element, shell, to):.4f}"
+                direct = {
+                    to: xraydb.ck_probability(element, shell, to, total=False) or 0.0
                     for to in SHELLS
-                    if to[0] == shell[0] and to > shell and (xraydb.ck_probability(element, shell, to) or 0.0) > 0.0
-                ]
+                    if to[0] == shell[0] and to > shell
+                }
+                passed_on = [f"{to}:{part:.4f}" for to, part in direct.items() if part > 0.0]
                 mass = f"{xraydb.atomic_mass(element):.4f}"
                 row = [element, number, mass, shell, f"{edge.energy:.0f}", f"{edge.fyield:.5f}", " ".join(passed_on)]
                 edge_rows.writerow(row)

@@ -66,7 +66,7 @@ def emission(
     Parameters
     ----------
     k : Cliff-Lorimer factor of each line, such as ``{"Ag_La": 1.44, "Au_Ma": 1.0}``
-    bremsstrahlung : photons of all energies per photon of the lines, and as much again from the support
+    bremsstrahlung : photons of all energies per photon of the lines; a tenth of the brightest pixel's from the support
     """
     lines = {name: photons_per_nm * atoms[name.partition("_")[0]] / factor for name, factor in k.items()}
     characteristic = np.sum(list(lines.values()), axis=0)

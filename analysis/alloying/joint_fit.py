@@ -10,8 +10,8 @@ from analysis.alloying.fit import Fit
 TOO_VAGUE = 0.5
 """Of ln tau: a state known no better says nothing."""
 _DEGREE_FLOOR = 0.0005
-"""Error of a state's degree of alloying that counting noise does not know: tilts, residual misalignment, grid. With it the
-states of rods miss one D by their errors; those of cubes by less."""
+"""Error of a state's degree of alloying that counting noise does not know: tilts, residual misalignment, grid. With it
+the states of rods miss one D by their errors; those of cubes by less."""
 
 
 def tau_ln_std(ln_std: NDArray[np.float64], degree_slope: NDArray[np.float64]) -> NDArray[np.float64]:

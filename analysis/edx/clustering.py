@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.decomposition import components_seen, principal_components
-from analysis.edx.line_fit import LineModel, fit_lines
+from analysis.edx.line_fit import LineFit, LineModel, fit_lines
 from analysis.edx.spectrum_image import SpectrumImage
+from drivers.errors import ConfigError
 
 Workflow = Literal["gmm", "hdbscan"]
-_MOST = 10
-_FEWEST_COUNTS = 0.25
-"""Of the median of the brighter half: pixels with fewer are no specimen."""
+_MOST, _PIXELS_PER_CLUSTER = 10, 10
+_LOWEST_KEV = 0.15
+"""Below is the detector's own noise, which in some files is most of all counts."""
+_SEEN_SIGMAS = 3.0
+"""Pixels with fewer counts in the lines are no specimen."""
 _ALIKE_SIGMAS = 5.0
 _SEAM = 0.25
 """A seam has fewer of its pixels than this inside."""
@@ -40,6 +43,8 @@ class Clusters:
     """(cluster, y, x): how sure it is, 0..1."""
     merged: int
     """Clusters that were found and are none of their own."""
+    alike: int
+    """Pairs that cannot be told apart, where so many clusters were asked for."""
 
     @property
     def number(self) -> int:
@@ -53,6 +58,7 @@ def clusters(
     workflow: Workflow = "gmm",
     *,
     number: int | None = None,
+    within: NDArray[np.bool_] | None = None,
     seed: int = 0,
 ) -> Clusters:
     """Group the pixels of a map by composition.
@@ -60,25 +66,47 @@ def clusters(
     Parameters
     ----------
     model, lines : how spectra are fitted, and how many of the model's lines, the first, make up the composition
-    number : of clusters, of a Gaussian mixture; by default what the Bayesian information criterion prefers
+    number : of clusters, of a Gaussian mixture; by default as many as differ
+    within : pixels (y, x) that may be used; by default all
+
+    Raises
+    ------
+    ConfigError
+        When fewer pixels than a few per cluster have counts in the lines.
     """
     rng = np.random.default_rng(seed)
     shape = image.counts.shape[:2]
-    data = image.counts.reshape(shape[0] * shape[1], -1)
-    total = data.sum(axis=1, dtype=np.float64)
-    specimen = total > _FEWEST_COUNTS * float(np.median(total[total >= np.median(total)]))
-    first = rng.binomial(np.asarray(data[specimen], np.int64), 0.5)
-    second = np.asarray(data[specimen] - first, np.float64)
+    data = image.counts.reshape(shape[0] * shape[1], -1)[:, max(0, image.axis.channel_of(_LOWEST_KEV)) :]
+    whole = image.counts.reshape(shape[0] * shape[1], -1)
+    specimen = _has_lines(fit_lines(model, whole, like=image.total), lines)
+    if within is not None:
+        specimen &= within.ravel()
+    least = _PIXELS_PER_CLUSTER * (number or 1)
+    if specimen.sum() < least:
+        words = f"{specimen.sum()} binned pixels have counts in the lines, {least} are needed to find phases"
+        raise ConfigError(image.title or "clusters", [words])
+    counts = np.asarray(data[specimen], np.int64)
+    first = rng.binomial(counts, 0.5)
     found = _found(_features(first), workflow, number, seed)
     membership = np.zeros((len(data), found.shape[1]))
     membership[specimen] = found
+    second = np.zeros(whole.shape)
+    second[specimen, whole.shape[1] - data.shape[1] :] = counts - first
+    alike = 0
     if number is None:
-        counts = np.zeros((len(data), second.shape[1]))
-        counts[specimen] = second
-        membership = _judged(membership, counts, shape, model, lines)
+        membership = _judged(membership, second, shape, model, lines)
+    else:
+        alike = _alike_pairs(_lines_of(membership, second, model, lines))
     label = _label(membership).reshape(shape)
     merged = found.shape[1] - membership.shape[1]
-    return Clusters(label, _inner(label), membership.T.reshape(-1, *shape), merged)
+    return Clusters(label, _inner(label), membership.T.reshape(-1, *shape), merged, alike)
+
+
+def _has_lines(fit: LineFit, lines: int) -> NDArray[np.bool_]:
+    """(spectrum): whether there are more counts in the lines than background would give."""
+    counts = fit.counts[:, :lines].sum(axis=1)
+    std = np.sqrt(np.maximum(fit.covariance[:, :lines, :lines].sum(axis=(1, 2)), 1e-12))
+    return np.asarray(counts > _SEEN_SIGMAS * std, np.bool_)
 
 
 def _label(membership: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -101,7 +129,8 @@ def _found(features: NDArray[np.float64], workflow: Workflow, number: int | None
     if workflow == "gmm":
         from sklearn.mixture import GaussianMixture
 
-        tried = [number] if number is not None else range(1, _MOST + 1)
+        most = min(_MOST, len(features) // _PIXELS_PER_CLUSTER)
+        tried = [number] if number is not None else range(1, most + 1)
         fits = [GaussianMixture(n, n_init=3, random_state=seed, reg_covar=1e-5).fit(features) for n in tried]
         best = min(fits, key=lambda fit: float(fit.bic(features)))
         return np.asarray(best.predict_proba(features), np.float64)
@@ -139,10 +168,8 @@ def _judged(
 ) -> NDArray[np.float64]:
     """Clusters merged or dropped one by one, until all differ in counts that had no part in finding them."""
     while membership.shape[1] > 1:
-        label = _label(membership)
-        numbers = range(membership.shape[1])
-        fit = fit_lines(model, np.stack([counts[label == n].sum(axis=0) for n in numbers]))
-        areas, covariance = fit.counts[:, :lines], fit.covariance[:, :lines, :lines]
+        label, numbers = _label(membership), range(membership.shape[1])
+        areas, covariance = _lines_of(membership, counts, model, lines)
         alike, i, j = min((_sigmas_apart(areas, covariance, i, (j,)), i, j) for i in numbers for j in range(i))
         if alike < _ALIKE_SIGMAS:
             membership[:, j] += membership[:, i]
@@ -163,6 +190,19 @@ def _judged(
         share = others / np.maximum(others.sum(axis=1, keepdims=True), 1e-30)
         membership = others + share * membership[:, thinnest, None]
     return membership
+
+
+def _lines_of(
+    membership: NDArray[np.float64], counts: NDArray[np.float64], model: LineModel, lines: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each cluster's line counts and their covariance."""
+    label = _label(membership)
+    fit = fit_lines(model, np.stack([counts[label == n].sum(axis=0) for n in range(membership.shape[1])]))
+    return fit.counts[:, :lines], fit.covariance[:, :lines, :lines]
+
+
+def _alike_pairs(found: tuple[NDArray[np.float64], NDArray[np.float64]]) -> int:
+    return sum(_sigmas_apart(*found, i, (j,)) < _ALIKE_SIGMAS for i in range(len(found[0])) for j in range(i))
 
 
 def _inner(label: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 _EMPTIEST_PIXEL, _EMPTIEST_CHANNEL = 0.5, 0.05
 """Of the mean: those with fewer counts weigh no more, so that one count where none is usual is no component."""
-_MORE_THAN_NOISE = 1.1
-"""An eigenvalue is, when it is so many times that of noise, whose own scatters by 0.02 to 0.04."""
+_DRAWS, _MORE_THAN_NOISE = 4, 1.05
+"""An eigenvalue is, when it is so many times the largest of as many draws of noise."""
 _ROUNDS, _ROUNDS_AT_ONCE, _CALM = 60, 10, 1e-6
 _TINY = np.float32(1e-9)
 
@@ -41,10 +41,6 @@ class Components:
     """(pixel, component)"""
     spectra: NDArray[np.float64]
     """(component, channel), each of sum 1."""
-
-    def of(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Counts (pixel, channel) from some components only."""
-        return np.asarray(self.maps[:, kept] @ self.spectra[kept])
 
 
 def principal_components(counts: NDArray[np.generic], most: int = 40) -> PrincipalComponents:
@@ -78,7 +74,8 @@ def components_seen(pca: PrincipalComponents, seed: int = 0) -> int:
     rng = np.random.default_rng(seed)
     for k in range(1, len(pca.scree)):
         expected = np.maximum(pca.maps[:, :k] @ pca.spectra[:k], 0.0)
-        if pca.scree[k] < _MORE_THAN_NOISE * principal_components(rng.poisson(expected), k + 1).scree[k]:
+        noise = [principal_components(rng.poisson(expected), k + 1).scree[k] for _ in range(_DRAWS)]
+        if pca.scree[k] < _MORE_THAN_NOISE * max(noise):
             return k
     return len(pca.scree)
 
@@ -95,9 +92,9 @@ def independent_components(pca: PrincipalComponents, number: int) -> Components:
     ica = FastICA(whiten=False, tol=1e-10, max_iter=2000, random_state=0)
     rotation = ica.fit((whiten @ slopes).T).components_ @ whiten
     turned, weight = rotation @ spectra, maps @ np.linalg.inv(rotation)
-    sign = np.where(weight.sum(axis=0) * np.abs(turned).max(axis=1) >= 0.0, 1.0, -1.0)
-    size = np.abs((turned * sign[:, None]).sum(axis=1))
-    return Components(weight * sign * size, turned * (sign / size)[:, None])
+    size = turned.sum(axis=1)
+    size = np.where(np.abs(size) > 1e-6 * np.abs(turned).sum(axis=1), size, np.abs(turned).sum(axis=1))
+    return Components(weight * size, turned / size[:, None])
 
 
 def non_negative_components(counts: NDArray[np.generic], start: Components) -> Components:

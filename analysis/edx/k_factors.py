@@ -20,7 +20,7 @@ from drivers.errors import ConfigError
 Basis = Literal["atomic", "weight"]
 _COMPUTED_STD = {"K": 0.05, "L": 0.10, "M": 0.25}
 """Relative, of a computed factor by the shell of its line: spread of published ones about such a computation."""
-_GIVEN_ALONE, _COMPUTED = "the factors given one by one", "the computed ones"
+_GIVEN_ALONE = "the factors given one by one"
 _EXACT = 1e-5
 """Relative error of a factor given without one."""
 _FORM = re.compile(r"([A-Z][a-z]?_[KLM]a)(?:/([A-Z][a-z]?_[KLM]a))?=([^:]+)(?::(.+))?")
@@ -35,7 +35,7 @@ class KFactors:
     covariance: NDArray[np.float64]
     """(line, line), of ln k."""
     computed: tuple[str, ...]
-    """Lines whose factor nobody gave."""
+    """Lines that no factor given leads to from the others."""
 
 
 def k_factors(families: Sequence[LineFamily], given: Sequence[str] = (), basis: Basis = "atomic") -> KFactors:
@@ -51,7 +51,7 @@ def k_factors(families: Sequence[LineFamily], given: Sequence[str] = (), basis: 
         For words that are no factor, lines that were not asked for, and factors that contradict one another.
     """
     names = [f.name for f in families]
-    nodes = [*names, _GIVEN_ALONE, _COMPUTED]
+    mass = {f.name: molar_masses()[f.element] for f in families} | {_GIVEN_ALONE: 1.0}
     links, problems = [], []
     for word in given:
         try:
@@ -60,32 +60,25 @@ def k_factors(families: Sequence[LineFamily], given: Sequence[str] = (), basis: 
             problems.append(str(error))
             continue
         if basis == "weight":
-            mass = {f.name: molar_masses()[f.element] for f in families} | {_GIVEN_ALONE: 1.0}
             link = replace(link, ln_k=link.ln_k - float(np.log(mass[link.line] / mass[link.to])))
         links.append(link)
+    alone = [link.line for link in links if link.to == _GIVEN_ALONE]
+    if len(alone) == 1:
+        problems.append(f"that of {alone[0]} is relative to nothing; give another line's, or a pair's")
     if problems:
         raise ConfigError("k-factors", problems)
-    given_lines = {line for link in links for line in (link.line, link.to)}
-    computed = tuple(name for name in names if name not in given_lines)
-    if not _all_linked(names, links):
-        links += [_Link(f.name, _COMPUTED, -float(np.log(f.photons)), _COMPUTED_STD[f.name[-2]]) for f in families]
-    design = np.zeros((len(links), len(nodes)))
-    for row, link in zip(design, links, strict=True):
-        row[nodes.index(link.line)], row[nodes.index(link.to)] = 1.0, -1.0
-    std = np.array([link.std for link in links])
-    weighted = design / std[:, None]
-    covariance = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
-    ln_k = covariance @ (weighted.T @ (np.array([link.ln_k for link in links]) / std))
-    missed = np.abs(np.array([link.ln_k for link in links]) - design @ ln_k)
-    for link, miss in zip(links, missed, strict=True):
-        if link.to != _COMPUTED and miss > max(5.0 * link.std, 1e-3):
-            problems.append(
-                f"{link.line} against {link.to} contradicts the others by {100 * miss:.0f} %; leave one out"
-            )
-    if problems:
-        raise ConfigError("k-factors", problems)
-    n = len(names)
-    return KFactors(tuple(names), ln_k[:n], covariance[:n, :n], computed)
+    ln_k, covariance = _joined([*names, _GIVEN_ALONE], links)
+    ln_k, covariance = ln_k[:-1], covariance[:-1, :-1]
+    groups = _groups(names, links)
+    for group in groups if len(groups) > 1 else ():
+        # What is given rules within a group; how groups stand to one another is computed.
+        places = np.array([names.index(name) for name in names if name in group])
+        computed = np.array([-np.log(families[n].photons) for n in places])
+        std = np.array([_COMPUTED_STD[names[n][-2]] for n in places])
+        ln_k[places] += np.mean(computed - ln_k[places])
+        covariance[np.ix_(places, places)] += np.sum(std**2) / len(places) ** 2
+    loose = tuple(name for name in names if not links or name not in groups[0])
+    return KFactors(tuple(names), ln_k, covariance, loose)
 
 
 @dataclass(frozen=True)
@@ -115,11 +108,30 @@ def _read(word: str, names: Sequence[str]) -> _Link:
     return _Link(line, to or _GIVEN_ALONE, float(np.log(k)), max(std / k, _EXACT))
 
 
-def _all_linked(names: Sequence[str], links: Sequence[_Link]) -> bool:
-    """Whether the factors given lead from any line to any other."""
-    reached, grown = {names[0]}, True
-    while grown:
-        more = {end for link in links for end in (link.line, link.to) if {link.line, link.to} & reached}
-        grown = not more <= reached
-        reached |= more
-    return set(names) <= reached
+def _groups(names: Sequence[str], links: Sequence[_Link]) -> list[set[str]]:
+    """Lines that factors lead from one to another, the largest group first."""
+    groups: list[set[str]] = [{name} for name in names]
+    for link in links:
+        joined = [g for g in groups if {link.line, link.to} & g]
+        groups = [g for g in groups if g not in joined] + [set().union({link.line, link.to}, *joined)]
+    lines = [g & set(names) for g in groups]
+    return sorted(lines, key=len, reverse=True)
+
+
+def _joined(nodes: Sequence[str], links: Sequence[_Link]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """ln k of each node by least squares, the mean of a linked group being zero, and its covariance."""
+    design = np.zeros((len(links), len(nodes)))
+    for row, link in zip(design, links, strict=True):
+        row[nodes.index(link.line)], row[nodes.index(link.to)] = 1.0, -1.0
+    given, std = np.array([link.ln_k for link in links]), np.array([link.std for link in links])
+    weighted = design / std[:, None]
+    covariance = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
+    ln_k = covariance @ (weighted.T @ (given / std))
+    problems = [
+        f"{link.line} against {link.to} contradicts the others by {100 * miss:.0f} %; leave one out"
+        for link, miss in zip(links, np.abs(given - design @ ln_k), strict=True)
+        if miss > max(5.0 * link.std, 1e-3)
+    ]
+    if problems:
+        raise ConfigError("k-factors", problems)
+    return ln_k, covariance

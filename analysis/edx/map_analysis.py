@@ -11,18 +11,12 @@ from numpy.typing import NDArray
 
 from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
-from analysis.edx.decomposition import (
-    Components,
-    components_seen,
-    independent_components,
-    non_negative_components,
-    principal_components,
-)
 from analysis.edx.k_factors import Basis, KFactors, k_factors
 from analysis.edx.line_fit import LineFit, LineModel, fit_lines
-from analysis.edx.other_lines import calibrated, with_other_lines
+from analysis.edx.map_components import ComponentResult, decomposed
+from analysis.edx.other_lines import FARTHEST_GAIN, calibrated, with_other_lines
 from analysis.edx.phases import Phases, find_phases
-from analysis.edx.radial_profile import RadialProfile, radial_profile, shells
+from analysis.edx.radial_profile import RadialProfile, radial_profile
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.x_ray_lines import LineFamily, line_family
 from drivers.errors import ConfigError
@@ -31,21 +25,10 @@ Region = tuple[int, int, int, int]
 """First and last row, first and last column, the last ones left out."""
 _SMOOTH_PX = 1.0
 _OVERLAP = 0.97
+_STANDS_OUT = 3.0
+"""Particles are brighter than what is not by so many sigma of the smoothed counts."""
 _POOR_MISFIT = 2.0
 _SEEN_SIGMAS = 3.0
-_FEWEST_COUNTS_PER_PIXEL = 100.0
-"""Pixels are binned to so many counts before they are decomposed."""
-_BACKGROUND_PART = 0.2
-"""A component is the particles' when this part of its counts more lies under them than of their area."""
-
-
-@dataclass(frozen=True)
-class ComponentResult:
-    """One component of a decomposition."""
-
-    of_particle: bool
-    counts: float
-    composition: Composition
 
 
 @dataclass(frozen=True)
@@ -60,7 +43,6 @@ class MapResult:
     fit: LineFit
     composition: Composition
     profile: RadialProfile | None
-    shells: tuple[NDArray[np.float64], NDArray[np.float64]] | None
     scree: NDArray[np.float64] | None
     components: tuple[ComponentResult, ...]
     """Non-negative ones."""
@@ -107,10 +89,11 @@ def analyse_map(
     factors = k_factors(asked, given_k, basis)
     total = image.total
     axis = calibrated(image.axis, total, asked, image.beam_kev)
+    far = abs(axis.channel_kev / image.axis.channel_kev - 1.0) > FARTHEST_GAIN
     image = replace(image, axis=axis)
     model = with_other_lines(axis, total, asked, image.beam_kev)
     _check_overlap(model, total, asked)
-    mask = _region(image, asked, region)
+    mask, whole_field = _region(image, asked, region)
     fit = fit_lines(model, image.spectrum_of(mask)[None])
     found = composition(fit, factors)
     if np.isnan(found.fractions).any():
@@ -119,18 +102,20 @@ def analyse_map(
         )
         raise ConfigError(image.title, [words])
     notes = _notes(fit, found, factors, model)
-    profile = radial_profile(image, mask, model, factors) if radial else None
+    if far:
+        notes.insert(0, "the energy axis is farther off than its peaks may correct: calibrate it")
+    if whole_field:
+        notes.insert(0, "no particles stand out in these lines: the whole field was quantified")
+    within = mask if region is not None else None
+    profile = radial_profile(image, mask, model, factors, within) if radial else None
     if radial and profile is None:
         notes.append("no radial profile: fewer than two rings of 0.5 nm have a line above the quantification limit")
-    scree, parts, sources = _decomposed(image, mask, model, factors, number) if decompose else (None, (), ())
-    apart = shells(profile, factors) if profile is not None else None
+    scree, parts, sources = decomposed(image, mask, model, factors, number) if decompose else (None, (), ())
     elements = [f.element for f in asked]
     phases = None
     if cluster is not None:
-        phases = find_phases(image, model, factors, elements, cluster, cluster_number)
-    return MapResult(
-        image, model, factors, mask, fit, found, profile, apart, scree, parts, sources, phases, tuple(notes)
-    )
+        phases = find_phases(image, model, factors, elements, cluster, cluster_number, within)
+    return MapResult(image, model, factors, mask, fit, found, profile, scree, parts, sources, phases, tuple(notes))
 
 
 def _families(image: SpectrumImage, lines: Sequence[str]) -> list[LineFamily]:
@@ -171,7 +156,8 @@ def _check_overlap(model: LineModel, total: NDArray[np.float64], asked: Sequence
         raise ConfigError("lines", problems)
 
 
-def _region(image: SpectrumImage, asked: Sequence[LineFamily], region: Region | None) -> NDArray[np.bool_]:
+def _region(image: SpectrumImage, asked: Sequence[LineFamily], region: Region | None) -> tuple[NDArray[np.bool_], bool]:
+    """Pixels (y, x) to quantify, and whether they are all for want of particles that stand out."""
     from scipy.ndimage import gaussian_filter
     from skimage.filters import threshold_otsu
 
@@ -184,11 +170,16 @@ def _region(image: SpectrumImage, asked: Sequence[LineFamily], region: Region | 
             raise ConfigError("--region", [words])
         mask = np.zeros(shape, bool)
         mask[top:bottom, left:right] = True
-        return mask
+        return mask, False
     bright = gaussian_filter(image.lines_map(asked), _SMOOTH_PX)
     if np.ptp(bright) <= 0.0:
-        raise ConfigError(image.title, ["no pixel is brighter than another in these lines; give --region"])
-    return np.asarray(bright > float(otsu(bright)), np.bool_)
+        return np.ones(shape, np.bool_), True
+    mask = np.asarray(bright > float(otsu(bright)), np.bool_)
+    # Smoothing by s leaves 1 / (4 pi s^2) of a Poisson variance; a threshold splits that alone by 1.6 sigma.
+    noise = float(np.sqrt(bright.mean() / (4.0 * np.pi * _SMOOTH_PX**2)))
+    if bright[mask].mean() - bright[~mask].mean() < _STANDS_OUT * noise:
+        return np.ones(shape, np.bool_), True
+    return mask, False
 
 
 def _notes(fit: LineFit, found: Composition, factors: KFactors, model: LineModel) -> list[str]:
@@ -197,8 +188,12 @@ def _notes(fit: LineFit, found: Composition, factors: KFactors, model: LineModel
         counts, std = fit.counts[0, n], fit.std[0, n]
         if counts < _SEEN_SIGMAS * std:
             notes.append(f"{name}: no counts above the background ({counts:.0f} +- {std:.0f})")
-    below = [name for name, above in zip(factors.lines, found.above_limit[0], strict=True) if not above]
-    if below and not notes:
+    below = [
+        name
+        for n, name in enumerate(factors.lines)
+        if not found.above_limit[0, n] and fit.counts[0, n] >= _SEEN_SIGMAS * fit.std[0, n]
+    ]
+    if below:
         notes.append(f"below the quantification limit of 10 sigma of peak and background: {', '.join(below)}")
     if factors.computed:
         notes.append(f"k computed, good to 5 % (K), 10 % (L), 25 % (M), for {', '.join(factors.computed)}")
@@ -206,34 +201,6 @@ def _notes(fit: LineFit, found: Composition, factors: KFactors, model: LineModel
     if others:
         notes.append(f"also seen and fitted: {', '.join(others)}")
     if fit.misfit[0] > _POOR_MISFIT:
-        notes.append(f"the lines and a smooth background miss the spectrum by {fit.misfit[0]:.1f} times the noise")
+        times = float(np.sqrt(fit.misfit[0]))
+        notes.append(f"the lines and a smooth background miss the spectrum by {times:.1f} times the noise")
     return notes
-
-
-def _decomposed(
-    image: SpectrumImage, mask: NDArray[np.bool_], model: LineModel, factors: KFactors, number: int | None
-) -> tuple[NDArray[np.float64], tuple[ComponentResult, ...], tuple[ComponentResult, ...]]:
-    """The scree; non-negative and independent components with their compositions."""
-    bins = 1
-    while image.total.sum() / mask.size * bins**2 < _FEWEST_COUNTS_PER_PIXEL and min(mask.shape) // (2 * bins) > 8:
-        bins *= 2
-    binned = image.binned(bins)
-    rows, columns, channels = binned.counts.shape
-    under = mask[: rows * bins, : columns * bins].reshape(rows, bins, columns, bins).mean(axis=(1, 3)).ravel() > 0.5
-    spectra = binned.counts.reshape(rows * columns, channels)
-    pca = principal_components(spectra)
-    independent = independent_components(pca, number or components_seen(pca))
-
-    def quantified(split: Components) -> tuple[ComponentResult, ...]:
-        sizes = split.maps.sum(axis=0)
-        fit = fit_lines(model, split.spectra * np.maximum(sizes, 0.0)[:, None], like=image.total)
-        found = composition(fit, factors)
-        inside = split.maps[under].sum(axis=0) / np.where(sizes == 0.0, 1.0, sizes)
-        return tuple(
-            ComponentResult(
-                bool(inside[n] > under.mean() + _BACKGROUND_PART), float(sizes[n]), found.of(slice(n, n + 1))
-            )
-            for n in np.argsort(-sizes)
-        )
-
-    return pca.scree, quantified(non_negative_components(spectra, independent)), quantified(independent)

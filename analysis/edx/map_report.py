@@ -18,7 +18,8 @@ def lines(result: MapResult) -> Iterator[str]:
     rows, columns, _ = image.counts.shape
     simulated = ", simulated" if image.simulated else ""
     yield (
-        f"{image.title}: {rows} x {columns} pixels of {image.pixel_nm:.3g} nm, {image.beam_kev:g} keV, "
+        f"{image.title}: {rows} x {columns} pixels of {image.pixel_nm:.3g} nm, tilt {image.tilt_deg:g} deg, "
+        f"{image.beam_kev:g} keV, "
         f"{image.counts.sum(dtype=np.int64):d} counts{simulated}"
     )
     axis = image.axis
@@ -35,14 +36,12 @@ def lines(result: MapResult) -> Iterator[str]:
             ("core", profile.core, profile.core_std),
             ("surface", profile.surface, profile.surface_std),
         ):
-            each = zip(result.elements, fractions, std, strict=True)
-            told = ", ".join(f"{e} {100 * f:.1f} +- {100 * s:.1f} at%" for e, f, s in each)
-            yield f"{where}, as projected: {told} (by counting)"
+            yield f"{where}, as projected: {_at_pct(result.elements, fractions, std)} (by counting)"
         yield profile.in_words(result.elements)
     for kind, parts in (("non-negative", result.components), ("independent", result.sources)):
         for part in parts:
-            if part.of_particle:
-                yield f"{kind} component of the particles: {_fractions(result.elements, part.composition)}"
+            if part.of_particle and np.isfinite(part.fractions).all():
+                yield f"{kind} component of the particles: {_at_pct(result.elements, part.fractions, part.std)}"
     if result.phases is not None:
         yield result.phases.in_words()
         for number, phase in enumerate(result.phases.phases, 1):
@@ -67,10 +66,11 @@ def as_json(result: MapResult) -> dict[str, Any]:
         "also_seen": [f.name for f in result.model.families[len(elements) :]],
         "notes": list(result.notes),
     }
-    if result.profile is not None and result.shells is not None:
-        profile, (in_shells, in_shells_std) = result.profile, result.shells
+    if result.profile is not None:
+        profile = result.profile
         told["profile"] = {
             "centre_px": list(profile.centre_px),
+            "ring_nm": profile.ring_nm,
             "radius_nm": profile.radius_nm.tolist(),
             "fractions": _columns(elements, profile.rings.fractions),
             "std": _columns(elements, profile.rings.counting_std),
@@ -80,8 +80,8 @@ def as_json(result: MapResult) -> dict[str, Any]:
             "surface": _named(elements, profile.surface),
             "surface_std": _named(elements, profile.surface_std),
             "statement": profile.in_words(elements),
-            "in_shells_of_a_ball": _columns(elements, in_shells),
-            "in_shells_of_a_ball_std": _columns(elements, in_shells_std),
+            "in_shells_of_a_ball": _columns(elements, profile.shells),
+            "in_shells_of_a_ball_std": _columns(elements, profile.shells_std),
         }
     if result.scree is not None:
         for name, parts in (("components", result.components), ("independent_components", result.sources)):
@@ -89,8 +89,8 @@ def as_json(result: MapResult) -> dict[str, Any]:
                 {
                     "of_particle": part.of_particle,
                     "counts": part.counts,
-                    "composition_at_pct": _named(elements, 100.0 * part.composition.fractions[0]),
-                    "composition_std_at_pct": _named(elements, 100.0 * part.composition.std[0]),
+                    "composition_at_pct": _named(elements, 100.0 * part.fractions),
+                    "composition_std_at_pct": _named(elements, 100.0 * part.std),
                 }
                 for part in parts
             ]
@@ -101,23 +101,32 @@ def as_json(result: MapResult) -> dict[str, Any]:
                 "pixels": phase.pixels,
                 "composition_at_pct": _named(elements, 100.0 * phase.composition.fractions[0]),
                 "composition_std_at_pct": _named(elements, 100.0 * phase.composition.std[0]),
-                "entropy_r": {"value": phase.entropy_r.value, "std": phase.entropy_r.std},
+                "entropy_r": {"value": _plain(phase.entropy_r.value), "std": _plain(phase.entropy_r.std)},
             }
             for phase in result.phases.phases
         ]
         told["clusters_not_told_apart"] = result.phases.merged
+        told["clusters_alike"] = result.phases.alike
         told["agreement"] = result.phases.agreement
     return told
 
 
 def _fractions(elements: list[str], found: Composition) -> str:
-    each = zip(elements, found.fractions[0], found.std[0], strict=True)
+    return _at_pct(elements, found.fractions[0], found.std[0])
+
+
+def _at_pct(elements: list[str], fractions: NDArray[np.float64], std: NDArray[np.float64]) -> str:
+    each = zip(elements, fractions, std, strict=True)
     return ", ".join(f"{e} {100 * f:.1f} +- {100 * s:.1f} at%" for e, f, s in each)
 
 
 def _named(names: Any, values: NDArray[np.float64]) -> dict[str, float | None]:
-    return {n: float(v) if np.isfinite(v) else None for n, v in zip(names, values, strict=True)}
+    return {n: _plain(v) for n, v in zip(names, values, strict=True)}
 
 
-def _columns(names: list[str], values: NDArray[np.float64]) -> dict[str, list[float]]:
-    return {n: [float(v) for v in column] for n, column in zip(names, values.T, strict=True)}
+def _columns(names: list[str], values: NDArray[np.float64]) -> dict[str, list[float | None]]:
+    return {n: [_plain(v) for v in column] for n, column in zip(names, values.T, strict=True)}
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

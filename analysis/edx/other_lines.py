@@ -25,8 +25,9 @@ _SEEN = 36.0
 _MOST = 12
 _APART_FWHM = 0.7
 """Main lines nearer than this are not told apart here."""
-_CALIBRATION_STD = np.array([0.02, 0.003, 0.1])
-"""How well a header knows offset (keV), gain and width of a line (relative)."""
+_CALIBRATION_STD, _FARTHEST = np.array([0.02, 0.003, 0.1]), 4.0
+"""How well a header knows offset (keV), gain and width of a line (relative); how many of these are corrected."""
+FARTHEST_GAIN = 0.95 * _FARTHEST * 0.003
 
 
 def with_other_lines(
@@ -95,5 +96,7 @@ def calibrated(
         areas, *_ = np.linalg.lstsq(design, counts / root, rcond=None)
         return np.concatenate([counts / root - design @ areas, x])
 
-    found = least_squares(residuals, np.zeros(3), bounds=(-4.0, 4.0), diff_step=[0.02] * 3, xtol=1e-4, ftol=1e-6)
+    found = least_squares(
+        residuals, np.zeros(3), bounds=(-_FARTHEST, _FARTHEST), diff_step=[0.02] * 3, xtol=1e-4, ftol=1e-6
+    )
     return moved(np.asarray(found.x))

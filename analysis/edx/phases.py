@@ -28,7 +28,7 @@ class Phase:
     """One cluster of pixels."""
 
     pixels: int
-    """Of the map binned by 2."""
+    """Of the map, in squares of 2 x 2."""
     composition: Composition
     entropy_r: Estimate
     """Configurational entropy per atom, in units of R."""
@@ -43,6 +43,8 @@ class Phases:
     phases: tuple[Phase, ...]
     merged: int
     """Clusters found besides, that noise, thickness and seams explain."""
+    alike: int
+    """Pairs of the phases asked for that cannot be told apart."""
     agreement: float
     """Adjusted Rand index with the other workflow's clusters: 1 for the same, 0 for chance."""
 
@@ -51,6 +53,7 @@ class Phases:
         number = len(self.phases)
         phases = "one phase" if number == 1 else f"{number} phases"
         besides = f"; {self.merged} more clusters are noise, thickness or seams between phases" if self.merged else ""
+        besides += f"; {self.alike} pairs of them cannot be told apart" if self.alike else ""
         return f"{phases}{besides}; agreement with the other workflow {self.agreement:.2f}"
 
 
@@ -61,15 +64,19 @@ def find_phases(
     elements: Sequence[str],
     workflow: Workflow,
     number: int | None = None,
+    within: NDArray[np.bool_] | None = None,
 ) -> Phases:
     """Cluster a map and quantify each cluster's spectrum, its inner pixels weighted by their membership."""
     from sklearn.metrics import adjusted_rand_score
 
     binned = image.binned(BINNED)
-    found, other = (clusters(binned, model, len(elements), w, number=number) for w in (workflow, _OTHER[workflow]))
+    rows, columns, _ = binned.counts.shape
+    allowed = None if within is None else within[: BINNED * rows : BINNED, : BINNED * columns : BINNED]
+    found = clusters(binned, model, len(elements), workflow, number=number, within=allowed)
+    other = clusters(binned, model, len(elements), _OTHER[workflow], within=allowed)
     spectra = np.einsum("nyx,yxc->nc", _weights(found), binned.counts.astype(np.float64))
     compositions = composition(fit_lines(model, spectra), factors)
-    pixels = [int(np.sum(found.label == n)) for n in range(found.number)]
+    pixels = [BINNED**2 * int(np.sum(found.label == n)) for n in range(found.number)]
     order = sorted(range(found.number), key=lambda n: -pixels[n])
     phases = tuple(
         Phase(pixels[n], compositions.of(slice(n, n + 1)), entropy_r(compositions.of(slice(n, n + 1)), elements))
@@ -77,7 +84,7 @@ def find_phases(
     )
     both = (found.label >= 0) & (other.label >= 0)
     agreement = float(adjusted_rand_score(found.label[both], other.label[both]))
-    return Phases(_renumbered(found, order), phases, found.merged, agreement)
+    return Phases(_renumbered(found, order), phases, found.merged, found.alike, agreement)
 
 
 def _weights(found: Clusters) -> NDArray[np.float64]:

@@ -24,6 +24,11 @@ RING_NM = 0.5
 _CORE, _SURFACE_NM = 0.5, 1.0
 """Rings within this part of the radius are the core; those of the outermost nm, which few counts fill, the surface."""
 _CLAIM_SIGMAS = 3.0
+_BEYOND = 3
+"""Rings beyond the particle's own: they hold what a threshold left out."""
+_FEW_COUNTS = 300.0
+"""Rings with fewer are weighted by the shape of all rings together."""
+_SEEN_SIGMAS = 3.0
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,10 @@ class RadialProfile:
     """Rings from the centre outwards, as far as some line can be quantified."""
 
     centre_px: tuple[float, float]
+    ring_nm: float
     radius_nm: NDArray[np.float64]
     """Middle of each ring."""
     rings: Composition
-    fit: LineFit
     core: NDArray[np.float64]
     """Fractions within half the radius, as projected."""
     core_std: NDArray[np.float64]
@@ -42,38 +47,56 @@ class RadialProfile:
     surface: NDArray[np.float64]
     """Fractions in the outermost 1 nm."""
     surface_std: NDArray[np.float64]
+    shells: NDArray[np.float64]
+    """(ring, line): fractions of a ball's shells of the same radii; not a number where too little is left to tell."""
+    shells_std: NDArray[np.float64]
+    """By counting."""
 
     @property
     def difference_sigmas(self) -> NDArray[np.float64]:
         """Surface less core of each line's element, in standard deviations."""
         return np.asarray((self.surface - self.core) / np.hypot(self.surface_std, self.core_std))
 
-    def in_words(self, elements: list[str]) -> str:
-        """Which elements the surface has more of, or that none is seen to be."""
+    def in_words(self, elements: Sequence[str]) -> str:
+        """Which elements the surface has more or less of, or that no difference is seen."""
         sigmas = self.difference_sigmas
-        more = [n for n, s in enumerate(sigmas) if s > _CLAIM_SIGMAS]
-        if not more:
+        claimed = [n for n, s in enumerate(sigmas) if abs(s) > _CLAIM_SIGMAS]
+        if not claimed:
             return f"no difference between core and surface is seen ({np.abs(sigmas).max():.1f} sigma at most)"
         told = (
-            f"{elements[n]} by {100 * (self.surface - self.core)[n]:.1f} +- "
-            f"{100 * np.hypot(self.surface_std, self.core_std)[n]:.1f} at% ({sigmas[n]:.1f} sigma)"
-            for n in more
+            f"{'more' if sigmas[n] > 0.0 else 'less'} {elements[n]}, by "
+            f"{100 * abs(self.surface - self.core)[n]:.1f} +- "
+            f"{100 * np.hypot(self.surface_std, self.core_std)[n]:.1f} at% ({abs(sigmas[n]):.1f} sigma)"
+            for n in claimed
         )
-        return f"the surface has more {', '.join(told)}, as projected"
+        return f"the surface has {'; '.join(told)}; as projected"
 
 
 def radial_profile(
-    image: SpectrumImage, mask: NDArray[np.bool_], model: LineModel, factors: KFactors, *, ring_nm: float = RING_NM
+    image: SpectrumImage,
+    mask: NDArray[np.bool_],
+    model: LineModel,
+    factors: KFactors,
+    within: NDArray[np.bool_] | None = None,
 ) -> RadialProfile | None:
-    """The profile of the largest particle under a mask (y, x); nothing when fewer than two rings can be quantified."""
+    """The profile of the largest particle under a mask (y, x); nothing when fewer than two rings can be quantified.
+
+    Parameters
+    ----------
+    within : pixels (y, x) that may be used; by default all
+    """
+    ring_nm = max(RING_NM, image.pixel_nm)
     body = main_body(mask)
-    centre_px, distance_nm = distances(image, body, model.families[: len(factors.lines)])
-    ring = np.where(mask & ~body, -1, np.floor(distance_nm / ring_nm)).astype(int)
-    reach = int(ring[body].max()) + 3
+    lines = len(factors.lines)
+    centre_px, distance_nm = distances(image, body, model.families[:lines])
+    ring = np.floor(distance_nm / ring_nm).astype(int)
+    ring[(mask & ~body) | (False if within is None else ~within)] = -1
+    reach = int(ring[body].max()) + 1 + _BEYOND
     spectra = np.stack([image.spectrum_of(ring == n) for n in range(reach)])
-    fit = fit_lines(model, spectra)
+    pixels = np.array([np.sum(ring == n) for n in range(reach)])
+    fit = _fitted(model, spectra)
     rings = composition(fit, factors)
-    told = np.atleast_1d(rings.above_limit.any(axis=1))
+    told = np.atleast_1d(rings.above_limit.any(axis=1)) & (pixels > 0)
     first = int(np.argmax(told))
     good = first + int(np.argmin(np.append(told[first:], False)))
     if good - first < 2:
@@ -83,16 +106,22 @@ def radial_profile(
     outer = max(inner, good - max(1, round(_SURFACE_NM / ring_nm)))
     ends = np.stack([spectra[:inner].sum(axis=0), spectra[outer:good].sum(axis=0)])
     core, surface = range(2)
-    parts = composition(fit_lines(model, ends), factors)
+    parts = composition(_fitted(model, ends), factors)
+    edges_nm = ring_nm * np.arange(reach + 1, dtype=np.float64)
+    # A ring of few pixels has not the area of a ring; rings cut by the field's border still less.
+    whole = np.pi * np.diff(edges_nm**2) / np.maximum(pixels * image.pixel_nm**2, 1e-9)
+    apart, apart_std = _taken_apart(fit, np.where(pixels > 0, whole, 0.0), edges_nm, np.exp(factors.ln_k))
     return RadialProfile(
         centre_px=centre_px,
+        ring_nm=ring_nm,
         radius_nm=radius_nm,
         rings=rings.of(slice(good)),
-        fit=fit.of(slice(good)),
         core=parts.fractions[core],
         core_std=parts.counting_std[core],
         surface=parts.fractions[surface],
         surface_std=parts.counting_std[surface],
+        shells=apart[:good],
+        shells_std=apart_std[:good],
     )
 
 
@@ -107,22 +136,32 @@ def distances(
     return (float(y), float(x)), image.pixel_nm * np.hypot(rows - y, columns - x)
 
 
-def shells(
-    profile: RadialProfile, factors: KFactors, ring_nm: float = RING_NM
+def _fitted(model: LineModel, spectra: NDArray[np.float64]) -> LineFit:
+    """Each by its own weights, but those of few counts by the shape of all."""
+    own, shared = fit_lines(model, spectra), fit_lines(model, spectra, like=spectra.sum(axis=0))
+    few = spectra[:, model.channels].sum(axis=1) < _FEW_COUNTS
+    return LineFit(
+        *(
+            np.where(few.reshape(-1, *[1] * (np.ndim(a) - 1)), b, a)
+            for a, b in ((getattr(own, name), getattr(shared, name)) for name in own.__dataclass_fields__)
+        )
+    )
+
+
+def _taken_apart(
+    fit: LineFit, scale: NDArray[np.float64], edges_nm: NDArray[np.float64], k: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fractions (shell, line) of a ball's shells and their counting errors: the rings' counts, taken apart.
+    """Fractions (shell, line) of a ball's shells and their counting errors, from rings scaled to their full area.
 
     A ring sees of each shell the volume in which a hollow cylinder cuts a hollow ball.
     """
-    n = len(profile.radius_nm)
-    edges = ring_nm * np.arange(n + 1, dtype=np.float64)
-    seen = _seen(edges)
-    inverse = np.linalg.inv(seen)
-    lines = len(factors.lines)
-    k = np.exp(factors.ln_k)
-    amounts = inverse @ (profile.fit.counts[:, :lines] * k)
-    covariance = np.einsum("sr,rij,sr,i,j->sij", inverse, profile.fit.covariance[:, :lines, :lines], inverse, k, k)
-    total = amounts.sum(axis=1, keepdims=True)
+    lines = len(k)
+    inverse = np.linalg.inv(_seen(edges_nm)) * scale
+    amounts = inverse @ (fit.counts[:, :lines] * k)
+    covariance = np.einsum("sr,rij,sr,i,j->sij", inverse, fit.covariance[:, :lines, :lines], inverse, k, k)
+    total = amounts.sum(axis=1)
+    enough = total > _SEEN_SIGMAS * np.sqrt(np.maximum(covariance.sum(axis=(1, 2)), 1e-300))
+    total = np.where(enough, total, np.nan)[:, None]
     fractions = amounts / total
     by = (np.eye(lines) - fractions[:, :, None]) / total[:, :, None]
     variance = np.einsum("nij,njk,nik->ni", by, covariance, by)

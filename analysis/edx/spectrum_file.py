@@ -15,7 +15,9 @@ from drivers.errors import ConfigError
 _READERS = {".hspy": "hspy", ".emd": "emd", ".bcf": "bruker"}
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6, "m": 1e9, "pm": 1e-3, "å": 0.1, "angstrom": 0.1}
 _KEV = {"kev": 1.0, "ev": 1e-3}
-_MEMORY_PART, _SQUARE = 0.5, 0.01
+_BYTES_PER_COUNT = 48
+"""What decomposing takes at its most."""
+_SQUARE = 0.01
 
 
 def read_spectrum_image(path: Path, *, beam_kev: float | None = None) -> SpectrumImage:
@@ -90,9 +92,10 @@ def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> Spectr
         channels=int(data.shape[2]),
         fwhm_mn_kev=1e-3 * fwhm_ev if fwhm_ev and 50.0 < fwhm_ev < 400.0 else 0.130,
     )
-    counts = np.asarray(data.compute() if hasattr(data, "compute") else data)
-    if hasattr(counts, "todense"):
-        counts = np.asarray(counts.todense())
+    try:
+        counts = np.asarray(data.compute() if hasattr(data, "compute") else data)
+    except OSError as error:
+        raise ConfigError(str(path), [f"is damaged: {error}; copy it again from the microscope"]) from None
     return SpectrumImage(counts, axis, pixels_nm[0], float(beam), float(told.get("tilt_alpha") or 0.0), path.name)
 
 
@@ -129,9 +132,9 @@ def _told(signal: dict[str, Any]) -> dict[str, float]:
 
 
 def _check_memory(path: Path, data: Any) -> None:
-    needed = int(np.prod(data.shape, dtype=np.int64)) * 8
+    needed = int(np.prod(data.shape, dtype=np.int64)) * _BYTES_PER_COUNT
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > _MEMORY_PART * there:
+    if needed > there:
         size = " x ".join(str(n) for n in data.shape)
-        words = f"{size} counts need {needed / 2**30:.1f} GiB, half of this machine's memory is {there / 2**31:.1f} GiB"
+        words = f"{size} counts need {needed / 2**30:.1f} GiB to be analysed, this machine has {there / 2**30:.1f} GiB"
         raise ConfigError(str(path), [words + "; export it binned, or a part of it"])

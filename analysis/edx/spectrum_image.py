@@ -31,6 +31,8 @@ class SpectrumImage:
         problems = []
         if self.counts.ndim != 3 or 0 in self.counts.shape:
             problems.append(f"a spectrum image is (y, x, channel), this one is {self.counts.shape}")
+        elif not _are_counts(self.counts):
+            problems.append("its values are no counts: whole numbers, none below 0; export it as it was recorded")
         if not self.axis.channel_kev > 0.0:
             problems.append(f"the energy per channel is {1e3 * self.axis.channel_kev:g} eV; calibrate the energy axis")
         if not self.pixel_nm > 0.0:
@@ -51,8 +53,7 @@ class SpectrumImage:
             return self
         rows, columns, size = (n // b for n, b in zip(self.counts.shape, (pixels, pixels, channels), strict=True))
         kept = self.counts[: rows * pixels, : columns * pixels, : size * channels]
-        dtype = np.uint32 if np.issubdtype(kept.dtype, np.integer) else kept.dtype
-        summed = kept.reshape(rows, pixels, columns, pixels, size, channels).sum(axis=(1, 3, 5), dtype=dtype)
+        summed = kept.reshape(rows, pixels, columns, pixels, size, channels).sum(axis=(1, 3, 5), dtype=np.uint32)
         return replace(self, counts=summed, axis=self.axis.binned(channels), pixel_nm=pixels * self.pixel_nm)
 
     def spectrum_of(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -67,3 +68,11 @@ class SpectrumImage:
             first, last = (self.axis.channel_of(family.main_kev + e) for e in (-half_kev, half_kev))
             found += self.counts[..., max(0, first) : max(0, last + 1)].sum(axis=-1, dtype=np.float64)
         return found
+
+
+def _are_counts(values: Counts) -> bool:
+    """All errors are those of counting: what was averaged, scaled or denoised would be given wrong ones."""
+    if np.issubdtype(values.dtype, np.unsignedinteger):
+        return True
+    numbers = np.asarray(values, np.float64)
+    return bool(np.isfinite(numbers).all() and numbers.min() >= 0.0 and (numbers == np.rint(numbers)).all())

@@ -1,0 +1,115 @@
+"""The components of a map as compositions; for their errors, each is found again in counts drawn from its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.edx.composition import Composition, composition
+from analysis.edx.decomposition import (
+    Components,
+    components_seen,
+    independent_components,
+    non_negative_components,
+    principal_components,
+)
+from analysis.edx.k_factors import KFactors
+from analysis.edx.line_fit import LineModel, fit_lines
+from analysis.edx.spectrum_image import SpectrumImage
+
+_FEWEST_COUNTS_PER_PIXEL = 100.0
+"""Pixels are binned to so many counts before they are decomposed."""
+_FEWEST_PIXELS = 8
+"""Along the shorter side, when binned."""
+_DENSER = 1.5
+"""A component is the particles' when it is so much denser under them than elsewhere."""
+_DRAWS = 8
+
+
+@dataclass(frozen=True)
+class ComponentResult:
+    """One component. It is no phase: where two metals are mixed, neither component need be either of them."""
+
+    of_particle: bool
+    counts: float
+    fractions: NDArray[np.float64]
+    """(line): atomic fractions; not a number where it has no counts in the lines."""
+    std: NDArray[np.float64]
+    """By counting, by the split, and by the k-factors."""
+
+
+def decomposed(
+    image: SpectrumImage, mask: NDArray[np.bool_], model: LineModel, factors: KFactors, number: int | None
+) -> tuple[NDArray[np.float64], tuple[ComponentResult, ...], tuple[ComponentResult, ...]]:
+    """The scree; non-negative and independent components, the largest first."""
+    bins = 1
+    sides = image.counts.shape[:2]
+    while (
+        image.total.sum() / mask.size * bins**2 < _FEWEST_COUNTS_PER_PIXEL and min(sides) // (2 * bins) > _FEWEST_PIXELS
+    ):
+        bins *= 2
+    binned = image.binned(bins)
+    rows, columns, channels = binned.counts.shape
+    spectra = binned.counts.reshape(rows * columns, channels)
+    under = mask[: rows * bins, : columns * bins].reshape(rows, bins, columns, bins).mean(axis=(1, 3)).ravel() > 0.5
+    pca = principal_components(spectra)
+    independent = independent_components(pca, number or components_seen(pca))
+    positive = non_negative_components(spectra, independent)
+    drawn: dict[str, list[NDArray[np.float64]]] = {"positive": [], "independent": []}
+    rng = np.random.default_rng(0)
+    for _ in range(_DRAWS):
+        again = rng.poisson(positive.maps @ positive.spectra)
+        rotated = independent_components(principal_components(again), len(independent.spectra))
+        split = non_negative_components(again, rotated)
+        drawn["positive"].append(_fractions(_like(split, positive), image, model, factors))
+        drawn["independent"].append(_fractions(_like(rotated, independent), image, model, factors))
+
+    def results(split: Components, draws: list[NDArray[np.float64]]) -> tuple[ComponentResult, ...]:
+        found = _quantified(split, image, model, factors)
+        std = np.hypot(_scatter(np.array(draws)), found.factor_std)
+        sizes = split.maps.sum(axis=0)
+        inside, outside = (
+            split.maps[where].mean(axis=0) if where.any() else np.zeros(len(sizes)) for where in (under, ~under)
+        )
+        return tuple(
+            ComponentResult(
+                bool(inside[n] > _DENSER * max(float(outside[n]), 0.0)),
+                float(sizes[n]),
+                found.fractions[n],
+                std[n],
+            )
+            for n in np.argsort(-sizes)
+        )
+
+    return pca.scree, results(positive, drawn["positive"]), results(independent, drawn["independent"])
+
+
+def _quantified(split: Components, image: SpectrumImage, model: LineModel, factors: KFactors) -> Composition:
+    sizes = np.maximum(split.maps.sum(axis=0), 0.0)
+    return composition(fit_lines(model, split.spectra * sizes[:, None], like=image.total), factors)
+
+
+def _fractions(split: Components, image: SpectrumImage, model: LineModel, factors: KFactors) -> NDArray[np.float64]:
+    return np.asarray(_quantified(split, image, model, factors).fractions, np.float64)
+
+
+def _scatter(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(component, line): standard deviation of those draws in which the component has counts in the lines."""
+    told = np.atleast_2d(np.isfinite(draws).all(axis=2))
+    return np.stack(
+        [
+            draws[told[:, n], n].std(axis=0, ddof=1) if told[:, n].sum() > 1 else np.full(draws.shape[2], np.nan)
+            for n in range(draws.shape[1])
+        ]
+    )
+
+
+def _like(split: Components, wanted: Components) -> Components:
+    """The components in the order of those that their spectra are most like."""
+    from scipy.optimize import linear_sum_assignment
+
+    a, b = (s / np.linalg.norm(s, axis=1, keepdims=True) for s in (wanted.spectra, split.spectra))
+    _, order = linear_sum_assignment(-(a @ b.T))
+    return Components(split.maps[:, order], split.spectra[order])
