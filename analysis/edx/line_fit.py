@@ -19,6 +19,7 @@ _AROUND_FWHM = 8.0
 """What is fitted on either side of the outermost main lines, so that there is background to see."""
 _KNOT_EVERY_KEV, _FEWEST_KNOTS = 1.6, 3
 _ROUNDS = 4
+_FEW_COUNTS = 300.0
 _DEPARTURE = 0.1
 """Of the strength of L1 and L2 beside L3, one standard deviation."""
 _FAINTEST = 0.02
@@ -114,6 +115,18 @@ def fit_lines(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.g
     lines = len(model.families)
     under = _under(model, areas)
     return LineFit(areas[:, :lines], covariance[:, :lines, :lines], under, fitted, misfit)
+
+
+def fit_sums(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.generic]) -> LineFit:
+    """Fit spectra summed over many pixels, each by its own weights, but those with few counts after all by a shape."""
+    few = np.asarray(spectra)[:, model.channels].sum(axis=1) < _FEW_COUNTS
+    own, shared = fit_lines(model, spectra), fit_lines(model, spectra, like)
+    return LineFit(
+        *(
+            np.where(few.reshape(-1, *[1] * (np.ndim(a) - 1)), b, a)
+            for a, b in ((getattr(own, name), getattr(shared, name)) for name in own.__dataclass_fields__)
+        )
+    )
 
 
 def _weighted(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
 from analysis.edx.k_factors import Basis, KFactors, k_factors
-from analysis.edx.line_fit import LineFit, LineModel, fit_lines
+from analysis.edx.line_fit import LineFit, LineModel, fit_lines, fit_sums
 from analysis.edx.map_components import ComponentResult, decomposed
 from analysis.edx.other_lines import FARTHEST_GAIN, calibrated, with_other_lines
 from analysis.edx.phases import Phases, find_phases
@@ -94,7 +94,7 @@ def analyse_map(
     model = with_other_lines(axis, total, asked, image.beam_kev)
     _check_overlap(model, total, asked)
     mask, whole_field = _region(image, asked, region)
-    fit = fit_lines(model, image.spectrum_of(mask)[None])
+    fit = fit_sums(model, image.spectrum_of(mask)[None], total)
     found = composition(fit, factors)
     if np.isnan(found.fractions).any():
         words = (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.alloying.two_phase import main_body
 from analysis.edx.composition import Composition, composition
 from analysis.edx.k_factors import KFactors
-from analysis.edx.line_fit import LineFit, LineModel, fit_lines
+from analysis.edx.line_fit import LineFit, LineModel, fit_sums
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.x_ray_lines import LineFamily
 
@@ -26,8 +26,6 @@ _CORE, _SURFACE_NM = 0.5, 1.0
 _CLAIM_SIGMAS = 3.0
 _BEYOND = 3
 """Rings beyond the particle's own: they hold what a threshold left out."""
-_FEW_COUNTS = 300.0
-"""Rings with fewer are weighted by the shape of all rings together."""
 _SEEN_SIGMAS = 3.0
 
 
@@ -94,7 +92,7 @@ def radial_profile(
     reach = int(ring[body].max()) + 1 + _BEYOND
     spectra = np.stack([image.spectrum_of(ring == n) for n in range(reach)])
     pixels = np.array([np.sum(ring == n) for n in range(reach)])
-    fit = _fitted(model, spectra)
+    fit = fit_sums(model, spectra, image.total)
     rings = composition(fit, factors)
     told = np.atleast_1d(rings.above_limit.any(axis=1)) & (pixels > 0)
     first = int(np.argmax(told))
@@ -106,7 +104,7 @@ def radial_profile(
     outer = max(inner, good - max(1, round(_SURFACE_NM / ring_nm)))
     ends = np.stack([spectra[:inner].sum(axis=0), spectra[outer:good].sum(axis=0)])
     core, surface = range(2)
-    parts = composition(_fitted(model, ends), factors)
+    parts = composition(fit_sums(model, ends, image.total), factors)
     edges_nm = ring_nm * np.arange(reach + 1, dtype=np.float64)
     # A ring of few pixels has not the area of a ring; rings cut by the field's border still less.
     whole = np.pi * np.diff(edges_nm**2) / np.maximum(pixels * image.pixel_nm**2, 1e-9)
@@ -134,18 +132,6 @@ def distances(
     y, x = center_of_mass(np.where(mask, image.lines_map(families), 0.0))
     rows, columns = np.indices(mask.shape)
     return (float(y), float(x)), image.pixel_nm * np.hypot(rows - y, columns - x)
-
-
-def _fitted(model: LineModel, spectra: NDArray[np.float64]) -> LineFit:
-    """Each by its own weights, but those of few counts by the shape of all."""
-    own, shared = fit_lines(model, spectra), fit_lines(model, spectra, like=spectra.sum(axis=0))
-    few = spectra[:, model.channels].sum(axis=1) < _FEW_COUNTS
-    return LineFit(
-        *(
-            np.where(few.reshape(-1, *[1] * (np.ndim(a) - 1)), b, a)
-            for a, b in ((getattr(own, name), getattr(shared, name)) for name in own.__dataclass_fields__)
-        )
-    )
 
 
 def _taken_apart(
