@@ -76,9 +76,8 @@ def clusters(
     """
     rng = np.random.default_rng(seed)
     shape = image.counts.shape[:2]
-    data = image.counts.reshape(shape[0] * shape[1], -1)[:, max(0, image.axis.channel_of(_LOWEST_KEV)) :]
-    whole = image.counts.reshape(shape[0] * shape[1], -1)
-    specimen = _has_lines(fit_lines(model, whole, like=image.total), lines)
+    data = image.counts.reshape(shape[0] * shape[1], -1)
+    specimen = _has_lines(fit_lines(model, data, like=image.total), lines)
     if within is not None:
         specimen &= within.ravel()
     least = _PIXELS_PER_CLUSTER * (number or 1)
@@ -87,11 +86,11 @@ def clusters(
         raise ConfigError(image.title or "clusters", [words])
     counts = np.asarray(data[specimen], np.int64)
     first = rng.binomial(counts, 0.5)
-    found = _found(_features(first), workflow, number, seed)
+    found = _found(_features(first[:, max(0, image.axis.channel_of(_LOWEST_KEV)) :]), workflow, number, seed)
     membership = np.zeros((len(data), found.shape[1]))
     membership[specimen] = found
-    second = np.zeros(whole.shape)
-    second[specimen, whole.shape[1] - data.shape[1] :] = counts - first
+    second = np.zeros(data.shape)
+    second[specimen] = counts - first
     alike = 0
     if number is None:
         membership = _judged(membership, second, shape, model, lines)
@@ -155,7 +154,7 @@ def _embedded(features: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         from umap import UMAP
     except ModuleNotFoundError:
         return features
-    # Of its neighbours, 30 as paper 001's figures suggest; not at all apart, so that dense regions stay dense.
+    # Paper 001 gives the four dimensions only; without a least distance dense regions stay dense.
     return np.asarray(UMAP(n_components=4, min_dist=0.0, n_neighbors=30, random_state=seed).fit_transform(features))
 
 

@@ -33,17 +33,17 @@ class Composition:
     @property
     def counting_std(self) -> NDArray[np.float64]:
         """(spectrum, line)"""
-        return _roots(self.by_counting)
+        return roots(self.by_counting)
 
     @property
     def factor_std(self) -> NDArray[np.float64]:
         """(spectrum, line)"""
-        return _roots(self.by_factors)
+        return roots(self.by_factors)
 
     @property
     def std(self) -> NDArray[np.float64]:
         """(spectrum, line)"""
-        return _roots(self.by_counting + self.by_factors)
+        return roots(self.by_counting + self.by_factors)
 
 
 def composition(fit: LineFit, factors: KFactors) -> Composition:
@@ -51,23 +51,28 @@ def composition(fit: LineFit, factors: KFactors) -> Composition:
     n = len(factors.lines)
     counts, covariance, under = fit.counts[:, :n], fit.covariance[:, :n, :n], fit.background[:, :n]
     k = np.exp(factors.ln_k)
-    amounts = counts * k
-    total = amounts.sum(axis=1)
-    usable = total > 0.0
-    fractions = np.full_like(amounts, np.nan)
-    fractions[usable] = amounts[usable] / total[usable, None]
-    # d f_i / d ln a_j = f_i (delta_ij - f_j); and by counts (delta_ij - f_i) k_j / total, finite where one has none.
-    slope = fractions[:, :, None] * (np.eye(n) - fractions[:, None, :])
-    per_total = np.divide(1.0, total, out=np.full_like(total, np.nan), where=usable)
-    by_counts = (np.eye(n) - fractions[:, :, None]) * (k * per_total[:, None])[:, None, :]
+    fractions, by_counting = fractions_of(counts * k, covariance * np.outer(k, k))
+    slope = fractions[:, :, None] * (np.eye(n) - fractions[:, None, :])  # d f_i / d ln k_j = f_i (delta_ij - f_j)
     sigma_0 = np.sqrt(np.maximum(counts, 0.0) + under)
     return Composition(
         fractions,
-        by_counts @ covariance @ by_counts.transpose(0, 2, 1),
+        by_counting,
         slope @ factors.covariance @ slope.transpose(0, 2, 1),
-        (counts > _LIMIT_SIGMAS * sigma_0) & usable[:, None],
+        (counts > _LIMIT_SIGMAS * sigma_0) & np.isfinite(fractions),
     )
 
 
-def _roots(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+def fractions_of(
+    amounts: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fractions (sample, part) of some amounts, and their covariance; not a number where the sum is not above 0."""
+    total = amounts.sum(axis=1, keepdims=True)
+    total = np.where(total > 0.0, total, np.nan)
+    fractions = amounts / total
+    slope = (np.eye(amounts.shape[1]) - fractions[:, :, None]) / total[:, :, None]
+    return fractions, slope @ covariance @ slope.transpose(0, 2, 1)
+
+
+def roots(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard deviations (sample, part) of covariances (sample, part, part)."""
     return np.asarray(np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0)), np.float64)

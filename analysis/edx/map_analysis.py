@@ -44,10 +44,8 @@ class MapResult:
     composition: Composition
     profile: RadialProfile | None
     scree: NDArray[np.float64] | None
-    components: tuple[ComponentResult, ...]
-    """Non-negative ones."""
-    sources: tuple[ComponentResult, ...]
-    """Independent ones, of blind source separation."""
+    non_negative: tuple[ComponentResult, ...]
+    independent: tuple[ComponentResult, ...]
     phases: Phases | None
     notes: tuple[str, ...]
     """What a person should know before believing the numbers."""
@@ -109,13 +107,12 @@ def analyse_map(
     within = mask if region is not None else None
     profile = radial_profile(image, mask, model, factors, within) if radial else None
     if radial and profile is None:
-        notes.append("no radial profile: fewer than two rings of 0.5 nm have a line above the quantification limit")
-    scree, parts, sources = decomposed(image, mask, model, factors, number) if decompose else (None, (), ())
-    elements = [f.element for f in asked]
-    phases = None
-    if cluster is not None:
-        phases = find_phases(image, model, factors, elements, cluster, cluster_number, within)
-    return MapResult(image, model, factors, mask, fit, found, profile, scree, parts, sources, phases, tuple(notes))
+        notes.append("no radial profile: fewer than two rings have a line above the quantification limit")
+    scree, non_negative, independent = decomposed(image, mask, model, factors, number) if decompose else (None, (), ())
+    phases = None if cluster is None else find_phases(image, model, factors, cluster, cluster_number, within)
+    return MapResult(
+        image, model, factors, mask, fit, found, profile, scree, non_negative, independent, phases, tuple(notes)
+    )
 
 
 def _families(image: SpectrumImage, lines: Sequence[str]) -> list[LineFamily]:

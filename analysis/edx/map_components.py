@@ -57,18 +57,21 @@ def decomposed(
     pca = principal_components(spectra)
     independent = independent_components(pca, number or components_seen(pca))
     positive = non_negative_components(spectra, independent)
-    drawn: dict[str, list[NDArray[np.float64]]] = {"positive": [], "independent": []}
+    positive_draws, independent_draws = [], []
     rng = np.random.default_rng(0)
     for _ in range(_DRAWS):
         again = rng.poisson(positive.maps @ positive.spectra)
         rotated = independent_components(principal_components(again), len(independent.spectra))
-        split = non_negative_components(again, rotated)
-        drawn["positive"].append(_fractions(_like(split, positive), image, model, factors))
-        drawn["independent"].append(_fractions(_like(rotated, independent), image, model, factors))
+        positive_draws.append(_like(non_negative_components(again, rotated), positive))
+        independent_draws.append(_like(rotated, independent))
 
-    def results(split: Components, draws: list[NDArray[np.float64]]) -> tuple[ComponentResult, ...]:
-        found = _quantified(split, image, model, factors)
-        std = np.hypot(_scatter(np.array(draws)), found.factor_std)
+    def quantified(split: Components) -> Composition:
+        sizes = np.maximum(split.maps.sum(axis=0), 0.0)
+        return composition(fit_lines(model, split.spectra * sizes[:, None], like=image.total), factors)
+
+    def results(split: Components, draws: list[Components]) -> tuple[ComponentResult, ...]:
+        found = quantified(split)
+        std = np.hypot(_scatter(np.array([quantified(draw).fractions for draw in draws])), found.factor_std)
         sizes = split.maps.sum(axis=0)
         inside, outside = (
             split.maps[where].mean(axis=0) if where.any() else np.zeros(len(sizes)) for where in (under, ~under)
@@ -83,16 +86,7 @@ def decomposed(
             for n in np.argsort(-sizes)
         )
 
-    return pca.scree, results(positive, drawn["positive"]), results(independent, drawn["independent"])
-
-
-def _quantified(split: Components, image: SpectrumImage, model: LineModel, factors: KFactors) -> Composition:
-    sizes = np.maximum(split.maps.sum(axis=0), 0.0)
-    return composition(fit_lines(model, split.spectra * sizes[:, None], like=image.total), factors)
-
-
-def _fractions(split: Components, image: SpectrumImage, model: LineModel, factors: KFactors) -> NDArray[np.float64]:
-    return np.asarray(_quantified(split, image, model, factors).fractions, np.float64)
+    return pca.scree, results(positive, positive_draws), results(independent, independent_draws)
 
 
 def _scatter(draws: NDArray[np.float64]) -> NDArray[np.float64]:

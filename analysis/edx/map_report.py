@@ -19,8 +19,7 @@ def lines(result: MapResult) -> Iterator[str]:
     simulated = ", simulated" if image.simulated else ""
     yield (
         f"{image.title}: {rows} x {columns} pixels of {image.pixel_nm:.3g} nm, tilt {image.tilt_deg:g} deg, "
-        f"{image.beam_kev:g} keV, "
-        f"{image.counts.sum(dtype=np.int64):d} counts{simulated}"
+        f"{image.beam_kev:g} keV, {image.counts.sum(dtype=np.int64):d} counts{simulated}"
     )
     axis = image.axis
     yield (
@@ -38,7 +37,7 @@ def lines(result: MapResult) -> Iterator[str]:
         ):
             yield f"{where}, as projected: {_at_pct(result.elements, fractions, std)} (by counting)"
         yield profile.in_words(result.elements)
-    for kind, parts in (("non-negative", result.components), ("independent", result.sources)):
+    for kind, parts in (("non-negative", result.non_negative), ("independent", result.independent)):
         for part in parts:
             if part.of_particle and np.isfinite(part.fractions).all():
                 yield f"{kind} component of the particles: {_at_pct(result.elements, part.fractions, part.std)}"
@@ -84,7 +83,7 @@ def as_json(result: MapResult) -> dict[str, Any]:
             "in_shells_of_a_ball_std": _columns(elements, profile.shells_std),
         }
     if result.scree is not None:
-        for name, parts in (("components", result.components), ("independent_components", result.sources)):
+        for name, parts in (("components", result.non_negative), ("independent_components", result.independent)):
             told[name] = [
                 {
                     "of_particle": part.of_particle,

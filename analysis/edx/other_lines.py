@@ -25,9 +25,11 @@ _SEEN = 36.0
 _MOST = 12
 _APART_FWHM = 0.7
 """Main lines nearer than this are not told apart here."""
-_CALIBRATION_STD, _FARTHEST = np.array([0.02, 0.003, 0.1]), 4.0
-"""How well a header knows offset (keV), gain and width of a line (relative); how many of these are corrected."""
-FARTHEST_GAIN = 0.95 * _FARTHEST * 0.003
+_OFFSET_STD_KEV, _GAIN_STD, _WIDTH_STD = 0.02, 0.003, 0.1
+"""How well a header knows offset, gain and width of a line, the last two relative."""
+_FARTHEST = 4.0
+"""How many of these are corrected."""
+FARTHEST_GAIN = 0.95 * _FARTHEST * _GAIN_STD
 
 
 def with_other_lines(
@@ -81,7 +83,7 @@ def calibrated(
     root = np.sqrt(floored(fit_lines(model, total[None]).fitted)[0])
 
     def moved(x: NDArray[np.float64]) -> EnergyAxis:
-        offset, gain, width = x * _CALIBRATION_STD
+        offset, gain, width = x * (_OFFSET_STD_KEV, _GAIN_STD, _WIDTH_STD)
         # Stretched about the first line, so that offset and gain are told apart.
         shift_kev = offset - gain * (asked[0].main_kev - axis.offset_kev)
         return replace(

@@ -61,7 +61,6 @@ def find_phases(
     image: SpectrumImage,
     model: LineModel,
     factors: KFactors,
-    elements: Sequence[str],
     workflow: Workflow,
     number: int | None = None,
     within: NDArray[np.bool_] | None = None,
@@ -69,6 +68,7 @@ def find_phases(
     """Cluster a map and quantify each cluster's spectrum, its inner pixels weighted by their membership."""
     from sklearn.metrics import adjusted_rand_score
 
+    elements = [f.element for f in model.families[: len(factors.lines)]]
     binned = image.binned(BINNED)
     rows, columns, _ = binned.counts.shape
     allowed = None if within is None else within[: BINNED * rows : BINNED, : BINNED * columns : BINNED]
@@ -78,10 +78,8 @@ def find_phases(
     compositions = composition(fit_lines(model, spectra), factors)
     pixels = [BINNED**2 * int(np.sum(found.label == n)) for n in range(found.number)]
     order = sorted(range(found.number), key=lambda n: -pixels[n])
-    phases = tuple(
-        Phase(pixels[n], compositions.of(slice(n, n + 1)), entropy_r(compositions.of(slice(n, n + 1)), elements))
-        for n in order
-    )
+    each = [compositions.of(slice(n, n + 1)) for n in order]
+    phases = tuple(Phase(pixels[n], c, entropy_r(c, elements)) for n, c in zip(order, each, strict=True))
     both = (found.label >= 0) & (other.label >= 0)
     agreement = float(adjusted_rand_score(found.label[both], other.label[both]))
     return Phases(_renumbered(found, order), phases, found.merged, found.alike, agreement)

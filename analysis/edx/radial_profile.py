@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.alloying.two_phase import main_body
-from analysis.edx.composition import Composition, composition
+from analysis.edx.composition import Composition, composition, fractions_of, roots
 from analysis.edx.k_factors import KFactors
 from analysis.edx.line_fit import LineFit, LineModel, fit_sums
 from analysis.edx.spectrum_image import SpectrumImage
@@ -145,13 +145,9 @@ def _taken_apart(
     inverse = np.linalg.inv(_seen(edges_nm)) * scale
     amounts = inverse @ (fit.counts[:, :lines] * k)
     covariance = np.einsum("sr,rij,sr,i,j->sij", inverse, fit.covariance[:, :lines, :lines], inverse, k, k)
-    total = amounts.sum(axis=1)
-    enough = total > _SEEN_SIGMAS * np.sqrt(np.maximum(covariance.sum(axis=(1, 2)), 1e-300))
-    total = np.where(enough, total, np.nan)[:, None]
-    fractions = amounts / total
-    by = (np.eye(lines) - fractions[:, :, None]) / total[:, :, None]
-    variance = np.einsum("nij,njk,nik->ni", by, covariance, by)
-    return fractions, np.sqrt(np.maximum(variance, 0.0))
+    enough = amounts.sum(axis=1) > _SEEN_SIGMAS * np.sqrt(np.maximum(covariance.sum(axis=(1, 2)), 1e-300))
+    fractions, by_counting = fractions_of(np.where(enough[:, None], amounts, np.nan), covariance)
+    return fractions, roots(by_counting)
 
 
 def _seen(edges_nm: NDArray[np.float64]) -> NDArray[np.float64]:

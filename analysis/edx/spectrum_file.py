@@ -51,7 +51,6 @@ def _signals(path: Path, reader: str) -> list[dict[str, Any]]:
     from importlib import import_module
 
     try:
-        # The package warns about versions and units of files; what matters is checked below.
         plugin = import_module(f"rsciio.{reader}")
     except ModuleNotFoundError as error:
         words = f"reading {path.suffix} files needs the package {error.name!r}: pip install 'alloyscope[edx-files]'"
