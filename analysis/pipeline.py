@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.arrhenius import ActivationEnergy, fit_arrhenius
+from analysis.edx.live_map import LiveMap
 from analysis.onset import OnsetAnalysis
 from analysis.particle import ParticleAnalysis
 from analysis.results import DiffusivityResult, Preview, Result, StateResult
 from analysis.tomography.counting import darkest_level
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import Reconstruction
-from drivers.frames import Frame, SeriesEnd, StreamItem
+from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, StreamItem
 
 _SLAB = 16
 _PREVIEW_EVERY = 4
@@ -58,6 +59,7 @@ class Pipeline:
         self._particles: dict[str, ParticleAnalysis] = {}
         self._onsets: dict[str, OnsetAnalysis] = {}
         self._frames: dict[str, list[Frame]] = {}
+        self._maps: dict[str, LiveMap] = {}
         self._running: tuple[str, Reconstruction, float] | None = None
         self._began_s = 0.0
         self._provisional_s = _FIRST_GUESS_S
@@ -65,6 +67,8 @@ class Pipeline:
 
     def feed(self, item: StreamItem) -> list[Result]:
         """Take the next item of the stream; a step is done with when its `StateResult` or `ImageResult` comes."""
+        if isinstance(item, Frame) and item.photons is not None:
+            return self._map_frame(item)
         if isinstance(item, Frame):
             frames = self._frames.setdefault(item.header.step, [])
             frames.append(item)
@@ -77,7 +81,9 @@ class Pipeline:
         frames = self._frames.pop(end.step, [])
         self._running = None
         name = end.particle
-        if end.image:
+        if end.what == "edx-map":
+            return self._finish_map(end)
+        if end.what == "image":
             return [self._onsets.setdefault(name, OnsetAnalysis(name)).add_image(frames, end)]
         if name not in self._particles:
             self._particles[name] = ParticleAnalysis(name, self._seed, self._spread, d_of_c=self._d_of_c)
@@ -88,6 +94,24 @@ class Pipeline:
             self._keep_volume(end.step, particle.last_volume)
         states = [r for r in results if isinstance(r, StateResult)]
         return [*(r for r in results if r not in states), *self._arrhenius(results), *states]
+
+    def _map_frame(self, frame: Frame) -> list[Result]:
+        """A frame of an EDX map is summed at once; many of them are not kept."""
+        step = frame.header.step
+        if step not in self._maps:
+            self._maps[step] = LiveMap(frame)
+        self._maps[step].add(frame)
+        if not self._preview:
+            return []
+        with _one_blas_thread():
+            return [self._maps[step].told(final=False)]
+
+    def _finish_map(self, end: SeriesEnd) -> list[Result]:
+        found = self._maps.pop(end.step, None)
+        if found is None:
+            return []
+        with _one_blas_thread():
+            return [found.told(final=True)]
 
     def _arrhenius(self, results: list[Result]) -> list[Result]:
         """After a new D: all particles together."""
@@ -100,18 +124,23 @@ class Pipeline:
 
     def unfinished(self, planned: Mapping[str, int]) -> list[SeriesEnd]:
         """End marks for series whose own mark never came (the session was cut); `planned` frames by step."""
-        return [
-            SeriesEnd(
-                seq=frames[-1].header.seq + 1,
-                step=step,
-                particle=frames[-1].header.particle,
-                frames=len(frames),
-                planned=planned.get(step, len(frames)),
-                image=step.endswith("/image"),
+
+        def cut(last: FrameHeader, frames: int, what: Recorded) -> SeriesEnd:
+            return SeriesEnd(
+                seq=last.seq + 1,
+                step=last.step,
+                particle=last.particle,
+                frames=frames,
+                planned=planned.get(last.step, frames),
+                what=what,
             )
+
+        series = [
+            cut(frames[-1].header, len(frames), "image" if step.endswith("/image") else "tilt-series")
             for step, frames in self._frames.items()
             if frames
         ]
+        return series + [cut(m.first, m.frames, "edx-map") for m in self._maps.values()]
 
     def _preview_of(self, frame: Frame, count: int) -> list[Result]:
         """One more iteration on a slab around the image's middle, roughly centred."""

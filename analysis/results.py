@@ -234,8 +234,51 @@ class Provisional(msgspec.Struct, frozen=True, kw_only=True, tag="provisional"):
     simulated: bool
 
 
-Result = StateResult | ImageResult | DiffusivityResult | Arrhenius | Preview | Provisional
+class EdxResult(msgspec.Struct, frozen=True, kw_only=True, tag="edx"):
+    """An EDX map, or what there is of it so far."""
+
+    step: str
+    particle: str
+    tilt_deg: float
+    heated_c: float | None
+    """The highest temperature so far; None before any heat."""
+    heated_s: float
+    frames: int
+    planned: int
+    """At most."""
+    final: bool
+    composition_at_pct: dict[str, Estimate]
+    """Of the particles in the map, by element; empty when no line has counts."""
+    drift_nm: float
+    """How far the field wandered while the map was taken; taken out."""
+    report: dict[str, Any]
+    """All that it told, as ``alloyscope edx --json`` writes it."""
+    words: tuple[str, ...]
+    spectrum: tuple[float, ...]
+    """Counts of all pixels, in channels of `channel_kev` from `offset_kev`."""
+    offset_kev: float
+    channel_kev: float
+    picture_shape: tuple[int, int]
+    pictures: dict[str, bytes]
+    """uint8 (y, x): the HAADF image and each line's counts."""
+    quality: str
+    simulated: bool
+    analysis_s: float
+
+    @property
+    def known_at_pct(self) -> float:
+        """Error of the worst-known element."""
+        return max((e.std for e in self.composition_at_pct.values()), default=math.inf)
+
+
+Result = StateResult | ImageResult | EdxResult | DiffusivityResult | Arrhenius | Preview | Provisional
 """What a pipeline gives."""
+
+
+def passing(result: Result) -> bool:
+    """Whether a result is for the screen only: a later one takes its place."""
+    return isinstance(result, Preview | Provisional) or (isinstance(result, EdxResult) and not result.final)
+
 
 _decoder = msgspec.msgpack.Decoder(Result)
 
@@ -290,6 +333,10 @@ def summary(results: list[Result], provenance: dict[str, Any]) -> dict[str, Any]
                     entry["onset_c"] |= msgspec.to_builtins(onset.estimate_c)
             else:
                 entry.pop("onset_c", None)
+        elif isinstance(result, EdxResult):
+            maps = particles.setdefault(result.particle, {"states": []}).setdefault("edx", [])
+            told = {"step": result.step, "tilt_deg": result.tilt_deg, "frames": result.frames}
+            maps.append(told | {"heated_s": result.heated_s, "quality": result.quality} | result.report)
         elif isinstance(result, DiffusivityResult):
             entry = particles.setdefault(result.particle, {"states": []})
             values, by_curve = _plain(result.diffusivities), _plain(result.by_curve)

@@ -56,6 +56,13 @@ class StepFile:
         self._tilts: Any = data.create_dataset("tilt_deg", (0,), "f8", maxshape=(None,), chunks=(256,))
         self._tilts.attrs["units"] = "deg"
         self._headers: Any = entry.create_dataset("headers", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(64,))
+        self._photons: Any = None
+        if first.photons is not None:
+            photons = entry.create_group("photons")
+            photons.attrs["note"] = "each is pixel * channels + channel; frame n's end before end_of_frame[n]"
+            codec = hdf5plugin.Bitshuffle(cname="lz4")
+            self._photons = photons.create_dataset("photon", (0,), "u4", maxshape=(None,), chunks=(65536,), **codec)
+            self._ends: Any = photons.create_dataset("end_of_frame", (0,), "i8", maxshape=(None,), chunks=(256,))
         self._rows: dict[int, int] = {}
         self._file.flush()
 
@@ -64,6 +71,12 @@ class StepFile:
         if frame.image.shape != self._images.shape[1:]:
             raise RecordingError(f"{self.path.name}: a frame of {frame.image.shape} among {self._images.shape[1:]}")
         row = self._images.shape[0]
+        if frame.photons is not None:
+            before = self._photons.shape[0]
+            self._photons.resize(before + len(frame.photons), axis=0)
+            self._photons[before:] = frame.photons
+            self._ends.resize(row + 1, axis=0)
+            self._ends[row] = before + len(frame.photons)
         for dataset, value in (
             (self._images, frame.image),
             (self._tilts, frame.header.tilt_deg),
@@ -77,7 +90,7 @@ class StepFile:
     def read(self, seq: int) -> Frame:
         """Read a frame back through the open handle."""
         row = self._rows[seq]
-        return Frame(_headers.decode(_text(self._headers[row])), np.asarray(self._images[row]))
+        return _frame(self._file["entry"], row, _text(self._headers[row]))
 
     def close(self) -> None:
         """Close and force to disk."""
@@ -97,7 +110,7 @@ def read_step(path: Path) -> Iterator[Frame]:
             for row in range(min(entry["headers"].shape[0], entry["data/data"].shape[0])):
                 text = _text(entry["headers"][row])
                 if text:
-                    yield Frame(_headers.decode(text), np.asarray(entry["data/data"][row]))
+                    yield _frame(entry, row, text)
     except (OSError, KeyError, msgspec.DecodeError) as error:
         raise ConfigError(str(path), [f"cannot be read as recorded frames ({error}); restore the file"]) from error
 
@@ -136,6 +149,14 @@ def read_session(folder: Path) -> list[StreamItem]:
 def planned_frames(folder: Path) -> dict[str, int]:
     """Frames that each begun tilt series was to have, by step."""
     return {r["step"]: int(r["planned"]) for r in read_journal(folder) if r.get("what") == "series_begin"}
+
+
+def _frame(entry: h5py.Group, row: int, header: str) -> Frame:
+    photons = None
+    if "photons" in entry:
+        ends = entry["photons/end_of_frame"]
+        photons = np.asarray(entry["photons/photon"][ends[row - 1] if row else 0 : ends[row]])
+    return Frame(_headers.decode(header), np.asarray(entry["data/data"][row]), photons)
 
 
 def _text(value: Any) -> str:

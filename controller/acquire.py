@@ -1,4 +1,4 @@
-"""Tilt series, stepped and continuous, and single images.
+"""Tilt series, stepped and continuous, single images and EDX maps.
 
 The beam is on only while a frame is taken, and every frame is recorded before anything else happens to it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import msgspec
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from controller import events as ev
 from controller.centring import bring_back, off_centre_px
-from controller.engine import Engine
+from controller.engine import Engine, RunState
 from controller.journal import Journal
 from controller.ledger import Ledger
-from controller.plan import Image, Recording, TiltSeries
 from controller.recorder import Recorder
-from controller.session_file import Tracking
+from controller.recordings import EdxMap, Image, Recording, TiltSeries
+from controller.session_file import EdxSection, Tracking
 from controller.streams import Streams
 from drivers.clock import Clock, within
-from drivers.frames import Frame, FrameHeader, SeriesEnd
-from drivers.interfaces import Microscope, Scan, ScanSettings, StagePosition
+from drivers.errors import ConfigError
+from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, SpectrumHeader
+from drivers.interfaces import EdxDetector, Microscope, Scan, ScanSettings, StagePosition
 
 T = TypeVar("T")
 
@@ -35,9 +36,13 @@ _RECENTRE_PX = 2.0
 _PICTURE_SIDE = 96
 
 
+async def _unknown(_step: str, _frames: int) -> None:
+    """Without a live analysis."""
+
+
 @dataclass
 class Acquisition:
-    """Everything a tilt series needs."""
+    """Everything a recording needs."""
 
     session: str
     microscope: Microscope
@@ -52,30 +57,32 @@ class Acquisition:
     chip_temperature_c: Callable[[], float | None]
     on_tilt: Callable[[Recording, int, int, float], None]
     tracking: Tracking
-    frame_dose_e_per_nm2: float
-    """Booked where the microscope does not tell a scan's dose."""
+    frame_dose_e_per_nm2: Callable[[Recording | None], float]
+    """Booked where the microscope does not tell a scan's dose: of one frame of this recording, or of one scan."""
+    edx: EdxDetector | None = None
+    edx_section: EdxSection | None = None
+    known_at_pct: Callable[[str, int], Awaitable[float | None]] = _unknown
+    """How well the composition is known after so many frames of a map; None when that is not told in time."""
     image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
     height_nm: dict[str, float] = field(default_factory=dict)
     """What has been added to each particle's stage height to keep it on the tilt axis."""
 
     async def take(self, step: Recording) -> None:
-        """Acquire a tilt series or an image; whatever was taken is closed off properly, also after an abort."""
-        tilts_deg, name = step.tilts_deg, step.particle.name
-        taken = 0
+        """Acquire what the step asks for; whatever was taken is closed off properly, also after an abort."""
+        name, taken = step.particle.name, 0
         await self.shift_image(name, self.image_shift_nm.get(name, np.zeros(2)))
         await bring_back(self, step)
-        self.journal.write("series_begin", step=step.id, particle=name, planned=len(tilts_deg))
-        scans = self._continuous(step) if isinstance(step, TiltSeries) and step.sweeps else self._stepped(step)
+        self.journal.write("series_begin", step=step.id, particle=name, planned=step.planned)
+        what, scans, goes_dark = self._scans(step)
         try:
             async with aclosing(scans):
                 async for scan in scans:
                     await self._record(step, scan, taken)
                     taken += 1
-                    self.on_tilt(step, taken, len(tilts_deg), scan.stage.tilt_deg)
+                    self.on_tilt(step, taken, step.planned, scan.stage.tilt_deg)
                     await self._recentre(name, scan)
-                    # A sweep cannot stop half-way without leaving the beam on: it pauses when it has ended.
-                    await self.engine.checkpoint(may_pause=isinstance(step, Image) or not step.sweeps)
+                    await self.engine.checkpoint(may_pause=goes_dark)
         finally:
             await self.recorder.end_step()
             if taken:
@@ -84,13 +91,48 @@ class Acquisition:
                     step=step.id,
                     particle=name,
                     frames=taken,
-                    planned=len(tilts_deg),
-                    image=isinstance(step, Image),
+                    planned=step.planned,
+                    what=what,
                 )
                 self.journal.write("series_end", mark=msgspec.structs.asdict(end))
                 self.streams.publish(end)
 
-    async def _stepped(self, step: Recording) -> AsyncGenerator[Scan, None]:
+    def _scans(self, step: Recording) -> tuple[Recorded, AsyncGenerator[Scan, None], bool]:
+        """What is recorded, its scans, and whether the beam is off between them, so that here they may pause."""
+        match step:
+            case EdxMap():
+                return "edx-map", self._mapped(step), False
+            case Image():
+                return "image", self._stepped(step), True
+            case TiltSeries():
+                scans = self._continuous(step) if step.sweeps else self._stepped(step)
+                return "tilt-series", scans, not step.sweeps
+
+    async def _mapped(self, step: EdxMap) -> AsyncGenerator[Scan, None]:
+        """Frames of an EDX map until there are enough; a pause takes hold between two, the beam off."""
+        if self.edx is None:
+            raise ConfigError("edx", [f"{step.id} asks for an EDX map, the session file has no [edx] section"])
+        await self._move(step, step.tilt_deg)
+        taken = 0
+        while taken < step.planned:
+            rest = replace(step.settings, frames=step.planned - taken)
+            limit_s = _ANSWER_LIMIT_S + 3 * rest.scan.frame_s
+            async with self._beam(), aclosing(self.edx.map_frames(rest)) as frames:
+                while taken < step.planned and self.engine.state is not RunState.PAUSING:
+                    call = anext(frames, None)
+                    scan = await within(self.clock, limit_s, self.edx.name, "take a frame of an EDX map", call)
+                    if scan is None:
+                        return
+                    self._book_dose(step, scan)
+                    taken += 1
+                    yield scan
+                    if step.sigma_at_pct is not None:
+                        known = await self.known_at_pct(step.id, taken - 1)
+                        if known is not None and known <= step.sigma_at_pct:
+                            return
+            await self.engine.checkpoint()
+
+    async def _stepped(self, step: TiltSeries | Image) -> AsyncGenerator[Scan, None]:
         for tilt_deg in step.tilts_deg:
             yield await self.look(step, tilt_deg, self.settings)
 
@@ -129,7 +171,9 @@ class Acquisition:
 
     def _book_dose(self, step: Recording, scan: Scan) -> None:
         dose = scan.electrons_per_nm2
-        self.ledger.book_dose(step.particle.name, self.frame_dose_e_per_nm2 if dose is None else dose)
+        # A look before an EDX map is a scan, not a frame of the map.
+        taken = step if isinstance(step, EdxMap) == (scan.x_rays is not None) else None
+        self.ledger.book_dose(step.particle.name, self.frame_dose_e_per_nm2(taken) if dose is None else dose)
 
     @asynccontextmanager
     async def _beam(self) -> AsyncIterator[None]:
@@ -163,15 +207,34 @@ class Acquisition:
                 gain=scan.gain,
                 offset=scan.offset,
                 heat=self.ledger.heat,
+                spectrum=self._spectrum(scan),
                 simulated=self.microscope.simulated,
             ),
             scan.image,
+            None if scan.x_rays is None else scan.x_rays.photons,
         )
         await self.recorder.write(frame)
         self.journal.write("frame", seq=frame.header.seq, step=step.id, tilt_deg=scan.stage.tilt_deg)
         self.streams.publish(frame)
         pixels = small_picture(scan.image)
         self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes()))
+
+    def _spectrum(self, scan: Scan) -> SpectrumHeader | None:
+        x_rays, asked = scan.x_rays, self.edx_section
+        if x_rays is None or asked is None:
+            return None
+        return SpectrumHeader(
+            channels=x_rays.channels,
+            channel_ev=x_rays.channel_ev,
+            offset_ev=x_rays.offset_ev,
+            fwhm_mn_ev=x_rays.fwhm_mn_ev,
+            beam_kev=x_rays.beam_kev,
+            frames=asked.frames,
+            live_s=x_rays.live_s,
+            lines=asked.lines,
+            k=asked.k,
+            k_basis=asked.k_basis,
+        )
 
     async def _recentre(self, particle: str, scan: Scan) -> None:
         """Follow slow drift with the image shift, so that the particle stays in the field."""

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.recordings import EdxMap, Recording
 from controller.session_file import Tracking
+from drivers.interfaces import ScanSettings
 
 if TYPE_CHECKING:
     from controller.acquire import Acquisition
-    from controller.plan import Recording
 
 _WIDER = 2
 """The field of a look over that of the data."""
@@ -29,24 +30,32 @@ _MOST_HEIGHT_NM = 5000.0
 """More is no drift: the particle was mistaken for another."""
 
 
-def most_frames_of_looks(tracking: Tracking) -> float:
+def most_frames_of_looks(tracking: Tracking, *, of_a_map: bool) -> float:
     """Of how many frames the dose is that looking for a particle may take."""
-    looks = (2 if tracking.eucentric else 0) + (_MOST_LOOKS if tracking.on else 0)
+    looks = (2 if tracking.eucentric else 0) + (_MOST_LOOKS if tracking.on or of_a_map else 0)
     return looks / _WIDER**2
 
 
 async def bring_back(acquisition: Acquisition, step: Recording) -> None:
-    """Centre and bring to eucentric height, as far as asked for; what could not be seen is journaled and left."""
+    """Centre and bring to eucentric height, as far as asked for; what could not be seen is journaled and left.
+
+    An EDX map is always centred, its field being little wider than the particle; at last in that field itself.
+    """
     if acquisition.tracking.eucentric:
         await _to_axis(acquisition, step)
-    if acquisition.tracking.on:
-        await _to_middle(acquisition, step)
+    if acquisition.tracking.on or isinstance(step, EdxMap):
+        await _to_middle(acquisition, step, acquisition.settings)
+    if isinstance(step, EdxMap):
+        finer = replace(step.settings.scan, dwell_s=acquisition.settings.dwell_s)
+        if finer.pixel_nm < acquisition.settings.pixel_nm:
+            await _to_middle(acquisition, step, finer)
 
 
-async def _to_middle(acquisition: Acquisition, step: Recording) -> None:
-    name, pixel_nm = step.particle.name, acquisition.settings.pixel_nm
+async def _to_middle(acquisition: Acquisition, step: Recording, settings: ScanSettings) -> None:
+    name, pixel_nm = step.particle.name, settings.pixel_nm
+    tilt_deg = step.tilt_deg if isinstance(step, EdxMap) else 0.0
     for _ in range(_MOST_LOOKS):
-        off_nm = await _off_centre_nm(acquisition, step, 0.0)
+        off_nm = await _off_centre_nm(acquisition, step, tilt_deg, settings)
         if off_nm is None:
             acquisition.journal.write("not_centred", step=step.id, reason=_NOT_SEEN)
             return
@@ -59,7 +68,7 @@ async def _to_middle(acquisition: Acquisition, step: Recording) -> None:
 async def _to_axis(acquisition: Acquisition, step: Recording) -> None:
     """A feature above the axis moves to larger y when the tilt grows: y = z sin(tilt) + what does not tilt."""
     name, at_deg = step.particle.name, acquisition.tracking.at_deg
-    low, high = [await _off_centre_nm(acquisition, step, t) for t in (-at_deg, at_deg)]
+    low, high = [await _off_centre_nm(acquisition, step, t, acquisition.settings) for t in (-at_deg, at_deg)]
     if low is None or high is None:
         acquisition.journal.write("not_eucentric", step=step.id, reason=_NOT_SEEN)
         return
@@ -71,9 +80,11 @@ async def _to_axis(acquisition: Acquisition, step: Recording) -> None:
     acquisition.journal.write("eucentric", step=step.id, above_axis_nm=round(above_nm, 2))
 
 
-async def _off_centre_nm(acquisition: Acquisition, step: Recording, tilt_deg: float) -> NDArray[np.float64] | None:
+async def _off_centre_nm(
+    acquisition: Acquisition, step: Recording, tilt_deg: float, settings: ScanSettings
+) -> NDArray[np.float64] | None:
     """Offset (y, x) in a look at a field wider than the data's; None when the particle is not seen whole."""
-    wide = replace(acquisition.settings, pixel_nm=_WIDER * acquisition.settings.pixel_nm)
+    wide = replace(settings, pixel_nm=_WIDER * settings.pixel_nm)
     scan = await acquisition.look(step, tilt_deg, wide)
     off_px = off_centre_px(scan.image)
     return None if off_px is None else off_px * scan.pixel_nm

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from controller.plan import Heat, Image, Plan, Steer, Step, TiltSeries
+from controller.plan import Heat, Plan, Steer, Step
 from controller.plan_blocks import Block, CycleBlock, PulsesBlock, StaircaseBlock, SteeredBlock
-from controller.session_file import SessionFile, load_session
+from controller.recordings import EdxMap, Image, TiltSeries
+from controller.session_file import EdxSection, SessionFile, load_session
 from drivers.clock import SteppedClock
 from drivers.errors import AlloyscopeError, ConfigError
 from drivers.interfaces import Bench
 from drivers.registry import Kind, check_options, find, load
+
+_HIGHEST_KEV = 300.0
+"""Of the beams that there are."""
 
 
 def checked_session(path: Path) -> SessionFile:
@@ -27,6 +32,7 @@ def checked_session(path: Path) -> SessionFile:
     sections: tuple[tuple[Kind, str, dict[str, object]], ...] = (
         ("chip", session.chip.backend, session.chip.options),
         ("microscope", session.microscope.backend, session.microscope.options),
+        *(() if session.edx is None else (("edx", session.edx.backend, session.edx.options),)),
     )
     usable = True
     for kind, backend, options in sections:
@@ -71,6 +77,11 @@ def _describe(step: Step) -> str:
             return f"{s.mode} tilt series, {len(s.tilts_deg())} tilts from {s.from_deg:g} to {s.to_deg:g} deg"
         case Image():
             return f"one image of {step.particle.name}"
+        case EdxMap():
+            scan, enough = step.settings.scan, step.sigma_at_pct
+            until = "" if enough is None else f", until the composition is known to {enough:g} at%"
+            size = f"{scan.shape[0]} x {scan.shape[1]} pixels of {scan.pixel_nm:g} nm"
+            return f"EDX map at {step.tilt_deg:g} deg, {step.planned} frames of {size}{until}"
         case Steer():
             b = step.block
             known = f"sigma(dT) {b.sigma_dt_c:g} C" if b.about == "windows" else f"sigma(D) {b.sigma_d_percent:g} %"
@@ -115,6 +126,9 @@ def _built_problems(path: Path, session: SessionFile) -> Iterator[str]:
     try:
         load("chip", session.chip.backend, bench, session.chip.options)
         microscope = load("microscope", session.microscope.backend, bench, session.microscope.options)
+        if session.edx is not None:
+            load("edx", session.edx.backend, replace(bench, microscope=microscope), session.edx.options)
+            yield from _line_problems(session.edx)
     except ConfigError as error:
         yield from error.problems
         return
@@ -122,9 +136,29 @@ def _built_problems(path: Path, session: SessionFile) -> Iterator[str]:
         yield f"a backend refuses its options: {error}; see its docstring"
         return
     low, high = microscope.tilt_range_deg()
-    for key, tilt_deg in (("from_deg", session.tilt.from_deg), ("to_deg", session.tilt.to_deg)):
+    tilts = [("tilt.from_deg", session.tilt.from_deg), ("tilt.to_deg", session.tilt.to_deg)]
+    tilts += [("edx.tilts_deg", tilt_deg) for tilt_deg in (() if session.edx is None else session.edx.tilts_deg)]
+    for key, tilt_deg in tilts:
         if not low <= tilt_deg <= high:
             yield (
-                f"tilt.{key}: {tilt_deg:g} deg is beyond the holder's range of {low:g} to {high:g} deg; "
+                f"{key}: {tilt_deg:g} deg is beyond the holder's range of {low:g} to {high:g} deg; "
                 f"write a value inside it"
             )
+
+
+def _line_problems(edx: EdxSection) -> Iterator[str]:
+    """Lines and factors that make no sense, before a detector is asked; it may still be too slow a beam for a line."""
+    from analysis.edx.k_factors import k_factors
+    from analysis.edx.x_ray_lines import line_family
+
+    families = []
+    for name in edx.lines:
+        try:
+            families.append(line_family(name, _HIGHEST_KEV))
+        except ValueError as error:
+            yield f"edx.lines: {error}"
+    if len(families) == len(edx.lines):
+        try:
+            k_factors(families, edx.k, edx.k_basis)
+        except ConfigError as error:
+            yield from (f"edx.k: {problem}" for problem in error.problems)

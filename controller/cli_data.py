@@ -104,7 +104,9 @@ def validate(
 
 @commands.command()
 def edx(
-    map_path: Annotated[Path, typer.Argument(metavar="MAP", help="spectrum image: .hspy, Velox .emd or Bruker .bcf")],
+    map_path: Annotated[
+        Path, typer.Argument(metavar="MAP", help="a recorded map (.h5), .hspy, Velox .emd or Bruker .bcf")
+    ],
     lines: Annotated[str, typer.Option("--lines", help="main lines, one per element, such as Ag_La,Au_Ma")],
     k: Annotated[
         list[str] | None,

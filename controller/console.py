@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.results import Arrhenius, DiffusivityResult, ImageResult, Onset, Result, StateResult, pretty
+from analysis.results import Arrhenius, DiffusivityResult, EdxResult, ImageResult, Onset, Result, StateResult, pretty
 from controller import events as ev
 from controller.check import clock_time
 
@@ -56,6 +56,10 @@ def result_lines(result: Result) -> Iterator[str]:
             heated = "before any heat" if result.heated_c is None else f"after {result.heated_c:g} C"
             lost = f"contrast lost {result.contrast_lost}" if result.contrast_lost else "not compared"
             yield f"    {result.particle} {heated}: {lost}{onset_words(result.onset)}; {result.quality}"
+        case EdxResult() if result.final:
+            frames = f"{result.frames}/{result.planned} frames"
+            yield f"    {result.particle} {edx_words(result)}; {frames}; {result.quality}"
+            yield from (f"      {line}" for line in result.words[2:])
         case DiffusivityResult():
             for d in result.diffusivities:
                 yield (
@@ -73,6 +77,13 @@ def result_lines(result: Result) -> Iterator[str]:
             yield from (f"    {line}" for line in result.words())
         case _:
             pass
+
+
+def edx_words(result: EdxResult) -> str:
+    """Composition of a map and when it was taken."""
+    heated = "before any heat" if result.heated_c is None else f"after {result.heated_c:g} C"
+    each = [f"{element} {estimate} at%" for element, estimate in result.composition_at_pct.items()]
+    return f"{heated}: {', '.join(each) or 'no composition'}"
 
 
 def onset_words(onset: Onset | None) -> str:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from analysis.results import Arrhenius, DiffusivityResult, ImageResult, Preview, Provisional, Result, StateResult
+from analysis.results import (
+    Arrhenius,
+    DiffusivityResult,
+    EdxResult,
+    ImageResult,
+    Preview,
+    Provisional,
+    Result,
+    StateResult,
+)
 from drivers.frames import plain
 
 
@@ -127,7 +136,9 @@ class Events:
                 self._latest[f"diffusivity {result.particle}"] = event
             case Told(Arrhenius()):
                 self._latest["arrhenius"] = event
-            case Told(Preview() | Provisional() as passing):
-                self._latest[type(passing).__name__] = event
+            case Told(EdxResult() as found):
+                self._latest[f"map {found.step}"] = event
+            case Told(Preview() | Provisional() as latest):
+                self._latest[type(latest).__name__] = event
             case _:
                 self._latest[type(event).__name__] = event

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from analysis.results import Arrhenius, DiffusivityResult, ImageResult, Preview, Provisional, Result, StateResult
+from analysis.results import DiffusivityResult, EdxResult, ImageResult, Result, StateResult, passing
 from controller import events as ev
 from controller.journal import Journal
 from controller.session_file import SessionFile
@@ -23,16 +23,26 @@ class LiveAnalysis:
     """Starts ``python -m analysis.worker`` again whenever it dies; a new one asks the stream for everything anew."""
 
     def __init__(
-        self, folder: Path, file: SessionFile, clock: Clock, journal: Journal, events: ev.Events, results: list[Result]
+        self,
+        folder: Path,
+        file: SessionFile,
+        clock: Clock,
+        journal: Journal,
+        events: ev.Events,
+        results: list[Result],
+        map_limit_s: float,
     ) -> None:
         self.complete = asyncio.Event()
         """Set while every finished tilt series has its result."""
         self.results = results
         self._folder, self._file = folder, file
         self._clock, self._journal, self._events = clock, journal, events
+        self._map_limit_s = map_limit_s
         self._expected: set[str] = set()
         self._analysed: set[str] = set()
         self._seen: set[object] = set()
+        self._known_at_pct: dict[tuple[str, int], float] = {}
+        self._map_told = asyncio.Event()
         self._lost = False
         self._over = False
         self._note()
@@ -48,7 +58,10 @@ class LiveAnalysis:
 
     def take(self, result: Result) -> None:
         """A result has arrived; one told again by a restarted worker is passed over."""
-        if not isinstance(result, Preview | Provisional):
+        if isinstance(result, EdxResult):
+            self._known_at_pct[result.step, result.frames] = result.known_at_pct
+            self._map_told.set()
+        if not passing(result):
             of = _what(result)
             if of in self._seen:
                 return
@@ -57,7 +70,7 @@ class LiveAnalysis:
             with (self._folder / "results.jsonl").open("ab") as file:
                 file.write(msgspec.json.encode(result) + b"\n")
         self._events.tell(ev.Told(result))
-        if isinstance(result, StateResult | ImageResult):
+        if isinstance(result, StateResult | ImageResult | EdxResult) and not passing(result):
             self._analysed.add(result.step)
             write_csv(self._folder / "results.csv", self.results)
             self._note()
@@ -87,6 +100,18 @@ class LiveAnalysis:
                         self._log("error", "the analysis did not finish; run alloyscope analyse on the session folder")
                         return
                     until = time.monotonic() + limit_s
+
+    async def known_at_pct(self, step: str, frames: int) -> float | None:
+        """How well a map's composition was known after so many frames; None when that does not come in time."""
+        with self._clock.working():
+            try:
+                async with asyncio.timeout(self._map_limit_s if frames else 0.0):
+                    while (step, frames) not in self._known_at_pct:
+                        self._map_told.clear()
+                        await self._map_told.wait()
+            except TimeoutError:
+                return None
+        return self._known_at_pct[step, frames]
 
     @property
     def is_complete(self) -> bool:
@@ -127,14 +152,14 @@ class LiveAnalysis:
         self._events.tell(ev.Log(self._clock.now(), level, text))
 
 
-def _what(result: StateResult | ImageResult | DiffusivityResult | Arrhenius) -> object:
+def _what(result: Result) -> object:
     """By which a result is known again."""
     match result:
-        case StateResult() | ImageResult():
+        case StateResult() | ImageResult() | EdxResult():
             return result.step
         case DiffusivityResult():
             return result.particle, result.states
-        case Arrhenius():
+        case _:
             return repr(result)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.centring import most_frames_of_looks
 from controller.plan_blocks import AcquireBlock, Block, CycleBlock, PulsesBlock, StaircaseBlock, SteeredBlock
-from controller.session_file import ParticleSection, SessionFile, TiltScheme
+from controller.recordings import EdxMap, Image, Recording, TiltSeries
+from controller.session_file import ParticleSection, SessionFile
 from controller.visit_order import visit_order
 from drivers.units import electrons_per_nm2
 
-_SECONDS_PER_MOVE = 1.5
-"""Stage move and settling between tilts, for estimates."""
-_RETURN_DEG_PER_S = 2.0
 _SECONDS_PER_QUENCH = 1.0
 
 
@@ -29,62 +26,6 @@ class Heat:
 
     def estimate_s(self) -> float:
         return abs(self.temperature_c - 25.0) / self.rate_c_per_s + self.duration_s + _SECONDS_PER_QUENCH
-
-
-@dataclass(frozen=True)
-class TiltSeries:
-    """One tilt series of one particle."""
-
-    id: str
-    particle: ParticleSection
-    scheme: TiltScheme
-    frame_s: float
-
-    @property
-    def tilts_deg(self) -> tuple[float, ...]:
-        return self.scheme.tilts_deg()
-
-    @property
-    def sweeps(self) -> bool:
-        return self.scheme.mode == "continuous"
-
-    @property
-    def exposures(self) -> int:
-        """Scans for which the beam is on; in a sweep it never goes off, and most scans are not kept."""
-        if self.sweeps:
-            range_deg = abs(self.scheme.to_deg - self.scheme.from_deg)
-            return math.ceil(range_deg / self.scheme.rate_deg_per_s / self.frame_s)
-        return len(self.tilts_deg)
-
-    def estimate_s(self) -> float:
-        range_deg = abs(self.scheme.to_deg - self.scheme.from_deg)
-        back_s = range_deg / _RETURN_DEG_PER_S
-        if self.sweeps:
-            return range_deg / self.scheme.rate_deg_per_s + back_s
-        return len(self.tilts_deg) * (self.frame_s + _SECONDS_PER_MOVE) + back_s
-
-
-@dataclass(frozen=True)
-class Image:
-    """One HAADF image of one particle, not tilted."""
-
-    id: str
-    particle: ParticleSection
-    frame_s: float
-
-    @property
-    def tilts_deg(self) -> tuple[float, ...]:
-        return (0.0,)
-
-    @property
-    def exposures(self) -> int:
-        return 1
-
-    def estimate_s(self) -> float:
-        return self.frame_s + _SECONDS_PER_MOVE
-
-
-Recording = TiltSeries | Image
 
 
 @dataclass(frozen=True)
@@ -118,7 +59,7 @@ class Steer:
         return pulses * (self.heat(0, self.block.temperature_c, self.block.first_s).estimate_s() + self.series_s)
 
 
-Step = Heat | TiltSeries | Image | WaitForResults | Steer
+Step = Heat | TiltSeries | Image | EdxMap | WaitForResults | Steer
 
 
 @dataclass(frozen=True)
@@ -162,11 +103,25 @@ class Plan:
         for particle in self._visited(cycle):
             yield Image(f"c{cycle:02d}/{particle.name}/image", particle, frame_s)
 
+    def maps(self, cycle: int) -> Iterator[EdxMap]:
+        """EDX maps of every particle, at each tilt."""
+        edx = self.session.edx
+        if edx is None:
+            return
+        for particle in self._visited(cycle):
+            for tilt_deg in edx.tilts_deg:
+                at = f"{tilt_deg:+g}" if len(edx.tilts_deg) > 1 else ""
+                step = f"c{cycle:02d}/{particle.name}/edx{at}"
+                yield EdxMap(step, particle, tilt_deg, edx.settings(), edx.sigma_at_pct)
+
     def _taken(self, what: str, cycle: int) -> Iterator[Recording]:
-        if what == "tilt-series":
-            yield from self.series(cycle)
-        elif what == "image":
-            yield from self.images(cycle)
+        match what:
+            case "tilt-series":
+                yield from self.series(cycle)
+            case "image":
+                yield from self.images(cycle)
+            case "edx-map":
+                yield from self.maps(cycle)
 
     def _visited(self, cycle: int) -> list[ParticleSection]:
         particles = self.session.particles
@@ -183,15 +138,18 @@ class Plan:
     def estimate_s(self) -> float:
         return sum(step.estimate_s() for step in self.steps())
 
-    @property
-    def frame_dose_e_per_nm2(self) -> float:
-        """Electrons per nm2 of one scan."""
-        scan = self.session.scan
+    def frame_dose_e_per_nm2(self, taken: Recording | None = None) -> float:
+        """Electrons per nm2 of one frame of this, by default of one scan."""
+        scan = self.session.edx if isinstance(taken, EdxMap) and self.session.edx else self.session.scan
         return electrons_per_nm2(scan.current_pa, scan.dwell_us * 1e-6, scan.pixel_nm)
 
     def dose_of_e_per_nm2(self, taken: Recording) -> float:
-        """Electrons per nm2 of a tilt series or an image at most, with the looks before it."""
-        return (taken.exposures + most_frames_of_looks(self.session.tracking)) * self.frame_dose_e_per_nm2
+        """Electrons per nm2 of a recording at most, with the looks before it."""
+        looks = (
+            most_frames_of_looks(self.session.tracking, of_a_map=isinstance(taken, EdxMap))
+            * self.frame_dose_e_per_nm2()
+        )
+        return looks + taken.exposures * self.frame_dose_e_per_nm2(taken)
 
     def dose_e_per_nm2(self) -> dict[str, float]:
         """Electrons per nm2 that each particle will get at most."""
@@ -201,10 +159,10 @@ class Plan:
         return dose
 
     def _all_taken(self) -> Iterator[Recording]:
-        """Every tilt series and image that there may be."""
+        """Every recording that there may be."""
         for step in self.steps():
             match step:
-                case TiltSeries() | Image():
+                case TiltSeries() | Image() | EdxMap():
                     yield step
                 case Steer():
                     for number in range(step.block.most_pulses):

@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 
 from drivers.toml_file import Strict
 
-AfterEach = Literal["tilt-series", "image", "nothing"]
+AfterEach = Literal["tilt-series", "image", "edx-map", "nothing"]
 Temperature = Annotated[float, Field(gt=-273.15)]
 
 
 class AcquireBlock(Strict):
-    """One tilt series, or one image, of every particle, without heat."""
+    """One tilt series, image or EDX map of every particle, without heat."""
 
-    kind: Literal["tilt-series", "image"]
+    kind: Literal["tilt-series", "image", "edx-map"]
 
 
 class Heating(Strict):
@@ -109,3 +109,16 @@ class SteeredBlock(Strict):
 
 
 Block = Annotated[AcquireBlock | PulsesBlock | StaircaseBlock | CycleBlock | SteeredBlock, Field(discriminator="kind")]
+
+
+def takes_maps(block: Block) -> bool:
+    """Whether a block asks for EDX maps."""
+    match block:
+        case CycleBlock():
+            return any(takes_maps(inner) for inner in block.steps)
+        case AcquireBlock():
+            return block.kind == "edx-map"
+        case PulsesBlock() | StaircaseBlock():
+            return block.after_each == "edx-map"
+        case _:
+            return False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from controller import events as ev
-from controller.plan import Plan, Recording, Step
+from controller.plan import Plan, Step
+from controller.recordings import Recording
 from drivers.clock import Clock
 
 

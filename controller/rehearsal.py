@@ -15,7 +15,8 @@ from controller import events as ev
 from controller.check import clock_time
 from controller.engine import RunState
 from controller.forecast import Expected, Forecast, Pulses
-from controller.plan import Heat, Plan, Steer, TiltSeries
+from controller.plan import Heat, Plan, Steer
+from controller.recordings import TiltSeries
 from controller.session import Session
 from controller.session_file import Chip, MicroscopeSection, SessionFile
 from drivers.clock import SteppedClock

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,24 @@ from controller.heating import Heating
 from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.live_analysis import LiveAnalysis
-from controller.plan import Heat, Image, Plan, Steer, Step, TiltSeries, WaitForResults
+from controller.plan import Heat, Plan, Steer, Step, WaitForResults
 from controller.progress import Progress
 from controller.recorder import Recorder
+from controller.recordings import EdxMap, Image, TiltSeries
 from controller.session_file import SessionFile
 from controller.steered_heating import SteeredHeating
 from controller.streams import Streams
 from controller.time_at_temperature import USUAL_Q_J_PER_MOL
 from drivers.clock import Clock, ScaledClock, SteppedClock, within
 from drivers.errors import InterlockTripped, first_of
-from drivers.interfaces import Bench, HeaterReading, Microscope
+from drivers.interfaces import Bench, EdxDetector, HeaterReading, Microscope
 from drivers.registry import connect_all, load
 
 _READING_PERIOD_S = 0.5
 _DRY_PERIOD_S = 0.1
 _DRY_HEARTBEAT_LIMIT_S = 2.0
+_MAP_LIMIT_S, _DRY_MAP_LIMIT_S = 5.0, 300.0
+"""An EDX map's next frame waits no longer for what those before it told; dry, no beam burns meanwhile."""
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
 _STOP_LIMIT_S = 5.0
@@ -74,7 +77,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 endless = self._start_services(tasks)
-                await connect_all([self.chip, self.microscope])
+                await connect_all([self.chip, self.microscope, *([self.edx] if self.edx else [])])
                 begun = True
                 self._begin()
                 endless += self._start_watching(tasks)
@@ -131,7 +134,10 @@ class Session:
             self.events.listen(listener)
         self.journal = Journal(self.folder / "journal.jsonl", self.clock)
         self.recorder = Recorder(self.folder, self.clock)
-        self.analysis = LiveAnalysis(self.folder, self.file, self.clock, self.journal, self.events, self.results)
+        limit_s = _DRY_MAP_LIMIT_S if self.dry else _MAP_LIMIT_S
+        self.analysis = LiveAnalysis(
+            self.folder, self.file, self.clock, self.journal, self.events, self.results, limit_s
+        )
         self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command)
         self.engine = Engine(self.clock, self._on_state)
         self.plan = Plan(self.file)
@@ -143,6 +149,10 @@ class Session:
         self.microscope: Microscope = load(
             "microscope", self.file.microscope.backend, bench, self.file.microscope.options
         )
+        self.edx: EdxDetector | None = None
+        if self.file.edx is not None:
+            on_it = replace(bench, microscope=self.microscope)
+            self.edx = load("edx", self.file.edx.backend, on_it, self.file.edx.options)
         self.chip: Guard | GuardClient = self._guard(bench)
         self.acquisition = Acquisition(
             session=self.file.title,
@@ -159,8 +169,10 @@ class Session:
             on_tilt=self.progress.on_tilt,
             tracking=self.file.tracking,
             frame_dose_e_per_nm2=self.plan.frame_dose_e_per_nm2,
+            edx=self.edx,
+            edx_section=self.file.edx,
+            known_at_pct=self.analysis.known_at_pct,
         )
-
         self.heating = Heating(
             chip=self.chip,
             section=self.file.chip,
@@ -259,7 +271,7 @@ class Session:
         match step:
             case Heat():
                 await self.heating.pulse(step)
-            case TiltSeries() | Image():
+            case TiltSeries() | Image() | EdxMap():
                 try:
                     await self.acquisition.take(step)
                 finally:
@@ -308,11 +320,15 @@ class Session:
     async def _close(self) -> None:
         """Make everything safe and close it; one failure never keeps the others from being tried."""
         jobs: list[Awaitable[None]] = [self.microscope.make_safe(), self.chip.close(), self.recorder.close()]
+        if self.edx is not None:
+            jobs.append(self.edx.make_safe())
         outcomes = await asyncio.gather(*jobs, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 self.journal.write("close_failed", message=str(outcome))
-        await self.microscope.close()
+        for device in (self.edx, self.microscope):
+            if device is not None:
+                await device.close()
         if isinstance(self.clock, ScaledClock):
             shutil.rmtree(self._guard_folder, ignore_errors=True)
         else:

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from analysis.arrhenius import ActivationEnergy
-from controller.plan_blocks import Block, PulsesBlock, StaircaseBlock, SteeredBlock
-from drivers.interfaces import ScanSettings
+from controller.plan_blocks import Block, PulsesBlock, StaircaseBlock, SteeredBlock, takes_maps
+from drivers.interfaces import EdxSettings, ScanSettings
 from drivers.limits import ChipLimits
 from drivers.toml_file import Strict, load_toml
 
@@ -54,6 +54,40 @@ class ScanSection(Strict):
 
     def settings(self) -> ScanSettings:
         return ScanSettings(self.pixel_nm, self.shape, self.dwell_us * 1e-6)
+
+
+class EdxSection(Strict):
+    """The X-ray detector, and the maps that are taken with it."""
+
+    backend: str
+    lines: tuple[str, ...] = Field(min_length=2)
+    """Main lines, one per element, such as ``Ag_La``."""
+    k: tuple[str, ...] = ()
+    """Cliff-Lorimer factors, such as ``Ag_La/Au_Ma=1.44:0.01``; computed, less well, where none is given."""
+    k_basis: Literal["atomic", "weight"] = "atomic"
+    pixel_nm: float = Field(gt=0)
+    shape: tuple[int, int] = (64, 64)
+    dwell_us: float = Field(1000.0, gt=0)
+    """Per pixel and frame."""
+    frames: int = Field(100, ge=1, le=100_000)
+    current_pa: float = Field(50.0, gt=0)
+    """For the dose estimate; frames carry the dose the microscope reports."""
+    sigma_at_pct: float | None = Field(None, gt=0)
+    """A map is enough when the worst-known element's error has come down to this; None takes all frames."""
+    tilts_deg: tuple[float, ...] = Field((0.0,), min_length=1)
+    """A map at each of them."""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if min(self.shape) < 8 or max(self.shape) > 4096:
+            raise ValueError("shape must lie between 8x8 and 4096x4096 pixels")
+        if len(set(self.tilts_deg)) < len(self.tilts_deg):
+            raise ValueError("tilts_deg holds a tilt twice")
+        return self
+
+    def settings(self) -> EdxSettings:
+        return EdxSettings(ScanSettings(self.pixel_nm, self.shape, self.dwell_us * 1e-6), self.frames)
 
 
 class TiltScheme(Strict):
@@ -110,6 +144,7 @@ class SessionFile(Strict):
     seed: int = Field(0, ge=0)
     chip: Chip
     microscope: MicroscopeSection
+    edx: EdxSection | None = None
     scan: ScanSection
     tilt: TiltScheme = TiltScheme()
     tracking: Tracking = Tracking()
@@ -124,6 +159,8 @@ class SessionFile(Strict):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"particles named twice: {', '.join(twice)}; give each its own name")
+        if self.edx is None and any(takes_maps(block) for block in self.plan):
+            raise ValueError("the plan takes EDX maps, but there is no [edx] section that names the detector and lines")
         for block in self.plan:
             if isinstance(block, SteeredBlock) and block.particle not in names:
                 raise ValueError(f"a steered block follows {block.particle!r}; there are {', '.join(names)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -21,6 +22,26 @@ class HeatPulse(msgspec.Struct, frozen=True):
 
     temperature_c: float
     duration_s: float
+
+
+class SpectrumHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """What turns a frame's photons into spectra, and those into a composition."""
+
+    channels: int
+    channel_ev: float
+    offset_ev: float
+    fwhm_mn_ev: float
+    """Full width at half maximum of a line at Mn K-alpha."""
+    beam_kev: float
+    frames: int
+    """Of the map, at most."""
+    live_s: float | None = None
+    """Of the detector; None when not known."""
+    lines: tuple[str, ...]
+    """Asked for, such as ``Ag_La``."""
+    k: tuple[str, ...] = ()
+    """Cliff-Lorimer factors, such as ``Ag_La/Au_Ma=1.44:0.01``."""
+    k_basis: Literal["atomic", "weight"] = "atomic"
 
 
 class FrameHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,15 +77,25 @@ class FrameHeader(msgspec.Struct, frozen=True, kw_only=True):
     """Digital counts without beam, None when not known."""
     heat: tuple[HeatPulse, ...] = ()
     """All heat pulses before this frame."""
+    spectrum: SpectrumHeader | None = None
+    """Of a frame of an EDX map."""
     simulated: bool = False
+
+
+Photons = NDArray[np.uint32]
+"""X-ray photons, each by its pixel's number (row by row) times the number of channels, plus its channel."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One HAADF image (y, x) with its header."""
+    """One HAADF image (y, x) with its header; of an EDX map also the photons counted with it."""
 
     header: FrameHeader
     image: NDArray[np.generic]
+    photons: Photons | None = None
+
+
+Recorded = Literal["tilt-series", "image", "edx-map"]
 
 
 class SeriesEnd(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -76,9 +107,8 @@ class SeriesEnd(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     frames: int
     """Frames recorded in this step."""
     planned: int
-    """Frames the plan asked for."""
-    image: bool = False
-    """A single image, not a tilt series."""
+    """Frames the plan asked for; of an EDX map at most."""
+    what: Recorded = "tilt-series"
 
 
 StreamItem = Frame | SeriesEnd
@@ -89,6 +119,7 @@ class _Wire(msgspec.Struct, frozen=True, tag=True):
     shape: tuple[int, int]
     dtype: str
     crc32: int
+    """Of the pixels, then the photons."""
 
 
 _decoder = msgspec.msgpack.Decoder(_Wire | SeriesEnd)
@@ -106,22 +137,23 @@ def seq_of(item: StreamItem) -> int:
 
 
 def pack(item: StreamItem) -> list[bytes]:
-    """Two parts on the wire: a msgpack header and the pixels (empty for a mark)."""
+    """Three parts on the wire: a msgpack header, the pixels and the photons (each empty where there are none)."""
     if isinstance(item, SeriesEnd):
-        return [msgspec.msgpack.encode(item, enc_hook=plain), b""]
+        return [msgspec.msgpack.encode(item, enc_hook=plain), b"", b""]
     image = np.ascontiguousarray(item.image)
-    pixels = image.tobytes()
+    pixels, photons = image.tobytes(), b"" if item.photons is None else np.asarray(item.photons, "<u4").tobytes()
     rows, columns = image.shape
-    wire = _Wire(item.header, (rows, columns), image.dtype.str, zlib.crc32(pixels))
-    return [msgspec.msgpack.encode(wire, enc_hook=plain), pixels]
+    wire = _Wire(item.header, (rows, columns), image.dtype.str, zlib.crc32(photons, zlib.crc32(pixels)))
+    return [msgspec.msgpack.encode(wire, enc_hook=plain), pixels, photons]
 
 
 def unpack(parts: list[bytes]) -> StreamItem:
     """Rebuild an item; raises `CorruptFrame` when parts are missing, cut or altered."""
-    if len(parts) != 2:
-        raise CorruptFrame(f"a frame has 2 parts, {len(parts)} arrived")
+    if len(parts) != 3:
+        raise CorruptFrame(f"a frame has 3 parts, {len(parts)} arrived")
+    head, pixels, counted = parts
     try:
-        wire = _decoder.decode(parts[0])
+        wire = _decoder.decode(head)
     except msgspec.DecodeError as error:
         raise CorruptFrame(f"the frame's header does not decode: {error}") from error
     if isinstance(wire, SeriesEnd):
@@ -130,8 +162,16 @@ def unpack(parts: list[bytes]) -> StreamItem:
         dtype = np.dtype(wire.dtype)
     except TypeError as error:
         raise CorruptFrame(f"unknown pixel type {wire.dtype!r}") from error
-    if dtype.kind not in "uif" or len(parts[1]) != dtype.itemsize * wire.shape[0] * wire.shape[1]:
-        raise CorruptFrame(f"{len(parts[1])} bytes do not hold {wire.shape} pixels of {wire.dtype}")
-    if zlib.crc32(parts[1]) != wire.crc32:
-        raise CorruptFrame(f"checksum of frame {wire.header.seq} differs: its pixels were altered on the way")
-    return Frame(wire.header, np.frombuffer(parts[1], dtype).reshape(wire.shape))
+    if dtype.kind not in "uif" or len(pixels) != dtype.itemsize * wire.shape[0] * wire.shape[1]:
+        raise CorruptFrame(f"{len(pixels)} bytes do not hold {wire.shape} pixels of {wire.dtype}")
+    if zlib.crc32(counted, zlib.crc32(pixels)) != wire.crc32:
+        raise CorruptFrame(f"checksum of frame {wire.header.seq} differs: it was altered on the way")
+    image = np.frombuffer(pixels, dtype).reshape(wire.shape)
+    if wire.header.spectrum is None:
+        return Frame(wire.header, image)
+    if len(counted) % 4:
+        raise CorruptFrame(f"frame {wire.header.seq} is cut within its photons")
+    photons = np.frombuffer(counted, "<u4")
+    if photons.size and photons.max() >= image.size * wire.header.spectrum.channels:
+        raise CorruptFrame(f"frame {wire.header.seq} has photons beyond its pixels and channels")
+    return Frame(wire.header, image, photons)

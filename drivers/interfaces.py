@@ -6,8 +6,8 @@ raise `DeviceError`; the caller sets the time limit.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.clock import Clock
-from drivers.frames import StreamItem
+from drivers.frames import Photons, StreamItem
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Bench:
     """The session's folder; simulators keep their truth in ``truth/`` below it."""
     origin: Path = Path()
     """Folder that relative paths in options start from: the session file's."""
+    microscope: Microscope | None = None
+    """On which an EDX detector sits; other backends get none."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,28 @@ class ScanSettings:
 
 
 @dataclass(frozen=True)
+class XRays:
+    """What an X-ray detector counted during one scan."""
+
+    photons: Photons
+    channels: int
+    channel_ev: float
+    offset_ev: float
+    """Energy of channel 0's middle."""
+    beam_kev: float
+    fwhm_mn_ev: float = 130.0
+    """Full width at half maximum of a line at Mn K-alpha."""
+    live_s: float | None = None
+
+
+def photons_of(counts: NDArray[np.integer]) -> Photons:
+    """The photons of a dense spectrum image (y, x, channel), for detectors that give such."""
+    flat = counts.ravel()
+    at = np.flatnonzero(flat)
+    return np.repeat(at, flat[at]).astype(np.uint32)
+
+
+@dataclass(frozen=True)
 class Scan:
     """One HAADF image with what was read back while it was taken."""
 
@@ -82,29 +106,17 @@ class Scan:
     image_shift_nm: tuple[float, float] = (0.0, 0.0)
     swept_deg: float = 0.0
     """Tilt that the stage went through during the exposure, `stage.tilt_deg` in its middle."""
+    x_rays: XRays | None = None
+    """Of a frame of an EDX map."""
 
 
 @dataclass(frozen=True)
 class EdxSettings:
-    pixel_nm: float
-    shape: tuple[int, int]
-    dwell_s: float
+    """An EDX map: the same scan over and over."""
+
+    scan: ScanSettings
     frames: int
-
-
-@dataclass(frozen=True)
-class SpectrumFrame:
-    """One frame of an EDX map."""
-
-    counts: NDArray[np.generic]
-    """(y, x, channel)"""
-    haadf: NDArray[np.generic]
-    """(y, x), taken with it."""
-    time_s: float
-    channel_ev: float
-    offset_ev: float = 0.0
-    live_s: float | None = None
-    stage: StagePosition = field(default_factory=StagePosition)
+    """At most."""
 
 
 class Device(Protocol):
@@ -172,7 +184,9 @@ class Microscope(Device, Protocol):
 class EdxDetector(Device, Protocol):
     """An X-ray detector on a scanning beam."""
 
-    def map_frames(self, settings: EdxSettings) -> AsyncIterator[SpectrumFrame]: ...
+    def map_frames(self, settings: EdxSettings) -> AsyncGenerator[Scan, None]:
+        """Scan frame by frame where the stage stands; closing the generator ends the map after a whole frame."""
+        ...
 
 
 @dataclass(frozen=True)

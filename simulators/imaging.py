@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,60 +39,57 @@ class Optics:
     """Digital counts, one standard deviation."""
 
 
-def scattering(
-    voxels: Voxels,
-    gold: NDArray[np.float32],
-    *,
-    tilt_deg: float,
-    centre_nm: tuple[float, float, float],
-    pixel_nm: float,
-    shape: tuple[int, int],
-    probe_sigma_nm: float,
-    image_shift_nm: tuple[float, float] = (0.0, 0.0),
-) -> NDArray[np.float32]:
-    """Fraction of the beam scattered onto the detector per pixel, (y, x).
+@dataclass(frozen=True)
+class View:
+    """From where a particle is seen, and how sharply.
 
     Parameters
     ----------
-    gold : (z, y, x) gold fraction on the specimen's voxels
     tilt_deg : true tilt of the stage
     centre_nm : (z, y, x) of the particle's centre; y and x in the image plane and z along the beam at 0 deg,
         all from the tilt axis through the image centre; x moves along the axis
     image_shift_nm : (y, x) by which the content is displaced in the image, whatever the tilt
     """
-    from scipy.ndimage import gaussian_filter
 
-    fine_nm = pixel_nm / OVERSAMPLING
-    rows, columns = (n * OVERSAMPLING for n in shape)
-    heights: Axis = (np.arange(rows, dtype=np.float64) - 0.5 * (rows - 1)) * fine_nm - image_shift_nm[0]
-    along: Axis = (
-        (np.arange(columns, dtype=np.float64) - 0.5 * (columns - 1)) * fine_nm - centre_nm[2] - image_shift_nm[1]
-    )
+    tilt_deg: float
+    centre_nm: tuple[float, float, float]
+    pixel_nm: float
+    shape: tuple[int, int]
+    probe_sigma_nm: float
+    image_shift_nm: tuple[float, float] = (0.0, 0.0)
+
+    def of(self, *densities: tuple[NDArray[np.float32], float]) -> NDArray[np.float32]:
+        """Line integrals per pixel (y, x) of densities (z, y, x) per nm, each with its voxels' size in nm, summed."""
+        from scipy.ndimage import gaussian_filter
+
+        fine_nm = self.pixel_nm / OVERSAMPLING
+        rows, columns = (n * OVERSAMPLING for n in self.shape)
+        heights: Axis = (np.arange(rows, dtype=np.float64) - 0.5 * (rows - 1)) * fine_nm - self.image_shift_nm[0]
+        along: Axis = (np.arange(columns, dtype=np.float64) - 0.5 * (columns - 1)) * fine_nm
+        along -= self.centre_nm[2] + self.image_shift_nm[1]
+        image = np.zeros((rows, columns), np.float32)
+        for density, voxel_nm in densities:
+            lines = line_integrals(density, voxel_nm, self.centre_nm[:2], self.tilt_deg, heights)
+            image += _resample(lines, voxel_nm, along)
+        blurred = gaussian_filter(image, self.probe_sigma_nm / fine_nm)
+        parts = blurred.reshape(self.shape[0], OVERSAMPLING, self.shape[1], OVERSAMPLING)
+        return np.asarray(parts.mean(axis=(1, 3)), np.float32)
+
+
+def scattering(voxels: Voxels, gold: NDArray[np.float32], view: View) -> NDArray[np.float32]:
+    """Fraction of the beam scattered onto the detector per pixel, (y, x); `gold` (z, y, x) is the gold fraction."""
     silver = SILVER_PER_NM - (SILICA_PER_NM if voxels.silica.any() else 0.0)
     metal = voxels.metal * (np.float32(silver) + np.float32(GOLD_PER_NM - SILVER_PER_NM) * gold)
-    image = np.zeros((rows, columns), np.float32)
-    for volume, voxel_nm in (
-        (metal, voxels.voxel_nm),
-        (voxels.silica * np.float32(SILICA_PER_NM), voxels.silica_voxel_nm),
-    ):
-        lines = line_integrals(volume, voxel_nm, centre_nm[:2], tilt_deg, heights)
-        image += _resample(lines, voxel_nm, along)
-    blurred = gaussian_filter(image, probe_sigma_nm / fine_nm)
-    return np.asarray(blurred.reshape(shape[0], OVERSAMPLING, shape[1], OVERSAMPLING).mean(axis=(1, 3)), np.float32)
+    coat = voxels.silica * np.float32(SILICA_PER_NM)
+    return view.of((metal, voxels.voxel_nm), (coat, voxels.silica_voxel_nm))
 
 
-class Render(Protocol):
-    """What is seen at one tilt."""
-
-    def __call__(self, *, tilt_deg: float) -> NDArray[np.float32]: ...
-
-
-def exposed(render: Render, tilt_deg: float, swept_deg: float) -> NDArray[np.float32]:
+def exposed(render: Callable[[float], NDArray[np.float32]], tilt_deg: float, swept_deg: float) -> NDArray[np.float32]:
     """Mean of what is seen while the stage sweeps evenly over some tilt during one exposure (Gauss and Legendre)."""
     if swept_deg < _LEAST_SWEEP_DEG:
-        return render(tilt_deg=tilt_deg)
+        return render(tilt_deg)
     nodes, weights = np.polynomial.legendre.leggauss(3)
-    seen = [render(tilt_deg=float(tilt_deg + 0.5 * swept_deg * node)) for node in nodes]
+    seen = [render(float(tilt_deg + 0.5 * swept_deg * node)) for node in nodes]
     return np.tensordot(0.5 * weights, np.stack(seen), 1).astype(np.float32)
 
 

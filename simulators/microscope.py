@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.errors import ConfigError, DeviceError
 from drivers.interfaces import Bench, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
 from simulators.chip import WINDOW_OFFSETS_C
-from simulators.imaging import Optics, detect, exposed, scattering
+from simulators.imaging import Optics, View, detect, exposed, scattering
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS
-from simulators.twin import Place, Twin
+from simulators.twin import Particle, Place, Twin
 
 _STAGE_SPEED_NM_PER_S = 2000.0
 _TILT_SPEED_DEG_PER_S = 2.0
@@ -99,6 +99,11 @@ class SimulatedMicroscope:
         self._drift_time_s = 0.0
         self._thermal_way = self._rng.normal(size=2) / np.sqrt(2.0)
 
+    @property
+    def current_pa(self) -> float:
+        """Of the probe; nothing while it is blanked."""
+        return 0.0 if self._blanked else self._current_pa
+
     async def connect(self) -> None:
         with self._clock.working():
             self._twin = await asyncio.to_thread(
@@ -164,7 +169,7 @@ class SimulatedMicroscope:
         true_deg = tilt_deg + self._rng.normal(0.0, self._tilt_error_deg)
         with self._clock.working():
             fraction = await asyncio.to_thread(
-                exposed, partial(self._render, settings.pixel_nm, settings.shape), true_deg, swept_deg
+                exposed, lambda at_deg: self._render(settings.pixel_nm, settings.shape, at_deg), true_deg, swept_deg
             )
         dose = electrons_per_nm2(self._current_pa, settings.dwell_s, settings.pixel_nm)
         electrons = 0.0 if self._blanked else dose * settings.pixel_nm**2
@@ -181,16 +186,20 @@ class SimulatedMicroscope:
             swept_deg=swept_deg,
         )
 
-    def _render(
-        self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float
-    ) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _render(self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float) -> NDArray[np.float32]:
+        image = np.zeros(shape, np.float32)
+        for particle, view in self.views(pixel_nm, shape, tilt_deg):
+            image += scattering(*particle.shown, view)
+        return image
+
+    def views(self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float) -> Iterator[tuple[Particle, View]]:
+        """The particles in the field as they now are, each with how it is now seen."""
         assert self._twin is not None, "connect() builds the twin"
         self._twin.catch_up()
         self._drift()
         heated_c = self._twin.warmer_c + self._left_behind * self._twin.quenched_c
         bulge_nm = self._bulge_nm_per_c * heated_c
         height_nm = self._height_change_nm * np.sin(np.radians(tilt_deg)) + bulge_nm[0]
-        image = np.zeros(shape, np.float32)
         shift_nm = self._image_shift_nm + self._jitter
         field_nm = pixel_nm * max(shape)
         for particle in self._twin.particles:
@@ -201,8 +210,7 @@ class SimulatedMicroscope:
                 continue
             z_nm = self._stage.z_nm - place.z_nm + height_nm
             blur_nm = np.hypot(self._optics.probe_sigma_nm, _CONVERGENCE_RAD * (self._defocus_nm - z_nm))
-            image += scattering(
-                *particle.shown,
+            view = View(
                 tilt_deg=tilt_deg,
                 centre_nm=(z_nm, y_nm, x_nm),
                 image_shift_nm=(float(shift_nm[0]), float(shift_nm[1])),
@@ -210,7 +218,7 @@ class SimulatedMicroscope:
                 shape=shape,
                 probe_sigma_nm=float(blur_nm),
             )
-        return image
+            yield particle, view
 
     def _drift(self) -> None:
         """A random walk, and a creep after each change of temperature that dies away in a minute."""

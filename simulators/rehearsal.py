@@ -18,7 +18,7 @@ from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.interfaces import Rehearsed
 from simulators.diffusion import diffuse
-from simulators.imaging import Optics, detect, exposed, scattering
+from simulators.imaging import Optics, View, detect, exposed, scattering
 from simulators.reshaping import rounded
 from simulators.specimens import SPECIMENS, Specimen, Voxels, build
 
@@ -82,7 +82,7 @@ class SimulatedRehearsal:
     """Implements `Rehearsal` with the twin's specimens."""
 
     def particles(self) -> Sequence[str]:
-        return list(SPECIMENS)
+        return list(IMAGING)
 
     def variants(self) -> Sequence[str]:
         return list(VARIANTS)
@@ -95,8 +95,8 @@ class SimulatedRehearsal:
         ConfigError
             When no specimen or variant has that name.
         """
-        if particle not in SPECIMENS:
-            raise ConfigError("particle", [f"no specimen {particle!r}; there are {', '.join(SPECIMENS)}"])
+        if particle not in IMAGING:
+            raise ConfigError("particle", [f"no specimen {particle!r}; there are {', '.join(IMAGING)}"])
         if variant not in VARIANTS:
             raise ConfigError("variant", [f"no variant {variant!r}; there are {', '.join(VARIANTS)}"])
         return Rehearsed(
@@ -135,6 +135,10 @@ def _states(specimen: Specimen) -> tuple[tuple[Voxels, NDArray[np.float32]], ...
     return tuple(states)
 
 
+def _seen(voxels: Voxels, gold: NDArray[np.float32], view: View, tilt_deg: float) -> NDArray[np.float32]:
+    return scattering(voxels, gold, replace(view, tilt_deg=tilt_deg))
+
+
 def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamItem]:
     states = _states(_lying(particle, seed))
     imaging = IMAGING[particle]
@@ -158,17 +162,15 @@ def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamI
             # Recentring pulls a wandering particle back, a tenth of the way at each tilt.
             place_nm = 0.9 * place_nm + rng.normal(0.0, conditions.drift_nm / np.sqrt(2.0), 2)
             true_deg = float(tilt_deg + rng.normal(0.0, conditions.tilt_error_deg))
-            render = partial(
-                scattering,
-                voxels,
-                gold,
+            view = View(
+                tilt_deg=true_deg,
                 centre_nm=(height_nm, 0.0, 0.0),
                 image_shift_nm=(float(place_nm[0]), float(place_nm[1])),
                 pixel_nm=imaging.pixel_nm,
                 shape=imaging.shape,
                 probe_sigma_nm=conditions.probe_sigma_nm,
             )
-            fraction = exposed(render, true_deg, conditions.swept_deg)
+            fraction = exposed(partial(_seen, voxels, gold, view), true_deg, conditions.swept_deg)
             header = FrameHeader(
                 seq=seq,
                 session="rehearsal",

@@ -1,4 +1,4 @@
-"""The seven particles of paper 002 (Table 1, Table 2 and Figure S6), drawn to their published numbers.
+"""The seven particles of paper 002 (Table 1, Table 2 and Figure S6) and one of paper 000, to their published numbers.
 
 Volume, aspect ratio and composition are met by scaling the shapes: first the outside to the volume, then the core
 to the gold fraction (gold and silver have one atomic density: lattices 0.408 and 0.409 nm).
@@ -38,8 +38,8 @@ class Specimen:
     name: str
     outer: Callable[[float], Shape]
     """Outside shape for a given size in nm."""
-    core: Callable[[float], Shape]
-    """Core shape for a given size in nm."""
+    core: Callable[[float], Shape] | None
+    """Core shape for a given size in nm; None for a particle alloyed from the start."""
     volume_nm3: float
     aspect: float
     """Length over width of the outside."""
@@ -53,8 +53,10 @@ class Specimen:
     about_axis_deg: float = 0.0
     rounding_nm2: float | None = None
     """tau = D t in which its elongation decays, for a particle that does not keep its shape."""
+    segregating_nm2: float | None = None
+    """tau = D t in which silver comes to its surface, for a particle where that costs less energy than a mixed one."""
     silica_nm: float = 20.0
-    """Thickness of the mesoporous silica coat."""
+    """Thickness of the mesoporous silica coat; 0 is none."""
 
 
 SPECIMENS: dict[str, Specimen] = {
@@ -97,6 +99,18 @@ SPECIMENS: dict[str, Specimen] = {
             5.0e-19,
             in_plane_deg=10.0,
             rounding_nm2=12.0,
+        ),
+        # As made in paper 000's cluster source: mixed at random, full of defects, so that it changes at 300 C already.
+        Specimen(
+            "AgAu",
+            lambda d: sphere(0.5 * d),
+            None,
+            381.0,
+            1.0,
+            0.5,
+            2.4e-18,
+            segregating_nm2=0.5,
+            silica_nm=0.0,
         ),
     )
 }
@@ -142,11 +156,19 @@ def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
     half_nm = _half_extents(width_nm, specimen.aspect, specimen.in_plane_deg)
     sizing = _grid(half_nm, 2.1 * h)
     outer_nm = _size_for(lambda d: turned(specimen.outer(d)), sizing, specimen.volume_nm3)
-    core_nm = _size_for(lambda d: turned(specimen.core(d)), sizing, specimen.gold_fraction * specimen.volume_nm3)
-    particle = voxels_of(turned(specimen.outer(outer_nm)), turned(specimen.core(core_nm)), _grid(half_nm, h), h)
+    outer = turned(specimen.outer(outer_nm))
+    shape = specimen.core
+    if shape is None:
+        particle = voxels_of(outer, outer, _grid(half_nm, h), h)
+        particle = replace(particle, gold=np.float32(specimen.gold_fraction) * (particle.metal > 0))
+    else:
+        core_nm = _size_for(lambda d: turned(shape(d)), sizing, specimen.gold_fraction * specimen.volume_nm3)
+        particle = voxels_of(outer, turned(shape(core_nm)), _grid(half_nm, h), h)
+    if specimen.silica_nm <= 0.0:
+        return particle
     coat_nm = 1.3
     coarse = _grid([a + specimen.silica_nm for a in half_nm], coat_nm)
-    far = turned(specimen.outer(outer_nm))(*coarse)
+    far = outer(*coarse)
     coat = np.clip(0.5 - (far - specimen.silica_nm) / coat_nm, 0, 1)
     return replace(particle, silica=np.ascontiguousarray(coat[_span(coat > 0)], np.float32), silica_voxel_nm=coat_nm)
 

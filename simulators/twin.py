@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from simulators.diffusion import diffuse
 from simulators.reshaping import rounded
+from simulators.segregation import segregated
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS, Specimen, Voxels, build
 from simulators.thermal_history import AMBIENT_C, ThermalHistory, arrhenius, tau_nm2
 
@@ -70,7 +71,8 @@ class Particle:
         if tau_nm2 > 1e-6:
             self.gold = diffuse(self.gold, self.voxels, tau_nm2)
             self.tau_nm2 += tau_nm2
-            self.shown = rounded(self.specimen, self.voxels, self.gold, self.tau_nm2)
+            gold = segregated(self.specimen, self.voxels, self.gold, self.tau_nm2)
+            self.shown = rounded(self.specimen, self.voxels, gold, self.tau_nm2)
 
     def alloying(self) -> float:
         """True degree of alloying: how much of the composition's spread is gone, 0..1."""

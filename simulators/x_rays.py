@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.x_ray_lines import line_family
+from drivers.frames import Photons
 
 Map = NDArray[np.float64]
 _PAIR_EV, _FANO = 3.65, 0.115
@@ -46,33 +47,36 @@ class Emission:
 
 def spectrum_image(emission: Emission, detector: XRayDetector, rng: np.random.Generator) -> NDArray[np.uint32]:
     """Counts (y, x, channel)."""
-    shape = emission.bremsstrahlung.shape
-    even = np.ones(shape)
-    counts = np.zeros((*shape, detector.channels), np.uint32)
+    shape = (*emission.bremsstrahlung.shape, detector.channels)
+    counted = np.bincount(photons(emission, detector, rng), minlength=int(np.prod(shape)))
+    return counted.reshape(shape).astype(np.uint32)
+
+
+def photons(emission: Emission, detector: XRayDetector, rng: np.random.Generator) -> Photons:
+    """Every photon that is counted: its pixel's number times the number of channels, plus its channel."""
+    even = np.ones(emission.bremsstrahlung.shape)
+    found: list[Photons] = []
     sources = {**emission.lines, **{name: n * even for name, n in emission.stray.items()}}
-    for name, photons in sources.items():
+    for name, expected in sources.items():
         for line in line_family(name, emission.beam_kev).lines:
-            drawn = rng.poisson(photons * line.strength).ravel()
-            _count(counts, np.repeat(np.arange(drawn.size), drawn), line.energy_kev * 1e3, detector, rng)
+            drawn = rng.poisson(expected * line.strength).ravel()
+            pixels = np.repeat(np.arange(drawn.size), drawn)
+            found.append(_counted(pixels, line.energy_kev * 1e3, detector, rng))
     drawn = rng.poisson(emission.bremsstrahlung).ravel()
     energies_ev = 1e3 * _kramers_kev(int(drawn.sum()), emission.beam_kev, rng)
-    _count(counts, np.repeat(np.arange(drawn.size), drawn), energies_ev, detector, rng)
-    return counts
+    found.append(_counted(np.repeat(np.arange(drawn.size), drawn), energies_ev, detector, rng))
+    return np.sort(np.concatenate(found))
 
 
-def _count(
-    counts: NDArray[np.uint32],
-    pixels: NDArray[np.intp],
-    energy_ev: float | NDArray[np.float64],
-    detector: XRayDetector,
-    rng: np.random.Generator,
-) -> None:
+def _counted(
+    pixels: NDArray[np.intp], energy_ev: float | NDArray[np.float64], detector: XRayDetector, rng: np.random.Generator
+) -> Photons:
     electronic_ev2 = (detector.fwhm_mn_ev / 2.35482) ** 2 - _FANO * _PAIR_EV * 5895.0
     sigma_ev = np.sqrt(electronic_ev2 + _FANO * _PAIR_EV * energy_ev)
     measured_ev = energy_ev + sigma_ev * rng.standard_normal(pixels.size)
     channel = np.rint((measured_ev - detector.offset_ev) / detector.channel_ev).astype(int)
     inside = (channel >= 0) & (channel < detector.channels)
-    np.add.at(counts.reshape(-1, detector.channels), (pixels[inside], channel[inside]), 1)
+    return np.asarray(pixels[inside] * detector.channels + channel[inside], np.uint32)
 
 
 def _kramers_kev(n: int, beam_kev: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
 from analysis.edx.k_factors import Basis, KFactors, k_factors
 from analysis.edx.line_fit import LineFit, LineModel, fit_lines, fit_sums
-from analysis.edx.map_components import ComponentResult, decomposed
+from analysis.edx.map_components import ComponentResult, FollowedComponents, decomposed
 from analysis.edx.other_lines import FARTHEST_GAIN, calibrated, with_other_lines
 from analysis.edx.phases import Phases, find_phases
 from analysis.edx.radial_profile import RadialProfile, radial_profile
@@ -65,6 +65,7 @@ def analyse_map(
     radial: bool = False,
     decompose: bool = False,
     number: int | None = None,
+    follow: FollowedComponents | None = None,
     cluster: Workflow | None = None,
     cluster_number: int | None = None,
 ) -> MapResult:
@@ -76,6 +77,7 @@ def analyse_map(
     given_k : factors, see `k_factors`
     region : pixels to quantify; by default those that are bright in the lines
     decompose : also split the map into components; `number` of them, by default as many as the scree shows
+    follow : instead, the non-negative components of fewer frames of the same map
     cluster : also group pixels into phases; `cluster_number` of them, by default as many as differ
 
     Raises
@@ -86,6 +88,8 @@ def analyse_map(
     asked = _families(image, lines)
     factors = k_factors(asked, given_k, basis)
     total = image.total
+    if not total.any():
+        raise ConfigError(image.title or "map", ["no counts at all; was the beam on, and the detector in?"])
     axis = calibrated(image.axis, total, asked, image.beam_kev)
     far = abs(axis.channel_kev / image.axis.channel_kev - 1.0) > FARTHEST_GAIN
     image = replace(image, axis=axis)
@@ -109,6 +113,8 @@ def analyse_map(
     if radial and profile is None:
         notes.append("no radial profile: fewer than two rings have a line above the quantification limit")
     scree, non_negative, independent = decomposed(image, mask, model, factors, number) if decompose else (None, (), ())
+    if follow is not None:
+        non_negative = follow.follow(image, mask, model, factors)
     phases = None if cluster is None else find_phases(image, model, factors, cluster, cluster_number, within)
     return MapResult(
         image, model, factors, mask, fit, found, profile, scree, non_negative, independent, phases, tuple(notes)

@@ -40,10 +40,53 @@ class ComponentResult:
     """By counting, by the split, and by the k-factors."""
 
 
+class FollowedComponents:
+    """Non-negative components that follow a map as its frames arrive, from where they were a frame before."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._last: Components | None = None
+
+    def follow(
+        self, image: SpectrumImage, mask: NDArray[np.bool_], model: LineModel, factors: KFactors
+    ) -> tuple[ComponentResult, ...]:
+        """The largest first; their errors are those of counting alone."""
+        spectra, under = _binned(image, mask)
+        if self._last is None or len(self._last.maps) != len(spectra):
+            self._last = independent_components(principal_components(spectra, self._number), self._number)
+        # Maps grow with the counts; what they are multiplied with is taken up in the first update.
+        self._last = non_negative_components(spectra, self._last, rounds=1)
+        found = _quantified(self._last, image, model, factors)
+        return _told(self._last, under, found, found.std)
+
+
 def decomposed(
     image: SpectrumImage, mask: NDArray[np.bool_], model: LineModel, factors: KFactors, number: int | None
 ) -> tuple[NDArray[np.float64], tuple[ComponentResult, ...], tuple[ComponentResult, ...]]:
     """The scree; non-negative and independent components, the largest first."""
+    spectra, under = _binned(image, mask)
+    pca = principal_components(spectra)
+    independent = independent_components(pca, number or components_seen(pca))
+    positive = non_negative_components(spectra, independent)
+    positive_draws, independent_draws = [], []
+    rng = np.random.default_rng(0)
+    for _ in range(_DRAWS):
+        again = rng.poisson(positive.maps @ positive.spectra)
+        size = len(independent.spectra)
+        rotated = independent_components(principal_components(again, size), size)
+        positive_draws.append(_like(non_negative_components(again, rotated), positive))
+        independent_draws.append(_like(rotated, independent))
+
+    def results(split: Components, draws: list[Components]) -> tuple[ComponentResult, ...]:
+        found = _quantified(split, image, model, factors)
+        drawn = np.array([_quantified(draw, image, model, factors).fractions for draw in draws])
+        return _told(split, under, found, np.hypot(_scatter(drawn), found.factor_std))
+
+    return pca.scree, results(positive, positive_draws), results(independent, independent_draws)
+
+
+def _binned(image: SpectrumImage, mask: NDArray[np.bool_]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Spectra (pixel, channel) of pixels binned until there are enough counts, and which of them are the particles'."""
     bins = 1
     sides = image.counts.shape[:2]
     while (
@@ -52,41 +95,29 @@ def decomposed(
         bins *= 2
     binned = image.binned(bins)
     rows, columns, channels = binned.counts.shape
-    spectra = binned.counts.reshape(rows * columns, channels)
     under = mask[: rows * bins, : columns * bins].reshape(rows, bins, columns, bins).mean(axis=(1, 3)).ravel() > 0.5
-    pca = principal_components(spectra)
-    independent = independent_components(pca, number or components_seen(pca))
-    positive = non_negative_components(spectra, independent)
-    positive_draws, independent_draws = [], []
-    rng = np.random.default_rng(0)
-    for _ in range(_DRAWS):
-        again = rng.poisson(positive.maps @ positive.spectra)
-        rotated = independent_components(principal_components(again), len(independent.spectra))
-        positive_draws.append(_like(non_negative_components(again, rotated), positive))
-        independent_draws.append(_like(rotated, independent))
+    return binned.counts.reshape(rows * columns, channels), np.asarray(under, np.bool_)
 
-    def quantified(split: Components) -> Composition:
-        sizes = np.maximum(split.maps.sum(axis=0), 0.0)
-        return composition(fit_lines(model, split.spectra * sizes[:, None], like=image.total), factors)
 
-    def results(split: Components, draws: list[Components]) -> tuple[ComponentResult, ...]:
-        found = quantified(split)
-        std = np.hypot(_scatter(np.array([quantified(draw).fractions for draw in draws])), found.factor_std)
-        sizes = split.maps.sum(axis=0)
-        inside, outside = (
-            split.maps[where].mean(axis=0) if where.any() else np.zeros(len(sizes)) for where in (under, ~under)
+def _quantified(split: Components, image: SpectrumImage, model: LineModel, factors: KFactors) -> Composition:
+    sizes = np.maximum(split.maps.sum(axis=0), 0.0)
+    return composition(fit_lines(model, split.spectra * sizes[:, None], like=image.total), factors)
+
+
+def _told(
+    split: Components, under: NDArray[np.bool_], found: Composition, std: NDArray[np.float64]
+) -> tuple[ComponentResult, ...]:
+    """The largest first."""
+    sizes = split.maps.sum(axis=0)
+    inside, outside = (
+        split.maps[where].mean(axis=0) if where.any() else np.zeros(len(sizes)) for where in (under, ~under)
+    )
+    return tuple(
+        ComponentResult(
+            bool(inside[n] > _DENSER * max(float(outside[n]), 0.0)), float(sizes[n]), found.fractions[n], std[n]
         )
-        return tuple(
-            ComponentResult(
-                bool(inside[n] > _DENSER * max(float(outside[n]), 0.0)),
-                float(sizes[n]),
-                found.fractions[n],
-                std[n],
-            )
-            for n in np.argsort(-sizes)
-        )
-
-    return pca.scree, results(positive, positive_draws), results(independent, independent_draws)
+        for n in np.argsort(-sizes)
+    )
 
 
 def _scatter(draws: NDArray[np.float64]) -> NDArray[np.float64]:

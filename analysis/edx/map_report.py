@@ -56,6 +56,7 @@ def as_json(result: MapResult) -> dict[str, Any]:
     told: dict[str, Any] = {
         "simulated": result.image.simulated,
         "lines": list(result.factors.lines),
+        "energies_kev": {f.name: f.main_kev for f in result.model.families[: len(elements)]},
         "counts": _named(result.factors.lines, result.fit.counts[0, : len(elements)]),
         "counts_std": _named(result.factors.lines, result.fit.std[0, : len(elements)]),
         "composition_at_pct": _named(elements, 100.0 * result.composition.fractions[0]),
@@ -82,8 +83,8 @@ def as_json(result: MapResult) -> dict[str, Any]:
             "in_shells_of_a_ball": _columns(elements, profile.shells),
             "in_shells_of_a_ball_std": _columns(elements, profile.shells_std),
         }
-    if result.scree is not None:
-        for name, parts in (("components", result.non_negative), ("independent_components", result.independent)):
+    for name, parts in (("components", result.non_negative), ("independent_components", result.independent)):
+        if parts:
             told[name] = [
                 {
                     "of_particle": part.of_particle,
@@ -93,6 +94,7 @@ def as_json(result: MapResult) -> dict[str, Any]:
                 }
                 for part in parts
             ]
+    if result.scree is not None:
         told["scree"] = result.scree.tolist()
     if result.phases is not None:
         told["clusters"] = [

@@ -1,8 +1,9 @@
-"""Spectrum images in other programs' files: HyperSpy, Velox and Bruker, read by RosettaSciIO where it is installed."""
+"""Spectrum images in files: our own; HyperSpy, Velox and Bruker ones where RosettaSciIO is installed to read them."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 
 from analysis.edx.energy_axis import EnergyAxis
 from analysis.edx.spectrum_image import SpectrumImage
+from analysis.edx.summed_map import SummedMap
+from analysis.store import read_step
 from drivers.errors import ConfigError
 
 _READERS = {".hspy": "hspy", ".emd": "emd", ".bcf": "bruker"}
+_RECORDED = ".h5"
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6, "m": 1e9, "pm": 1e-3, "å": 0.1, "angstrom": 0.1}
 _KEV = {"kev": 1.0, "ev": 1e-3}
 _BYTES_PER_COUNT = 48
@@ -21,7 +25,7 @@ _SQUARE = 0.01
 
 
 def read_spectrum_image(path: Path, *, beam_kev: float | None = None) -> SpectrumImage:
-    """The spectrum image in a .hspy, .emd or .bcf file.
+    """The spectrum image in a .hspy, .emd or .bcf file, or the sum of a recorded EDX map's frames (.h5).
 
     Parameters
     ----------
@@ -33,18 +37,33 @@ def read_spectrum_image(path: Path, *, beam_kev: float | None = None) -> Spectru
         For a file that is not there, is of another kind, holds no spectrum image, or does not fit into memory; and
         where RosettaSciIO is missing.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    own = path.suffix.lower() == _RECORDED
+    reader = _READERS.get(path.suffix.lower(), "")
+    if not (own or reader):
         kinds = ", ".join(_READERS)
         raise ConfigError(str(path), [f"files ending in {path.suffix!r} are not read; export it as one of {kinds}"])
     if not path.is_file():
         raise ConfigError(str(path), ["there is no such file"])
+    if own:
+        return _recorded_map(path, beam_kev)
     signals = _signals(path, reader)
     cubes = [s for s in signals if len(s["data"].shape) == 3 and _energy(s) == 2]
     if not cubes:
         shapes = ", ".join(str(tuple(s["data"].shape)) for s in signals) or "nothing"
         raise ConfigError(str(path), [f"holds no spectrum image (y, x, energy), only {shapes}"])
     return _image(path, max(cubes, key=lambda s: int(np.prod(s["data"].shape))), beam_kev)
+
+
+def _recorded_map(path: Path, beam_kev: float | None) -> SpectrumImage:
+    summed: SummedMap | None = None
+    for frame in read_step(path):
+        if frame.photons is None:
+            raise ConfigError(str(path), ["holds images without X-rays; the files of EDX maps end in _edx.h5"])
+        summed = summed or SummedMap(frame)
+        summed.add(frame)
+    if summed is None:
+        raise ConfigError(str(path), ["holds no frames: the map was cut before its first"])
+    return summed.image if beam_kev is None else replace(summed.image, beam_kev=beam_kev)
 
 
 def _signals(path: Path, reader: str) -> list[dict[str, Any]]:

@@ -12,11 +12,21 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical
 from textual.widgets import Footer, RichLog, Static
 
-from analysis.results import Arrhenius, DiffusivityResult, ImageResult, Preview, Provisional, StateResult, pretty
+from analysis.results import (
+    Arrhenius,
+    DiffusivityResult,
+    EdxResult,
+    ImageResult,
+    Preview,
+    Provisional,
+    StateResult,
+    pretty,
+)
 from controller import events as ev
 from controller.check import clock_time
-from controller.console import onset_words
+from controller.console import edx_words, onset_words
 from controller.monitor.arrhenius import STYLES, arrhenius_curves
+from controller.monitor.edx import ElementMaps, SpectrumAndProfile
 from controller.monitor.onset import onset_curves
 from controller.monitor.picture import PicturePanel
 from controller.monitor.plot import Curve, Plot
@@ -44,7 +54,7 @@ class MonitorApp(App[None]):
         Binding("r", "send('resume')", "resume"),
         Binding("a", "abort", "abort"),
         Binding("exclamation_mark", "send('stop')", "EMERGENCY STOP", key_display="!"),
-        Binding("d", "turn_over", "D over 1/T"),
+        Binding("d", "turn_over", "next sheet"),
         Binding("q", "quit", "leave"),
     ]
 
@@ -62,6 +72,8 @@ class MonitorApp(App[None]):
         self._fits: dict[str, DiffusivityResult] = {}
         self._images: dict[str, list[ImageResult]] = {}
         self._together: Arrhenius | None = None
+        self._map: EdxResult | None = None
+        self._maps: dict[str, EdxResult] = {}
         self._finished: ev.Finished | None = None
         self._quiet = False
         self._changed = True
@@ -75,15 +87,17 @@ class MonitorApp(App[None]):
             with Horizontal(id="pictures"):
                 yield PicturePanel("last frame", id="frame")
                 yield PicturePanel("orthoslice", id="slice")
+            yield ElementMaps(id="maps")
             yield Plot("degree of alloying", "s at temperature", id="alloying", y_range=(0.0, 1.0))
             yield Plot("log10 of D in m2/s, interval by interval", "1000/K", id="arrhenius")
+            yield SpectrumAndProfile(id="edx")
             with Vertical(id="words"):
                 yield Static(id="results")
                 yield RichLog(id="log", wrap=True, min_width=20, max_lines=300)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one("#arrhenius").display = False
+        self._turn_to("alloying")
         self.query_one("#results").border_title = "diffusion"
         self.query_one("#log").border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
@@ -110,6 +124,8 @@ class MonitorApp(App[None]):
             case ev.Picture():
                 self._picture = event
             case ev.Told(Preview() as preview):
+                if self._preview is None or preview.step != self._preview.step:
+                    self._turn_to("alloying")
                 self._preview = preview
             case ev.Told(Provisional() as provisional):
                 self._provisional = provisional
@@ -121,6 +137,14 @@ class MonitorApp(App[None]):
                 self._images.setdefault(image.particle, []).append(image)
                 if image.quality != "good":
                     self._say(f"{image.step}: {image.quality}")
+            case ev.Told(EdxResult() as found):
+                if self._map is None or found.step != self._map.step:
+                    self._turn_to("edx")
+                self._map = found
+                if found.final:
+                    self._maps[found.step] = found
+                    if found.quality != "good":
+                        self._say(f"{found.step}: {found.quality}")
             case ev.Told(DiffusivityResult() as fit):
                 self._fits[fit.particle] = fit
             case ev.Told(Arrhenius() as together):
@@ -153,6 +177,9 @@ class MonitorApp(App[None]):
             self.query_one("#temperature", Plot).border_title = title
         self._draw_alloying()
         self.query_one("#arrhenius", Plot).show(list(arrhenius_curves(list(self._fits.values()), self._together)))
+        if self._map is not None:
+            self.query_one("#maps", ElementMaps).show(self._map)
+            self.query_one("#edx", SpectrumAndProfile).show(self._map)
         if self._picture is not None:
             pixels = np.frombuffer(self._picture.pixels, np.uint8).reshape(self._picture.shape)
             self.query_one("#frame", PicturePanel).show(pixels, f"{self._picture.tilt_deg:+.1f} deg")
@@ -220,6 +247,10 @@ class MonitorApp(App[None]):
             if last.heated_c is not None:
                 out.append(f", after {last.heated_c:g} C")
             out.append(f"\ncontrast lost {last.contrast_lost or '-'}{onset_words(last.onset)}\n")
+        maps = self._maps if self._map is None else {**self._maps, self._map.step: self._map}
+        for found in maps.values():
+            out.append(f"{found.particle} {edx_words(found)}", style="bold" if found.final else "italic")
+            out.append(f"\n{found.frames}/{found.planned} frames, drift {found.drift_nm:.1f} nm, {found.quality}\n")
         latest = {s.particle: s for s in self._states.values()}
         for state in latest.values():
             now = self._provisional
@@ -238,10 +269,16 @@ class MonitorApp(App[None]):
         self.run_worker(self._send(command), name=command)
 
     def action_turn_over(self) -> None:
-        """The alloying curve, or D against 1/T, in the same place."""
-        for name in ("alloying", "arrhenius"):
-            panel = self.query_one(f"#{name}")
-            panel.display = not panel.display
+        """The alloying curve, D against 1/T and the EDX map, in turn, in the same place."""
+        sheets = ["alloying", "arrhenius", *(["edx"] if self._map is not None else [])]
+        now = next(n for n, name in enumerate(sheets) if self.query_one(f"#{name}").display)
+        self._turn_to(sheets[(now + 1) % len(sheets)])
+
+    def _turn_to(self, sheet: str) -> None:
+        for name in ("alloying", "arrhenius", "edx"):
+            self.query_one(f"#{name}").display = name == sheet
+        self.query_one("#maps").display = sheet == "edx"
+        self.query_one("#pictures").display = sheet != "edx"
 
     def action_abort(self) -> None:
         """Aborting ends a session for good, so it is asked once more."""

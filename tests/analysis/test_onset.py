@@ -25,7 +25,7 @@ def taken(analysis: OnsetAnalysis, pixels, *temperatures_c: float, **header):
         ),
         pixels,
     )
-    return analysis.add_image([frame], SeriesEnd(seq=1, step="i", particle="A", frames=1, planned=1, image=True))
+    return analysis.add_image([frame], SeriesEnd(seq=1, step="i", particle="A", frames=1, planned=1, what="image"))
 
 
 def test_the_onset_lies_between_the_last_stair_without_and_the_first_with_it():

@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from analysis.store import StepFile, read_step, step_path
 from drivers.frames import Frame, FrameHeader
 
 
-def frame(seq: int) -> Frame:
+def frame(seq: int, *, photons: bool = False) -> Frame:
     header = FrameHeader(
         seq=seq,
         session="s",
@@ -24,19 +25,22 @@ def frame(seq: int) -> Frame:
         tilt_deg=-70.0 + seq,
         pixel_nm=0.8,
     )
-    return Frame(header, np.full((24, 32), seq, np.uint16))
+    return Frame(header, np.full((24, 32), seq, np.uint16), np.full(seq, seq, np.uint32) if photons else None)
 
 
-def test_frames_come_back_as_they_went_in(tmp_path: Path):
+@pytest.mark.parametrize("photons", [False, True], ids=["images", "map"])
+def test_frames_come_back_as_they_went_in(tmp_path: Path, photons):
     path = step_path(tmp_path, "c00/A/tilt")
-    file = StepFile(path, frame(0))
+    file = StepFile(path, frame(0, photons=photons))
     for seq in range(5):
-        file.append(frame(seq))
+        file.append(frame(seq, photons=photons))
     assert file.read(3).header == frame(3).header
     file.close()
     for seq, back in enumerate(read_step(path)):
         assert back.header == frame(seq).header
         np.testing.assert_array_equal(back.image, frame(seq).image)
+        assert (back.photons is None) == (not photons)
+        assert back.photons is None or back.photons.tolist() == [seq] * seq
     assert seq == 4
 
 
@@ -46,8 +50,8 @@ def test_every_acknowledged_frame_survives_sigkill(tmp_path: Path):
         "import sys\nimport importlib.util\nfrom pathlib import Path\n"
         f"spec = importlib.util.spec_from_file_location('t', {str(Path(__file__))!r})\n"
         "t = importlib.util.module_from_spec(spec); spec.loader.exec_module(t)\n"
-        "f = t.StepFile(Path(sys.argv[1]), t.frame(0))\n"
-        "for seq in range(100000):\n    f.append(t.frame(seq)); print(seq, flush=True)\n"
+        "f = t.StepFile(Path(sys.argv[1]), t.frame(0, photons=True))\n"
+        "for seq in range(100000):\n    f.append(t.frame(seq, photons=True)); print(seq, flush=True)\n"
     )
     for attempt in range(3):
         path = tmp_path / f"kill{attempt}.h5"
@@ -65,3 +69,4 @@ def test_every_acknowledged_frame_survives_sigkill(tmp_path: Path):
         for seq in range(acknowledged + 1):
             assert kept[seq].header.seq == seq
             assert int(kept[seq].image[0, 0]) == seq
+            assert kept[seq].photons.tolist() == [seq] * seq

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from controller.check import checked_session, timeline
-from controller.plan import Heat, Image, Plan, TiltSeries
+from controller.plan import Heat, Plan
+from controller.recordings import Image, TiltSeries
 from controller.session_file import load_session
 from drivers.errors import ConfigError
 

@@ -1,0 +1,174 @@
+"""EDX maps in a session, from the twin's photons to the screen and back from the recording."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from analysis.offline import analyse
+from analysis.results import EdxResult
+from analysis.store import read_journal
+from controller import events as ev
+from controller.check import checked_session
+from controller.engine import FinishReason, RunState
+from drivers.errors import ConfigError
+from tests.flows.test_dry_run import session_in
+
+EDX = """
+[edx]
+backend = "simulated"
+lines = ["Ag_La", "Au_Ma"]
+k = ["Ag_La/Au_Ma=1.44:0.01"]
+pixel_nm = 0.5
+shape = [32, 32]
+dwell_us = 4000.0
+frames = 12
+"""
+PLAN = """
+[[plan]]
+kind = "edx-map"
+
+[[plan]]
+kind = "pulses"
+temperature_c = 300.0
+durations_s = [7200.0]
+after_each = "edx-map"
+"""
+OF_PAPER_000 = {
+    'specimen = "NC2"': 'specimen = "AgAu", name = "NC2"',
+    "current_pa = 400.0": "current_pa = 50.0",
+    "pixel_nm = 2.0": "pixel_nm = 0.5",
+    "shape = [48, 48]": "shape = [96, 96]",
+}
+
+
+@pytest.fixture
+def edx_session(session_file):
+    """A session file that takes EDX maps of paper 000's particle before and after 2 h at 300 C."""
+
+    def write(more: str = "", plan: str = PLAN, edx: str = EDX):
+        path = session_file(**OF_PAPER_000)
+        text = path.read_text()
+        path.write_text(text[: text.index("[[plan]]")].replace("[scan]", edx + more + "\n[scan]") + plan)
+        return path
+
+    return write
+
+
+def maps_of(session) -> list[EdxResult]:
+    return [r for r in session.results if isinstance(r, EdxResult)]
+
+
+def test_maps_before_and_after_heat_live_and_from_the_recording(edx_session, tmp_path):
+    heard: list[ev.Event] = []
+    session, clock = session_in(edx_session(), tmp_path / "s", heard.append)
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    before, after = maps_of(session)
+    assert (before.step, after.step) == ("c00/NC2/edx", "c01/NC2/edx")
+    assert (before.heated_c, after.heated_c) == (None, 300.0)
+    for found in (before, after):
+        silver = found.composition_at_pct["Ag"]
+        assert abs(silver.value - 50.0) < 3.0 * silver.std + 0.5
+        assert found.frames == found.planned == 12
+        assert found.simulated
+    profile = after.report["profile"]
+    rise, std = (profile[k]["Ag"] for k in ("surface", "surface_std"))
+    assert rise - profile["core"]["Ag"] > 3.0 * std
+    assert "more Ag" in profile["statement"]
+    first = before.report["profile"]
+    assert abs(first["surface"]["Ag"] - first["core"]["Ag"]) < 3.0 * first["surface_std"]["Ag"] + 0.01
+    shown = [e.result for e in heard if isinstance(e, ev.Told) and isinstance(e.result, EdxResult)]
+    assert [r.frames for r in shown if r.step == "c00/NC2/edx" and not r.final] == list(range(1, 13))
+    told = session.json()["particles"]["NC2"]["edx"]
+    assert [m["composition_at_pct"]["Ag"] for m in told] == [
+        pytest.approx(m.composition_at_pct["Ag"].value) for m in (before, after)
+    ]
+    again = analyse(tmp_path / "s", lambda _: None)["particles"]["NC2"]["edx"]
+    assert again == told
+    dose = session.json()["ledger"]["NC2"]["dose_e_per_nm2"]
+    assert dose == pytest.approx(2 * 12 * 50.0 * 4e-3 * 6.2415e6 / 0.25, rel=1e-2)
+
+
+def test_a_map_ends_when_its_composition_is_known_well_enough(edx_session, tmp_path):
+    runs = []
+    for name in ("a", "b"):
+        session, clock = session_in(edx_session("sigma_at_pct = 1.0"), tmp_path / name)
+        assert clock.run(session.run()) is FinishReason.COMPLETED
+        runs.append(maps_of(session))
+    assert [m.frames for m in runs[0]] == [m.frames for m in runs[1]]
+    for found in runs[0]:
+        assert 1 < found.frames < found.planned
+        assert found.known_at_pct <= 1.0
+
+
+def test_a_pause_takes_hold_between_two_frames_with_the_beam_off(edx_session, tmp_path):
+    asked, at_pause = [], []
+
+    def hear(event: ev.Event) -> None:
+        if isinstance(event, ev.Progress) and event.part == 5 and not asked:
+            asked.append(session.engine.pause())
+        if isinstance(event, ev.RunStateChanged) and event.state == RunState.PAUSED:
+            at_pause.append(session.microscope.current_pa)
+            session.engine.resume()
+
+    session, clock = session_in(edx_session(), tmp_path / "s", hear)
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    assert at_pause == [0.0]
+    assert [m.frames for m in maps_of(session)] == [12, 12]
+
+
+def test_an_abort_within_a_map_keeps_its_frames(edx_session, tmp_path):
+    def hear(event: ev.Event) -> None:
+        if isinstance(event, ev.Progress) and event.part == 5:
+            session.engine.abort("enough")
+
+    session, clock = session_in(edx_session(), tmp_path / "s", hear)
+    assert clock.run(session.run()) is FinishReason.ABORTED
+    (end,) = [r["mark"] for r in read_journal(tmp_path / "s") if r["what"] == "series_end"]
+    assert (end["frames"], end["planned"], end["what"]) == (5, 12, "edx-map")
+    (found,) = maps_of(session)
+    assert found.frames == 5
+
+
+def test_a_map_at_each_tilt_is_a_step_of_its_own(edx_session, tmp_path):
+    plan = '\n[[plan]]\nkind = "edx-map"\n'
+    session, clock = session_in(edx_session("tilts_deg = [-20, 0, 20]", plan), tmp_path / "s")
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    assert [(m.step, m.tilt_deg) for m in maps_of(session)] == [
+        ("c00/NC2/edx-20", -20.0),
+        ("c00/NC2/edx+0", 0.0),
+        ("c00/NC2/edx+20", 20.0),
+    ]
+
+
+def test_a_recorded_map_is_read_by_the_edx_command(edx_session, tmp_path):
+    session, clock = session_in(edx_session(plan=PLAN[: PLAN.index("[[plan]]", 12)]), tmp_path / "s")
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    out = tmp_path / "out.json"
+    options = ["--lines", "Ag_La,Au_Ma", "--k", "Ag_La/Au_Ma=1.44:0.01", "--radial", "--json", str(out)]
+    recorded = tmp_path / "s" / "frames" / "c00_NC2_edx.h5"
+    command = [sys.executable, "-m", "controller.cli", "edx", str(recorded), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (live,) = maps_of(session)
+    assert json.loads(out.read_text())["composition_at_pct"] == live.report["composition_at_pct"]
+    assert "simulated" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (EDX, "", r"no \[edx\] section"),
+        ('"Ag_La"', '"Ag_Xa"', "Ag_Xa"),
+        ("1.44:0.01", "-1:0.01", "a factor is above 0"),
+        ("frames = 12", "frames = 12\ntilts_deg = [80.0]", "holder's range"),
+        ('backend = "simulated"\nlines', 'backend = "xflash"\nlines', "no backend is called 'xflash'"),
+        ("frames = 12", "frame = 12", "did you mean 'frames'"),
+    ],
+    ids=["section", "line", "factor", "tilt", "backend", "key"],
+)
+def test_what_cannot_work_is_refused_before_beam_time(edx_session, old, new, words):
+    path = edx_session(edx=EDX.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=words):
+        checked_session(path)
