@@ -139,7 +139,7 @@ def edx(
         [line.strip() for line in lines.split(",") if line.strip()],
         k or [],
         basis=k_basis.value,
-        region=_region(region),
+        rows_and_columns=_region(region),
         radial=radial,
         decompose=decompose or components is not None,
         number=components,

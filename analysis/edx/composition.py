@@ -62,6 +62,14 @@ def composition(fit: LineFit, factors: KFactors) -> Composition:
     )
 
 
+def by_weight(found: Composition, molar_masses: NDArray[np.float64]) -> Composition:
+    """Weight fractions from atomic ones."""
+    both = np.outer(molar_masses, molar_masses)
+    weights, by_counting = fractions_of(found.fractions * molar_masses, found.by_counting * both)
+    _, by_factors = fractions_of(found.fractions * molar_masses, found.by_factors * both)
+    return Composition(weights, by_counting, by_factors, found.above_limit)
+
+
 def fractions_of(
     amounts: NDArray[np.float64], covariance: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,11 +13,13 @@ from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
 from analysis.edx.k_factors import Basis, KFactors, k_factors
 from analysis.edx.line_fit import LineFit, LineModel, fit_lines, fit_sums
-from analysis.edx.map_components import ComponentResult, FollowedComponents, decomposed
+from analysis.edx.map_components import Decomposed, FollowedComponents, decomposed
 from analysis.edx.other_lines import FARTHEST_GAIN, calibrated, with_other_lines
 from analysis.edx.phases import Phases, find_phases
 from analysis.edx.radial_profile import RadialProfile, radial_profile
+from analysis.edx.size_classes import SizeClass, profiles_by_size
 from analysis.edx.spectrum_image import SpectrumImage
+from analysis.edx.windows import window_counts
 from analysis.edx.x_ray_lines import LineFamily, line_family
 from drivers.errors import ConfigError
 
@@ -29,6 +31,7 @@ _STANDS_OUT = 3.0
 """Particles are brighter than what is not by so many sigma of the smoothed counts."""
 _POOR_MISFIT = 2.0
 _SEEN_SIGMAS = 3.0
+_RIM_NM = 1.0
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,13 @@ class MapResult:
     region: NDArray[np.bool_]
     fit: LineFit
     composition: Composition
+    by_windows: Composition | None
+    """From counts in windows instead of a fit, where no other line lies in them."""
     profile: RadialProfile | None
-    scree: NDArray[np.float64] | None
-    non_negative: tuple[ComponentResult, ...]
-    independent: tuple[ComponentResult, ...]
+    by_size: tuple[SizeClass, ...]
+    """Profiles of all round particles, by size; where there is but one, its own is the one above."""
+    split: Decomposed
+    """Into components; empty where that was not asked for."""
     phases: Phases | None
     notes: tuple[str, ...]
     """What a person should know before believing the numbers."""
@@ -61,7 +67,7 @@ def analyse_map(
     given_k: Sequence[str] = (),
     *,
     basis: Basis = "atomic",
-    region: Region | None = None,
+    rows_and_columns: Region | None = None,
     radial: bool = False,
     decompose: bool = False,
     number: int | None = None,
@@ -75,7 +81,7 @@ def analyse_map(
     ----------
     lines : main lines such as ``Ag_La``, one per element
     given_k : factors, see `k_factors`
-    region : pixels to quantify; by default those that are bright in the lines
+    rows_and_columns : pixels to quantify; by default those that are bright in the lines, and 1 nm around them
     decompose : also split the map into components; `number` of them, by default as many as the scree shows
     follow : instead, the non-negative components of fewer frames of the same map
     cluster : also group pixels into phases; `cluster_number` of them, by default as many as differ
@@ -95,8 +101,10 @@ def analyse_map(
     image = replace(image, axis=axis)
     model = with_other_lines(axis, total, asked, image.beam_kev)
     _check_overlap(model, total, asked)
-    mask, whole_field = _region(image, asked, region)
-    fit = fit_sums(model, image.spectrum_of(mask)[None], total)
+    mask, whole_field = _region(image, asked, rows_and_columns)
+    within = None if rows_and_columns is None else mask
+    region = mask if within is not None else _with_rim(mask, image.pixel_nm)
+    fit = fit_sums(model, image.spectrum_of(region)[None], total)
     found = composition(fit, factors)
     if np.isnan(found.fractions).any():
         words = (
@@ -104,20 +112,37 @@ def analyse_map(
         )
         raise ConfigError(image.title, [words])
     notes = _notes(fit, found, factors, model)
+    plain = window_counts(model, image.spectrum_of(region)[None], fit, len(asked))
+    by_windows = None if plain is None else composition(plain, factors)
+    if by_windows is not None:
+        differ = np.abs(by_windows.fractions - found.fractions) / np.hypot(by_windows.counting_std, found.counting_std)
+        if differ.max() > _SEEN_SIGMAS:
+            notes.append(f"windows beside the lines tell another composition, by {differ.max():.1f} sigma")
     if far:
         notes.insert(0, "the energy axis is farther off than its peaks may correct: calibrate it")
     if whole_field:
         notes.insert(0, "no particles stand out in these lines: the whole field was quantified")
-    within = mask if region is not None else None
     profile = radial_profile(image, mask, model, factors, within) if radial else None
     if radial and profile is None:
         notes.append("no radial profile: fewer than two rings have a line above the quantification limit")
-    scree, non_negative, independent = decomposed(image, mask, model, factors, number) if decompose else (None, (), ())
+    by_size = profiles_by_size(image, mask, model, factors) if radial and within is None and not whole_field else ()
+    split = decomposed(image, mask, model, factors, number) if decompose else Decomposed()
     if follow is not None:
-        non_negative = follow.follow(image, mask, model, factors)
+        split = Decomposed(non_negative=follow.follow(image, mask, model, factors))
     phases = None if cluster is None else find_phases(image, model, factors, cluster, cluster_number, within)
     return MapResult(
-        image, model, factors, mask, fit, found, profile, scree, non_negative, independent, phases, tuple(notes)
+        image,
+        model,
+        factors,
+        region,
+        fit,
+        found,
+        by_windows,
+        profile,
+        by_size,
+        split,
+        phases,
+        tuple(notes),
     )
 
 
@@ -183,6 +208,13 @@ def _region(image: SpectrumImage, asked: Sequence[LineFamily], region: Region | 
     if bright[mask].mean() - bright[~mask].mean() < _STANDS_OUT * noise:
         return np.ones(shape, np.bool_), True
     return mask, False
+
+
+def _with_rim(mask: NDArray[np.bool_], pixel_nm: float) -> NDArray[np.bool_]:
+    """A threshold cuts off a round particle's thin rim, which may well be of another composition."""
+    from scipy.ndimage import distance_transform_edt
+
+    return mask | (pixel_nm * distance_transform_edt(~mask) <= _RIM_NM)
 
 
 def _notes(fit: LineFit, found: Composition, factors: KFactors, model: LineModel) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.alloying.two_phase import main_body
 from analysis.edx.composition import Composition, composition
 from analysis.edx.decomposition import (
     Components,
@@ -17,6 +19,7 @@ from analysis.edx.decomposition import (
 )
 from analysis.edx.k_factors import KFactors
 from analysis.edx.line_fit import LineModel, fit_lines
+from analysis.edx.radial_profile import rings_around
 from analysis.edx.spectrum_image import SpectrumImage
 
 _FEWEST_COUNTS_PER_PIXEL = 100.0
@@ -40,6 +43,28 @@ class ComponentResult:
     """By counting, by the split, and by the k-factors."""
 
 
+@dataclass(frozen=True)
+class DenoisedProfile:
+    """Composition of rings about the main particle's centre, of the counts without most of their noise."""
+
+    radius_nm: NDArray[np.float64]
+    """Middle of each ring."""
+    fractions: NDArray[np.float64]
+    """(ring, line)"""
+    std: NDArray[np.float64]
+    """By drawing the counts again; what few components cannot describe is not in it."""
+
+
+@dataclass(frozen=True)
+class Decomposed:
+    """A map's components, the largest first."""
+
+    scree: NDArray[np.float64] | None = None
+    non_negative: tuple[ComponentResult, ...] = ()
+    independent: tuple[ComponentResult, ...] = ()
+    profile: DenoisedProfile | None = None
+
+
 class FollowedComponents:
     """Non-negative components that follow a map as its frames arrive, from where they were a frame before."""
 
@@ -51,7 +76,7 @@ class FollowedComponents:
         self, image: SpectrumImage, mask: NDArray[np.bool_], model: LineModel, factors: KFactors
     ) -> tuple[ComponentResult, ...]:
         """The largest first; their errors are those of counting alone."""
-        spectra, under = _binned(image, mask)
+        spectra, under, _ = _binned(image, mask)
         if self._last is None or len(self._last.maps) != len(spectra):
             self._last = independent_components(principal_components(spectra, self._number), self._number)
         # Maps grow with the counts; what they are multiplied with is taken up in the first update.
@@ -62,9 +87,9 @@ class FollowedComponents:
 
 def decomposed(
     image: SpectrumImage, mask: NDArray[np.bool_], model: LineModel, factors: KFactors, number: int | None
-) -> tuple[NDArray[np.float64], tuple[ComponentResult, ...], tuple[ComponentResult, ...]]:
-    """The scree; non-negative and independent components, the largest first."""
-    spectra, under = _binned(image, mask)
+) -> Decomposed:
+    """Non-negative and independent components, their number by default as the scree shows it."""
+    spectra, under, binned = _binned(image, mask)
     pca = principal_components(spectra)
     independent = independent_components(pca, number or components_seen(pca))
     positive = non_negative_components(spectra, independent)
@@ -82,11 +107,32 @@ def decomposed(
         drawn = np.array([_quantified(draw, image, model, factors).fractions for draw in draws])
         return _told(split, under, found, np.hypot(_scatter(drawn), found.factor_std))
 
-    return pca.scree, results(positive, positive_draws), results(independent, independent_draws)
+    profile = _denoised_profile(binned, under, [positive, *positive_draws], model, factors)
+    return Decomposed(pca.scree, results(positive, positive_draws), results(independent, independent_draws), profile)
 
 
-def _binned(image: SpectrumImage, mask: NDArray[np.bool_]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Spectra (pixel, channel) of pixels binned until there are enough counts, and which of them are the particles'."""
+def _denoised_profile(
+    binned: SpectrumImage, under: NDArray[np.bool_], splits: Sequence[Components], model: LineModel, factors: KFactors
+) -> DenoisedProfile | None:
+    """Of the first of the splits; the others are of counts drawn from it."""
+    mask = under.reshape(binned.counts.shape[:2])
+    if not mask.any():
+        return None
+    body = main_body(mask)
+    _, ring, ring_nm = rings_around(binned, body, mask, model.families[: len(factors.lines)])
+    rings = np.arange(int(ring[body].max()) + 1)
+    inside = np.stack([(ring == n).ravel() for n in rings]).astype(np.float64)
+    total = binned.total
+    found = [composition(fit_lines(model, (inside @ s.maps) @ s.spectra, like=total), factors) for s in splits]
+    fractions = np.array([c.fractions for c in found], np.float64)
+    std = np.asarray(np.hypot(fractions[1:].std(axis=0, ddof=1), found[0].factor_std), np.float64)
+    return DenoisedProfile(np.asarray(ring_nm * (rings + 0.5), np.float64), found[0].fractions, std)
+
+
+def _binned(
+    image: SpectrumImage, mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.generic], NDArray[np.bool_], SpectrumImage]:
+    """Spectra (pixel, channel) of pixels binned until there are enough counts, which are the particles', the map."""
     bins = 1
     sides = image.counts.shape[:2]
     while (
@@ -96,7 +142,7 @@ def _binned(image: SpectrumImage, mask: NDArray[np.bool_]) -> tuple[NDArray[np.g
     binned = image.binned(bins)
     rows, columns, channels = binned.counts.shape
     under = mask[: rows * bins, : columns * bins].reshape(rows, bins, columns, bins).mean(axis=(1, 3)).ravel() > 0.5
-    return binned.counts.reshape(rows * columns, channels), np.asarray(under, np.bool_)
+    return binned.counts.reshape(rows * columns, channels), np.asarray(under, np.bool_), binned
 
 
 def _quantified(split: Components, image: SpectrumImage, model: LineModel, factors: KFactors) -> Composition:

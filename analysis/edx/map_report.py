@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.edx.composition import Composition
+from analysis.edx.composition import Composition, by_weight
 from analysis.edx.map_analysis import MapResult
+from analysis.edx.radial_profile import RadialProfile
+from analysis.edx.x_ray_lines import molar_masses
 
 
 def lines(result: MapResult) -> Iterator[str]:
@@ -29,6 +31,10 @@ def lines(result: MapResult) -> Iterator[str]:
     for n, name in enumerate(names):
         yield f"{name}: {result.fit.counts[0, n]:.0f} +- {result.fit.std[0, n]:.0f} counts"
     yield f"over {result.region.sum()} pixels: {_fractions(result.elements, result.composition)}"
+    weights = by_weight(result.composition, _masses(result))
+    yield f"by weight: {_at_pct(result.elements, weights.fractions[0], weights.std[0], 'wt%')}"
+    if result.by_windows is not None:
+        yield f"by windows beside the lines: {_fractions(result.elements, result.by_windows)}"
     if result.profile is not None:
         profile = result.profile
         for where, fractions, std in (
@@ -37,7 +43,10 @@ def lines(result: MapResult) -> Iterator[str]:
         ):
             yield f"{where}, as projected: {_at_pct(result.elements, fractions, std)} (by counting)"
         yield profile.in_words(result.elements)
-    for kind, parts in (("non-negative", result.non_negative), ("independent", result.independent)):
+    for size in result.by_size if sum(s.particles for s in result.by_size) > 1 else ():
+        words = size.profile.in_words(result.elements)
+        yield f"{size.particles} particle(s) of {size.from_nm:g} to {size.to_nm:g} nm: {words}"
+    for kind, parts in (("non-negative", result.split.non_negative), ("independent", result.split.independent)):
         for part in parts:
             if part.of_particle and np.isfinite(part.fractions).all():
                 yield f"{kind} component of the particles: {_at_pct(result.elements, part.fractions, part.std)}"
@@ -53,6 +62,7 @@ def lines(result: MapResult) -> Iterator[str]:
 def as_json(result: MapResult) -> dict[str, Any]:
     """The same as plain data."""
     elements = result.elements
+    weights = by_weight(result.composition, _masses(result))
     told: dict[str, Any] = {
         "simulated": result.image.simulated,
         "lines": list(result.factors.lines),
@@ -61,29 +71,31 @@ def as_json(result: MapResult) -> dict[str, Any]:
         "counts_std": _named(result.factors.lines, result.fit.std[0, : len(elements)]),
         "composition_at_pct": _named(elements, 100.0 * result.composition.fractions[0]),
         "composition_std_at_pct": _named(elements, 100.0 * result.composition.std[0]),
+        "composition_wt_pct": _named(elements, 100.0 * weights.fractions[0]),
+        "composition_std_wt_pct": _named(elements, 100.0 * weights.std[0]),
         "quantified": bool(result.composition.above_limit[0].all()),
         "region_pixels": int(result.region.sum()),
         "also_seen": [f.name for f in result.model.families[len(elements) :]],
         "notes": list(result.notes),
     }
+    if result.by_windows is not None:
+        told["by_windows_at_pct"] = _named(elements, 100.0 * result.by_windows.fractions[0])
+        told["by_windows_std_at_pct"] = _named(elements, 100.0 * result.by_windows.std[0])
     if result.profile is not None:
-        profile = result.profile
-        told["profile"] = {
-            "centre_px": list(profile.centre_px),
-            "ring_nm": profile.ring_nm,
-            "radius_nm": profile.radius_nm.tolist(),
-            "fractions": _columns(elements, profile.rings.fractions),
-            "std": _columns(elements, profile.rings.counting_std),
-            "factor_std": _columns(elements, profile.rings.factor_std),
-            "core": _named(elements, profile.core),
-            "core_std": _named(elements, profile.core_std),
-            "surface": _named(elements, profile.surface),
-            "surface_std": _named(elements, profile.surface_std),
-            "statement": profile.in_words(elements),
-            "in_shells_of_a_ball": _columns(elements, profile.shells),
-            "in_shells_of_a_ball_std": _columns(elements, profile.shells_std),
+        told["profile"] = {"centre_px": list(result.profile.centre_px)} | _profile(elements, result.profile)
+    if result.by_size:
+        told["profiles_by_size"] = [
+            {"from_nm": s.from_nm, "to_nm": s.to_nm, "particles": s.particles} | _profile(elements, s.profile)
+            for s in result.by_size
+        ]
+    split = result.split
+    if split.profile is not None:
+        told["profile_of_components"] = {
+            "radius_nm": split.profile.radius_nm.tolist(),
+            "fractions": _columns(elements, split.profile.fractions),
+            "std": _columns(elements, split.profile.std),
         }
-    for name, parts in (("components", result.non_negative), ("independent_components", result.independent)):
+    for name, parts in (("components", split.non_negative), ("independent_components", split.independent)):
         if parts:
             told[name] = [
                 {
@@ -94,8 +106,8 @@ def as_json(result: MapResult) -> dict[str, Any]:
                 }
                 for part in parts
             ]
-    if result.scree is not None:
-        told["scree"] = result.scree.tolist()
+    if split.scree is not None:
+        told["scree"] = split.scree.tolist()
     if result.phases is not None:
         told["clusters"] = [
             {
@@ -112,13 +124,36 @@ def as_json(result: MapResult) -> dict[str, Any]:
     return told
 
 
+def _profile(elements: list[str], profile: RadialProfile) -> dict[str, Any]:
+    return {
+        "ring_nm": profile.ring_nm,
+        "radius_nm": profile.radius_nm.tolist(),
+        "fractions": _columns(elements, profile.rings.fractions),
+        "std": _columns(elements, profile.rings.counting_std),
+        "factor_std": _columns(elements, profile.rings.factor_std),
+        "core": _named(elements, profile.core),
+        "core_std": _named(elements, profile.core_std),
+        "surface": _named(elements, profile.surface),
+        "surface_std": _named(elements, profile.surface_std),
+        "shell_nm": None if profile.shell_nm is None else profile.shell_nm.value,
+        "shell_std_nm": None if profile.shell_nm is None else profile.shell_nm.std,
+        "statement": profile.in_words(elements),
+        "in_shells_of_a_ball": _columns(elements, profile.shells),
+        "in_shells_of_a_ball_std": _columns(elements, profile.shells_std),
+    }
+
+
 def _fractions(elements: list[str], found: Composition) -> str:
     return _at_pct(elements, found.fractions[0], found.std[0])
 
 
-def _at_pct(elements: list[str], fractions: NDArray[np.float64], std: NDArray[np.float64]) -> str:
+def _at_pct(elements: list[str], fractions: NDArray[np.float64], std: NDArray[np.float64], unit: str = "at%") -> str:
     each = zip(elements, fractions, std, strict=True)
-    return ", ".join(f"{e} {100 * f:.1f} +- {100 * s:.1f} at%" for e, f, s in each)
+    return ", ".join(f"{e} {100 * f:.1f} +- {100 * s:.1f} {unit}" for e, f, s in each)
+
+
+def _masses(result: MapResult) -> NDArray[np.float64]:
+    return np.array([molar_masses()[element] for element in result.elements])
 
 
 def _named(names: Any, values: NDArray[np.float64]) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ shells can be taken apart again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,10 @@ from analysis.alloying.two_phase import main_body
 from analysis.edx.composition import Composition, composition, fractions_of, roots
 from analysis.edx.k_factors import KFactors
 from analysis.edx.line_fit import LineFit, LineModel, fit_sums
+from analysis.edx.shell_thickness import shell_thickness
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.x_ray_lines import LineFamily
+from analysis.results import Estimate
 
 RING_NM = 0.5
 _CORE, _SURFACE_NM = 0.5, 1.0
@@ -49,6 +51,8 @@ class RadialProfile:
     """(ring, line): fractions of a ball's shells of the same radii; not a number where too little is left to tell."""
     shells_std: NDArray[np.float64]
     """By counting."""
+    shell_nm: Estimate | None
+    """Thickness of an even shell around an even core; None where no difference between them is seen."""
 
     @property
     def difference_sigmas(self) -> NDArray[np.float64]:
@@ -67,7 +71,8 @@ class RadialProfile:
             f"{100 * np.hypot(self.surface_std, self.core_std)[n]:.1f} at% ({abs(sigmas[n]):.1f} sigma)"
             for n in claimed
         )
-        return f"the surface has {'; '.join(told)}; as projected"
+        shell = "" if self.shell_nm is None else f", in a shell of {self.shell_nm} nm if it is even"
+        return f"the surface has {'; '.join(told)}; as projected{shell}"
 
 
 def radial_profile(
@@ -83,15 +88,25 @@ def radial_profile(
     ----------
     within : pixels (y, x) that may be used; by default all
     """
-    ring_nm = max(RING_NM, image.pixel_nm)
-    body = main_body(mask)
     lines = len(factors.lines)
-    centre_px, distance_nm = distances(image, body, model.families[:lines])
-    ring = np.floor(distance_nm / ring_nm).astype(int)
-    ring[(mask & ~body) | (False if within is None else ~within)] = -1
-    reach = int(ring[body].max()) + 1 + _BEYOND
+    centre_px, ring, ring_nm = rings_around(image, main_body(mask), mask, model.families[:lines], within)
+    reach = int(ring.max()) + 1
     spectra = np.stack([image.spectrum_of(ring == n) for n in range(reach)])
     pixels = np.array([np.sum(ring == n) for n in range(reach)])
+    return profile_of(image, model, factors, spectra, pixels, centre_px, ring_nm)
+
+
+def profile_of(
+    image: SpectrumImage,
+    model: LineModel,
+    factors: KFactors,
+    spectra: NDArray[np.float64],
+    pixels: NDArray[np.intp],
+    centre_px: tuple[float, float],
+    ring_nm: float,
+) -> RadialProfile | None:
+    """The profile of rings whose spectra (ring, channel) and numbers of pixels these are."""
+    lines, reach = len(factors.lines), len(pixels)
     fit = fit_sums(model, spectra, image.total)
     rings = composition(fit, factors)
     told = np.atleast_1d(rings.above_limit.any(axis=1)) & (pixels > 0)
@@ -109,7 +124,7 @@ def radial_profile(
     # A ring of few pixels has not the area of a ring; rings cut by the field's border still less.
     whole = np.pi * np.diff(edges_nm**2) / np.maximum(pixels * image.pixel_nm**2, 1e-9)
     apart, apart_std = _taken_apart(fit, np.where(pixels > 0, whole, 0.0), edges_nm, np.exp(factors.ln_k))
-    return RadialProfile(
+    profile = RadialProfile(
         centre_px=centre_px,
         ring_nm=ring_nm,
         radius_nm=radius_nm,
@@ -120,7 +135,33 @@ def radial_profile(
         surface_std=parts.counting_std[surface],
         shells=apart[:good],
         shells_std=apart_std[:good],
+        shell_nm=None,
     )
+    telling = int(np.argmax(np.abs(profile.difference_sigmas)))
+    if abs(profile.difference_sigmas[telling]) <= _CLAIM_SIGMAS:
+        return profile
+    amounts = (fit.counts[:good, :lines] @ np.exp(factors.ln_k)) / np.maximum(pixels[:good], 1)
+    seen = rings.fractions[:good, telling], rings.counting_std[:good, telling]
+    return replace(profile, shell_nm=shell_thickness(radius_nm, amounts, *seen))
+
+
+def rings_around(
+    image: SpectrumImage,
+    body: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    families: Sequence[LineFamily],
+    within: NDArray[np.bool_] | None = None,
+) -> tuple[tuple[float, float], NDArray[np.intp], float]:
+    """Centre (y, x) of one body, the number of each pixel's ring around it, and how wide rings are, in nm.
+
+    Pixels of other bodies, beyond the last ring or not `within` have -1.
+    """
+    ring_nm = max(RING_NM, image.pixel_nm)
+    centre_px, distance_nm = distances(image, body, families)
+    ring = np.floor(distance_nm / ring_nm).astype(int)
+    reach = int(ring[body].max()) + 1 + _BEYOND
+    ring[(mask & ~body) | (ring >= reach) | (False if within is None else ~within)] = -1
+    return centre_px, ring, ring_nm
 
 
 def distances(

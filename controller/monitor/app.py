@@ -98,7 +98,7 @@ class MonitorApp(App[None]):
 
     def on_mount(self) -> None:
         self._turn_to("alloying")
-        self.query_one("#results").border_title = "diffusion"
+        self.query_one("#results").border_title = "results"
         self.query_one("#log").border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
         self.set_interval(_REFRESH_S, self._draw)
@@ -251,6 +251,8 @@ class MonitorApp(App[None]):
         for found in maps.values():
             out.append(f"{found.particle} {edx_words(found)}", style="bold" if found.final else "italic")
             out.append(f"\n{found.frames}/{found.planned} frames, drift {found.drift_nm:.1f} nm, {found.quality}\n")
+            if "profile" in found.report:
+                out.append(f"{found.report['profile']['statement']}\n")
         latest = {s.particle: s for s in self._states.values()}
         for state in latest.values():
             now = self._provisional

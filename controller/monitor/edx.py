@@ -48,7 +48,8 @@ class SpectrumAndProfile(Vertical):
         spectrum.border_title = f"spectrum, {sum(found.spectrum):.0f} counts"
         spectrum.show([Curve(energies_kev, counts, "white")], y_range=(0.0, top))
         curves = list(_rings(found))
-        profile.border_title = "at% in rings: " + ", ".join(found.composition_at_pct) if curves else "profile"
+        names = (f"[{style}]{e}[/]" for e, style in zip(found.composition_at_pct, STYLES, strict=False))
+        profile.border_title = "at% in rings: " + ", ".join(names) if curves else "profile"
         values = [v for curve in curves for v in curve.y]
         profile.show(curves, y_range=(max(0.0, min(values) - 5.0), max(values) + 5.0) if values else None)
 

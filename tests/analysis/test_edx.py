@@ -235,11 +235,11 @@ def test_the_core_of_real_iron_platinum_particles(real_data):
     result = analyse_map(image, ["Fe_Ka", "Pt_La"], given, basis="weight", decompose=True)
     assert {"Cu_Ka", "Co_Ka"} <= {f.name for f in result.model.families}
     assert components_seen(principal_components(image.binned(2).counts.reshape(1024, -1))) == 3
-    for parts in (result.non_negative, result.independent):
+    for parts in (result.split.non_negative, result.split.independent):
         iron = sorted(100.0 * p.fractions[0] for p in parts if p.of_particle)
         assert iron[0] == pytest.approx(14.5, abs=1.5)
         assert iron[-1] > 99.0  # the shell is iron oxide
-    (shell,) = [p for p in result.independent if p.of_particle and p.fractions[0] > 0.9]
+    (shell,) = [p for p in result.split.independent if p.of_particle and p.fractions[0] > 0.9]
     assert shell.counts > 1e4
 
 
@@ -312,7 +312,7 @@ def test_components_of_a_map_tell_their_own_scatter():
         image = SpectrumImage(
             spectrum_image(made, XRayDetector(channels=512), rng), EnergyAxis(0, 0.02, 512), 0.5, 80.0
         )
-        parts = analyse_map(image, LINES, [K], decompose=True, number=3).independent
+        parts = analyse_map(image, LINES, [K], decompose=True, number=3).split.independent
         least = min((p for p in parts if p.of_particle), key=lambda p: p.fractions[0])
         found.append(least.fractions[0])
         told.append(least.std[0])

@@ -34,7 +34,9 @@ def test_the_four_phases_of_the_six_metal_sulfide_are_found(workflow, seed):
     elements = list(PHASES["jalpaite"])
     maps = {e: np.array([phase[e] for phase in PHASES.values()])[where] for e in elements}
     lines = [LINE[e] for e in elements]
-    found = analyse_map(image(maps, thickness, 150.0, rng), lines, cluster=workflow, region=(0, 128, 0, 128)).phases
+    found = analyse_map(
+        image(maps, thickness, 150.0, rng), lines, cluster=workflow, rows_and_columns=(0, 128, 0, 128)
+    ).phases
     assert len(found.phases) == 4
     assert adjusted_rand_score(where[::2, ::2].ravel(), found.label.ravel()) > 0.9
     assert found.agreement > 0.85
