@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,11 +152,13 @@ def _found(features: NDArray[np.float64], workflow: Workflow, number: int | None
 def _embedded(features: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """UMAP's four dimensions where it is installed, else the principal components themselves."""
     try:
-        from umap import UMAP
+        with catch_warnings(action="ignore", category=ImportWarning):  # it says that it lacks TensorFlow
+            from umap import UMAP
     except ModuleNotFoundError:
         return features
     # Paper 001 gives the four dimensions only; without a least distance dense regions stay dense.
-    return np.asarray(UMAP(n_components=4, min_dist=0.0, n_neighbors=30, random_state=seed).fit_transform(features))
+    umap = UMAP(n_components=4, min_dist=0.0, n_neighbors=30, random_state=seed, n_jobs=1)
+    return np.asarray(umap.fit_transform(features))
 
 
 def _judged(
@@ -185,10 +188,24 @@ def _judged(
         if not seams:
             break
         thinnest = min(seams, key=lambda n: inner[n])
-        others = np.delete(membership, thinnest, axis=1)
+        others = _with_nearest(np.delete(membership, thinnest, axis=1), membership[:, thinnest] > 0.0, shape)
         share = others / np.maximum(others.sum(axis=1, keepdims=True), 1e-30)
         membership = others + share * membership[:, thinnest, None]
     return membership
+
+
+def _with_nearest(
+    membership: NDArray[np.float64], wanting: NDArray[np.bool_], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Those of the wanting pixels that are in no cluster are in that of the nearest pixel which is in one."""
+    from scipy.ndimage import distance_transform_edt
+
+    label = _label(membership).reshape(shape)
+    lone = wanting & (label.ravel() < 0)
+    nearest = distance_transform_edt(label < 0, return_distances=False, return_indices=True)
+    found = membership.copy()
+    found[lone, label[tuple(nearest)].ravel()[lone]] = 1.0
+    return found
 
 
 def _lines_of(

