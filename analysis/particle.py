@@ -24,6 +24,8 @@ _VOLUME_MOVED = 0.03
 _RESHAPED = 0.05
 """Part of the volume that is elsewhere; noise and wedge make it 0.01 to 0.02, nearly all of which is expected."""
 _SAME_SPAN = 0.9
+_TILTS_LACKING = 3
+"""Of two series together: with more, one shows artefacts that the other does not."""
 _PIXEL_TOLERANCE = 0.005
 
 
@@ -147,6 +149,8 @@ class ParticleAnalysis:
             problems.append("the particle is not where the first state left it")
             return _Numbers()
         alloyed = reference.curve.alloyed
+        if np.isfinite(state.ln_std) and reference.measurement.lacks(series.tilts_deg) > _TILTS_LACKING:
+            reading = reference.as_through_its_tilts(reading, series.tilts_deg, float(np.exp(state.ln_tau)))
 
         def degree_by(spread: str | None = None) -> float:
             return reference.curve.measured(reference.reading, reading, spread, alloyed)

@@ -82,6 +82,12 @@ class Reference:
         tau_nm2 = self.curve.tau_nm2
         return tuple(0.0 if t <= 0.0 else self.path.degree_of_metals(float(np.log(t))) for t in tau_nm2)
 
+    def as_through_its_tilts(self, reading: Reading, tilts_deg: NDArray[np.float64], tau_nm2: float) -> Reading:
+        """A reading as the first state's tilts would have given it: missing tilts leave streaks of their own."""
+        concentration, _ = self.path.at(float(np.log(tau_nm2)))
+        own = self.measurement.through(tilts_deg).simulate(concentration).values.var()
+        return reading.cleared(float(own) - self.curve.variance(tau_nm2))
+
     def artefact_degree(self, now: Reading) -> float:
         """By how much a degree of alloying rises when all the artefacts are taken off."""
         start, cleared = self.reading.cleared(self.artefacts), now.cleared(self.artefacts)

@@ -84,6 +84,10 @@ class AlloyingCurve:
         curve = PchipInterpolator(np.sqrt(self.tau_nm2), self.degrees)
         return np.asarray(curve(np.sqrt(np.clip(tau_nm2, 0.0, self.tau_nm2[-1]))))
 
+    def variance(self, tau_nm2: float) -> float:
+        """Of the simulated values at tau."""
+        return float(np.interp(np.sqrt(tau_nm2), np.sqrt(self.tau_nm2), [r.values.var() for r in self.readings]))
+
     def tau_at(self, degree: float) -> float:
         """tau in nm2 at which the simulated particle reaches a degree of alloying."""
         return self._at(degree, np.sqrt(self.tau_nm2)) ** 2
@@ -146,6 +150,16 @@ class Measurement:
         scale = self.expected_mean / mean
         bright = np.count_nonzero(volume > 0.5 * self.particle.shell_level / scale)
         return Reading(quantiles_of(inside), int(bright), shape)
+
+    def through(self, tilts_deg: NDArray[np.float64]) -> Measurement:
+        """The chain of the same particle at other tilts."""
+        return Measurement(self.particle, self._window, tilts_deg, self._noise, self._seed)
+
+    def lacks(self, tilts_deg: NDArray[np.float64]) -> int:
+        """How many tilts of another series these are without, or it of these."""
+        apart = np.abs(tilts_deg[:, None] - self._tilts_deg)
+        far = 0.5 * float(np.median(np.diff(np.sort(self._tilts_deg))))
+        return int(np.sum(apart.min(axis=0) > far) + np.sum(apart.min(axis=1) > far))
 
     @property
     def span_deg(self) -> float:

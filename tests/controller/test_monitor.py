@@ -13,6 +13,7 @@ from analysis.results import (
     Arrhenius,
     Diffusivity,
     DiffusivityResult,
+    EdxResult,
     Estimate,
     IntervalDiffusivity,
     Preview,
@@ -112,7 +113,7 @@ def test_state_temperature_tilt_progress_and_d_are_on_the_screen(size):
             for needed in ("(2.414 +- 0.052)e-19 m2/s", "0.5512 +- 0.0041", "started again"):
                 assert needed in shown
             for widget in app.query("#status, #progress, #results, #log, Plot, PicturePanel"):
-                if not widget.display:
+                if not all(node.display for node in widget.ancestors_with_self):
                     continue
                 region = widget.region
                 assert region.right <= size[0]
@@ -147,6 +148,65 @@ def test_a_running_series_shows_its_degree_so_far_and_then_its_own():
                 lines = str(results.render()).splitlines()
                 assert max(map(len, lines)) <= results.size.width
                 assert len(lines) <= results.size.height
+
+    asyncio.run(main())
+
+
+def test_a_map_shows_its_elements_spectrum_profile_and_composition_as_it_grows():
+    energies_kev = 0.02 * np.arange(512)
+    peaks = [n * np.exp(-(((energies_kev - e) / 0.05) ** 2)) for n, e in ((900.0, 0.28), (400.0, 2.12), (250.0, 2.98))]
+    ball = (200 * (np.hypot(*(np.indices((32, 32)) - 15.5)) < 9)).astype(np.uint8).tobytes()
+    profile = {
+        "radius_nm": [0.25, 0.75, 1.25],
+        "fractions": {"Ag": [0.49, 0.5, 0.58], "Au": [0.51, 0.5, None]},
+        "std": {"Ag": [0.01, 0.01, 0.03], "Au": [0.01, 0.01, None]},
+        "statement": "the surface has more Ag",
+    }
+    found = EdxResult(
+        step="c05/NC2/edx",
+        particle="NC2",
+        tilt_deg=0.0,
+        heated_c=300.0,
+        heated_s=7200.0,
+        frames=28,
+        planned=100,
+        final=False,
+        composition_at_pct={"Ag": Estimate(50.14, 0.25), "Au": Estimate(49.86, 0.25)},
+        drift_nm=2.0,
+        report={"energies_kev": {"Ag_La": 2.98, "Au_Ma": 2.12}, "profile": profile},
+        words=(),
+        spectrum=tuple(np.sum(peaks, axis=0).tolist()),
+        offset_kev=0.0,
+        channel_kev=0.02,
+        picture_shape=(32, 32),
+        pictures={"HAADF": ball, "Ag_La": ball, "Au_Ma": ball},
+        quality="good",
+        simulated=True,
+        analysis_s=0.2,
+    )
+
+    async def main() -> None:
+        for size in ((80, 24), (150, 44)):
+            app = MonitorApp(Told([*story(), ev.Told(found)]))
+            async with app.run_test(size=size) as pilot:
+                await settled(pilot)
+                assert "after 300 C: Ag 50.14 +- 0.25 at%" in words(app)
+                titles = [
+                    app.query_one(f"#map-{n}").border_title for n in range(4) if app.query_one(f"#map-{n}").display
+                ]
+                assert titles == ["HAADF", "Ag_La", "Au_Ma"]
+                spectrum, profiles = app.query_one("#spectrum", Plot), app.query_one("#profile", Plot)
+                # The tallest of the lines asked for, not carbon's, fills the picture.
+                assert spectrum._y_range == pytest.approx((0.0, 520.0), rel=0.02)
+                assert spectrum.curves[0].x[-1] == pytest.approx(3.98, abs=0.03)
+                assert [len(c.x) for c in profiles.curves] == [3, 2]
+                assert profiles.curves[0].std == pytest.approx([1.0, 1.0, 3.0])
+                assert not app.query_one("#pictures").display
+                for sheet in ("alloying", "arrhenius", "edx"):
+                    await pilot.press("d")
+                    await settled(pilot)
+                    shown = [n for n in ("alloying", "arrhenius", "edx") if app.query_one(f"#{n}").display]
+                    assert shown == [sheet]
 
     asyncio.run(main())
 
