@@ -85,8 +85,8 @@ class Reference:
     def as_through_its_tilts(self, reading: Reading, tilts_deg: NDArray[np.float64], tau_nm2: float) -> Reading:
         """A reading as the first state's tilts would have given it: missing tilts leave streaks of their own."""
         concentration, _ = self.path.at(float(np.log(tau_nm2)))
-        own = self.measurement.through(tilts_deg).simulate(concentration).values.var()
-        return reading.cleared(float(own) - self.curve.variance(tau_nm2))
+        own, first = (m.simulate(concentration) for m in (self.measurement.through(tilts_deg), self.measurement))
+        return reading.cleared(float(own.values.var() - first.values.var()))
 
     def artefact_degree(self, now: Reading) -> float:
         """By how much a degree of alloying rises when all the artefacts are taken off."""

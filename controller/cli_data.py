@@ -112,6 +112,7 @@ def edx(
         list[str] | None,
         typer.Option("--k", help="factor of a line or pair with its sigma: Fe_Ka=1.45, Ag_La/Au_Ma=1.44:0.01"),
     ] = None,
+    k_table: Annotated[Path | None, typer.Option("--k-table", help="instead, a TOML file of many factors")] = None,
     k_basis: Annotated[KBasis, typer.Option("--k-basis", help="what the factors count")] = KBasis.ATOMIC,
     region: Annotated[str | None, typer.Option("--region", help="rows and columns to quantify: 10:20,5:40")] = None,
     radial: Annotated[bool, typer.Option("--radial", help="composition against the distance from the centre")] = False,
@@ -128,16 +129,24 @@ def edx(
 ) -> None:
     """Composition of an EDX map, with errors: over its particles, by radius, and of its components."""
     from analysis.edx import map_report
+    from analysis.edx.k_table import read_k_table
     from analysis.edx.map_analysis import analyse_map
     from analysis.edx.spectrum_file import read_spectrum_image
 
     check_writable(json_path)
+    names = [line.strip() for line in lines.split(",") if line.strip()]
+    given = k or []
+    if k_table is not None:
+        if given:
+            raise ConfigError("--k-table", ["--k is there as well; give the factors in one way"])
+        table = read_k_table(k_table)
+        given, k_basis = table.of(names), KBasis(table.basis)
     if clusters is not None and cluster is not Workflow.GMM:
         raise ConfigError("--clusters", ["only a Gaussian mixture takes a number: add --cluster gmm, or leave it out"])
     result = analyse_map(
         read_spectrum_image(map_path, beam_kev=beam_kev),
-        [line.strip() for line in lines.split(",") if line.strip()],
-        k or [],
+        names,
+        given,
         basis=k_basis.value,
         rows_and_columns=_region(region),
         radial=radial,

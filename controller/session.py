@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from analysis.results import Result, summary
 from controller import events as ev
 from controller.acquire import Acquisition
-from controller.chip_readings import ChipReadings
 from controller.engine import Engine, FinishReason, RunState
 from controller.guard import Guard
 from controller.guard_client import GuardClient
 from controller.heating import Heating
+from controller.instruments import Instruments
 from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.live_analysis import LiveAnalysis
@@ -29,19 +28,15 @@ from controller.session_file import SessionFile
 from controller.steered_heating import SteeredHeating
 from controller.streams import Streams
 from controller.time_at_temperature import USUAL_Q_J_PER_MOL
-from drivers.clock import Clock, ScaledClock, SteppedClock, within
-from drivers.errors import InterlockTripped, first_of
-from drivers.interfaces import Bench, EdxDetector, HeaterReading, Microscope
-from drivers.registry import connect_all, load
+from drivers.clock import Clock, SteppedClock
+from drivers.errors import InterlockTripped, RecordingError, first_of
+from drivers.interfaces import HeaterReading
 
 _READING_PERIOD_S = 0.5
-_DRY_PERIOD_S = 0.1
-_DRY_HEARTBEAT_LIMIT_S = 2.0
 _MAP_LIMIT_S, _DRY_MAP_LIMIT_S = 5.0, 300.0
 """An EDX map's next frame waits no longer for what those before it told; dry, no beam burns meanwhile."""
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
-_STOP_LIMIT_S = 5.0
 
 
 @dataclass
@@ -77,7 +72,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 endless = self._start_services(tasks)
-                await connect_all([self.chip, self.microscope, *([self.edx] if self.edx else [])])
+                await self.instruments.connect()
                 begun = True
                 self._begin()
                 endless += self._start_watching(tasks)
@@ -110,7 +105,7 @@ class Session:
 
         provenance = {"source": self.file.title, "kind": "dry-run" if self.dry else "run", "seed": self.file.seed}
         ledger = self.ledger.of(p.name for p in self.file.particles)
-        told = summary(self.results, provenance | {"simulated": self.microscope.simulated} | software())
+        told = summary(self.results, provenance | {"simulated": self.instruments.microscope.simulated} | software())
         return told | {"ledger": ledger}
 
     async def command(self, name: str) -> str:
@@ -145,18 +140,10 @@ class Session:
         self._reading: HeaterReading | None = None
         self._stopped = ""
         self.progress = Progress(self.plan, self.clock, self.events)
-        bench = Bench(self.clock, self.file.seed, self.folder, self.source.parent)
-        self.microscope: Microscope = load(
-            "microscope", self.file.microscope.backend, bench, self.file.microscope.options
-        )
-        self.edx: EdxDetector | None = None
-        if self.file.edx is not None:
-            on_it = replace(bench, microscope=self.microscope)
-            self.edx = load("edx", self.file.edx.backend, on_it, self.file.edx.options)
-        self.chip: Guard | GuardClient = self._guard(bench)
+        self.instruments = Instruments(self.file, self.folder, self.source.parent, self.clock)
         self.acquisition = Acquisition(
             session=self.file.title,
-            microscope=self.microscope,
+            microscope=self.instruments.microscope,
             settings=self.file.scan.settings(),
             clock=self.clock,
             engine=self.engine,
@@ -169,12 +156,12 @@ class Session:
             on_tilt=self.progress.on_tilt,
             tracking=self.file.tracking,
             frame_dose_e_per_nm2=self.plan.frame_dose_e_per_nm2,
-            edx=self.edx,
+            edx=self.instruments.edx,
             edx_section=self.file.edx,
             known_at_pct=self.analysis.known_at_pct,
         )
         self.heating = Heating(
-            chip=self.chip,
+            chip=self.instruments.chip,
             section=self.file.chip,
             clock=self.clock,
             engine=self.engine,
@@ -195,45 +182,17 @@ class Session:
             do=self._execute,
         )
 
-    def _guard(self, bench: Bench) -> Guard | GuardClient:
-        section = self.file.chip
-        if isinstance(self.clock, ScaledClock):
-            self._guard_folder = Path(tempfile.mkdtemp(prefix="alloyscope-guard-"))
-            return GuardClient(
-                {
-                    "endpoint": f"ipc://{self._guard_folder}/guard",
-                    "folder": str(self.folder.resolve()),
-                    "origin": str(bench.origin.resolve()),
-                    "backend": section.backend,
-                    "options": section.options,
-                    "limits": section.limits.model_dump(),
-                    "seed": self.file.seed,
-                    "speed": self.clock.speed,
-                    "epoch": self.clock.epoch,
-                }
-            )
-        self._guard_journal = Journal(self.folder / "guard.jsonl", self.clock)
-        self._chip_readings = ChipReadings(self.folder)
-        return Guard(
-            load("chip", section.backend, bench, section.options),
-            self.file.chip_limits(),
-            self._guard_journal,
-            self._chip_readings,
-            self.clock,
-            period_s=_DRY_PERIOD_S,
-            heartbeat_limit_s=_DRY_HEARTBEAT_LIMIT_S,
-        )
-
     def _start_services(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         services = [tasks.create_task(self.streams.serve(), name="desk")]
-        if isinstance(self.chip, GuardClient):
-            services.append(tasks.create_task(self.chip.serve(), name="guard client"))
-        guard = {"guard": self.chip.endpoint} if isinstance(self.chip, GuardClient) else {}
+        chip = self.instruments.chip
+        if isinstance(chip, GuardClient):
+            services.append(tasks.create_task(chip.serve(), name="guard client"))
+        guard = {"guard": chip.endpoint} if isinstance(chip, GuardClient) else {}
         self.ready(self.streams.endpoints | guard)
         return services
 
     def _begin(self) -> None:
-        simulated = self.microscope.simulated
+        simulated = self.instruments.microscope.simulated
         names = tuple(p.name for p in self.file.particles)
         known = None if self.file.arrhenius is None else self.file.arrhenius.model_dump()
         self.journal.write(
@@ -249,8 +208,8 @@ class Session:
 
     def _start_watching(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         watching = [tasks.create_task(self._follow_temperature(), name="temperature")]
-        if isinstance(self.chip, Guard):
-            watching.append(tasks.create_task(self.chip.watch(), name="guard"))
+        if isinstance(self.instruments.chip, Guard):
+            watching.append(tasks.create_task(self.instruments.chip.watch(), name="guard"))
         return watching
 
     async def _run_plan(self) -> FinishReason:
@@ -283,10 +242,11 @@ class Session:
                 await self.steered.run(step)
 
     async def _follow_temperature(self) -> None:
+        chip = self.instruments.chip
         while not self._stopped:
-            if isinstance(self.chip, Guard):
-                self.chip.beat()
-            self._reading = r = await self.chip.read()
+            if isinstance(chip, Guard):
+                chip.beat()
+            self._reading = r = await chip.read()
             event = ev.Reading(self.clock.now(), r.temperature_c, r.setpoint_c, r.power_mw, r.temperature_std_c)
             self.events.tell(event)
             await self.clock.sleep(_READING_PERIOD_S)
@@ -294,12 +254,7 @@ class Session:
     async def _emergency_stop(self) -> str:
         self._stopped = "emergency stop"
         self.engine.abort("emergency stop")
-        calls = (
-            within(self.clock, _STOP_LIMIT_S, "chip", "stop", self.chip.emergency_stop()),
-            within(self.clock, _STOP_LIMIT_S, "microscope", "blank the beam", self.microscope.make_safe()),
-        )
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        failures = [str(o) for o in outcomes if isinstance(o, BaseException)]
+        failures = await self.instruments.stop()
         for failure in failures:
             self._log("error", f"emergency stop: {failure}")
         if failures:
@@ -318,21 +273,13 @@ class Session:
         self.events.tell(ev.Finished(reason, message, str(self.folder)))
 
     async def _close(self) -> None:
-        """Make everything safe and close it; one failure never keeps the others from being tried."""
-        jobs: list[Awaitable[None]] = [self.microscope.make_safe(), self.chip.close(), self.recorder.close()]
-        if self.edx is not None:
-            jobs.append(self.edx.make_safe())
-        outcomes = await asyncio.gather(*jobs, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                self.journal.write("close_failed", message=str(outcome))
-        for device in (self.edx, self.microscope):
-            if device is not None:
-                await device.close()
-        if isinstance(self.clock, ScaledClock):
-            shutil.rmtree(self._guard_folder, ignore_errors=True)
-        else:
-            self._guard_journal.close()
-            self._chip_readings.close()
+        """Devices first: what they may harm does not wait for files."""
+        failures = await self.instruments.close()
+        try:
+            await self.recorder.close()
+        except RecordingError as error:
+            failures.append(str(error))
+        for failure in failures:
+            self.journal.write("close_failed", message=failure)
         self.streams.close()
         self.journal.close()

@@ -143,7 +143,8 @@ class ReplayMicroscope:
         )
 
     def _recorded_session(self) -> Iterator[list[_Recorded]]:
-        frames = [item for item in read_session(self._source) if isinstance(item, Frame)]
+        # EDX maps are no tilt series; their photons are not played.
+        frames = [i for i in read_session(self._source) if isinstance(i, Frame) and i.photons is None]
         for _, group in groupby(frames, key=lambda f: f.header.step):
             yield [
                 _Recorded(h.tilt_deg, f.image, h.pixel_nm, h.gain, h.offset, h.electrons_per_nm2, h.swept_deg)

@@ -84,10 +84,6 @@ class AlloyingCurve:
         curve = PchipInterpolator(np.sqrt(self.tau_nm2), self.degrees)
         return np.asarray(curve(np.sqrt(np.clip(tau_nm2, 0.0, self.tau_nm2[-1]))))
 
-    def variance(self, tau_nm2: float) -> float:
-        """Of the simulated values at tau."""
-        return float(np.interp(np.sqrt(tau_nm2), np.sqrt(self.tau_nm2), [r.values.var() for r in self.readings]))
-
     def tau_at(self, degree: float) -> float:
         """tau in nm2 at which the simulated particle reaches a degree of alloying."""
         return self._at(degree, np.sqrt(self.tau_nm2)) ** 2

@@ -12,6 +12,7 @@ from analysis.edx.composition import composition
 from analysis.edx.decomposition import components_seen, principal_components
 from analysis.edx.energy_axis import EnergyAxis
 from analysis.edx.k_factors import k_factors
+from analysis.edx.k_table import read_k_table
 from analysis.edx.line_fit import LineFit, channels_around, fit_lines, line_model
 from analysis.edx.map_analysis import analyse_map
 from analysis.edx.other_lines import calibrated
@@ -153,6 +154,20 @@ def test_a_pair_and_its_two_factors_are_the_same():
     by_weight = k_factors(asked, [f"Ag_La/Au_Ma={1.44 * 107.8682 / 196.967}"], "weight")
     assert np.diff(by_weight.ln_k) == pytest.approx(np.diff(pair.ln_k), abs=1e-4)
     assert not pair.computed
+
+
+def test_a_table_of_factors_gives_those_of_the_lines_asked_for(tmp_path):
+    path = tmp_path / "k.toml"
+    path.write_text('basis = "weight"\n[k]\nFe_Ka = 1.450226\nPt_La = 5.075602\n"Ag_La/Au_Ma" = [1.44, 0.01]\n')
+    table = read_k_table(path)
+    assert table.of(["Ag_La", "Au_Ma"]) == ["Ag_La/Au_Ma=1.44:0.01"]
+    one_by_one = ["Fe_Ka=1.450226", "Pt_La=5.075602"]
+    asked = families("Fe_Ka", "Pt_La", beam_kev=200.0)
+    found, given = k_factors(asked, table.of(["Fe_Ka", "Pt_La"]), table.basis), k_factors(asked, one_by_one, "weight")
+    assert found.ln_k == pytest.approx(given.ln_k)
+    path.write_text('[k]\nFe_Ka = "much"\n')
+    with pytest.raises(ConfigError, match="Fe_Ka"):
+        read_k_table(path)
 
 
 def test_a_missing_factor_is_computed_and_said_to_be():

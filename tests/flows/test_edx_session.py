@@ -109,7 +109,7 @@ def test_a_pause_takes_hold_between_two_frames_with_the_beam_off(edx_session, tm
         if isinstance(event, ev.Progress) and event.part == 5 and not asked:
             asked.append(session.engine.pause())
         if isinstance(event, ev.RunStateChanged) and event.state == RunState.PAUSED:
-            at_pause.append(session.microscope.current_pa)
+            at_pause.append(session.instruments.microscope.current_pa)
             session.engine.resume()
 
     session, clock = session_in(edx_session(), tmp_path / "s", hear)
