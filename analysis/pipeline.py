@@ -60,6 +60,7 @@ class Pipeline:
         self._onsets: dict[str, OnsetAnalysis] = {}
         self._frames: dict[str, list[Frame]] = {}
         self._maps: dict[str, LiveMap] = {}
+        self._untold: LiveMap | None = None
         self._running: tuple[str, Reconstruction, float] | None = None
         self._began_s = 0.0
         self._provisional_s = _FIRST_GUESS_S
@@ -68,7 +69,8 @@ class Pipeline:
     def feed(self, item: StreamItem) -> list[Result]:
         """Take the next item of the stream; a step is done with when its `StateResult` or `ImageResult` comes."""
         if isinstance(item, Frame) and item.photons is not None:
-            return self._map_frame(item)
+            self._add_to_map(item)
+            return []
         if isinstance(item, Frame):
             frames = self._frames.setdefault(item.header.step, [])
             frames.append(item)
@@ -95,21 +97,30 @@ class Pipeline:
         states = [r for r in results if isinstance(r, StateResult)]
         return [*(r for r in results if r not in states), *self._arrhenius(results), *states]
 
-    def _map_frame(self, frame: Frame) -> list[Result]:
-        """A frame of an EDX map is summed at once; many of them are not kept."""
+    def _add_to_map(self, frame: Frame) -> None:
+        """A frame of an EDX map is summed at once; what it tells is asked for when no other is waiting."""
         step = frame.header.step
         if step not in self._maps:
             self._maps[step] = LiveMap(frame)
         self._maps[step].add(frame)
-        if not self._preview:
-            return []
+        self._untold = self._maps[step] if self._preview else None
+
+    @property
+    def untold(self) -> bool:
+        """Whether a running EDX map has grown since it was last told of."""
+        return self._untold is not None
+
+    def tell(self) -> list[Result]:
+        """What the running EDX map tells so far."""
+        growing, self._untold = self._untold, None
         with _one_blas_thread():
-            return [self._maps[step].told(final=False)]
+            return [] if growing is None else [growing.told(final=False)]
 
     def _finish_map(self, end: SeriesEnd) -> list[Result]:
+        self._untold = None
         found = self._maps.pop(end.step, None)
         if found is None:
-            return []
+            raise ValueError(f"{end.step} ends without a frame")
         with _one_blas_thread():
             return [found.told(final=True)]
 

@@ -71,6 +71,8 @@ class StepFile:
         if frame.image.shape != self._images.shape[1:]:
             raise RecordingError(f"{self.path.name}: a frame of {frame.image.shape} among {self._images.shape[1:]}")
         row = self._images.shape[0]
+        if (frame.photons is None) != (self._photons is None):
+            raise RecordingError(f"{self.path.name}: a frame {'without' if frame.photons is None else 'with'} X-rays")
         if frame.photons is not None:
             before = self._photons.shape[0]
             self._photons.resize(before + len(frame.photons), axis=0)
@@ -134,7 +136,7 @@ def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
 def read_session(folder: Path) -> list[StreamItem]:
     """Everything the stream carried that is on disk, in order."""
     journal = list(read_journal(folder))
-    items: list[StreamItem] = [msgspec.convert(r["mark"], SeriesEnd) for r in journal if r.get("what") == "series_end"]
+    items: list[StreamItem] = [_mark(r["mark"]) for r in journal if r.get("what") == "series_end"]
     acknowledged = {step_path(folder, r["step"]) for r in journal if r.get("what") == "frame"}
     for path in sorted((folder / "frames").glob("*.h5")):
         try:
@@ -144,6 +146,11 @@ def read_session(folder: Path) -> list[StreamItem]:
             if path in acknowledged:
                 raise
     return sorted(items, key=seq_of)
+
+
+def _mark(told: dict[str, Any]) -> SeriesEnd:
+    """A step's end; before there were EDX maps it said no more than whether it was an image."""
+    return msgspec.convert({"what": "image" if told.get("image") else "tilt-series"} | told, SeriesEnd)
 
 
 def planned_frames(folder: Path) -> dict[str, int]:

@@ -18,7 +18,7 @@ import zmq
 
 from analysis.arrhenius import ActivationEnergy
 from analysis.pipeline import Pipeline
-from analysis.results import encode
+from analysis.results import Result, encode
 from analysis.tilt_series_file import write_volume
 from analysis.tomography.projector import Volume
 from drivers.errors import CorruptFrame
@@ -47,7 +47,7 @@ class Worker:
     def run(self) -> int:
         """Work until the stream is closed; returns the process's exit code."""
         while True:
-            if self._subscription.poll(_POLL_MS):
+            if self._subscription.poll(0 if self._pipeline.untold else _POLL_MS):
                 _, *parts = self._subscription.recv_multipart()
                 try:
                     item = unpack(parts)
@@ -56,6 +56,8 @@ class Worker:
                 if seq_of(item) > self._next:
                     self._fetch(seq_of(item))
                 self._feed(item)
+            elif self._pipeline.untold:
+                self._send(self._pipeline.tell())
             else:
                 head = self._ask({"ask": "head"})
                 if head is None:
@@ -70,7 +72,10 @@ class Worker:
         if seq_of(item) != self._next:
             return  # seen before, or still waiting for one in between
         self._next += 1
-        for result in self._pipeline.feed(item):
+        self._send(self._pipeline.feed(item))
+
+    def _send(self, results: list[Result]) -> None:
+        for result in results:
             self._desk.send_multipart([json.dumps({"ask": "result"}).encode(), encode(result)])
 
     def _fetch(self, until: int) -> None:

@@ -5,10 +5,10 @@ The beam is on only while a frame is taken, and every frame is recorded before a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,8 +24,8 @@ from controller.recordings import EdxMap, Image, Recording, TiltSeries
 from controller.session_file import EdxSection, Tracking
 from controller.streams import Streams
 from drivers.clock import Clock, within
-from drivers.errors import ConfigError
-from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, SpectrumHeader
+from drivers.errors import ConfigError, DeviceError
+from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, SpectrumHeader, problem_of
 from drivers.interfaces import EdxDetector, Microscope, Scan, ScanSettings, StagePosition
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Acquisition:
     """Booked where the microscope does not tell a scan's dose: of one frame of this recording, or of one scan."""
     edx: EdxDetector | None = None
     edx_section: EdxSection | None = None
-    known_at_pct: Callable[[str, int], Awaitable[float | None]] = _unknown
+    known_at_pct: Callable[[str, int], Coroutine[None, None, float | None]] = _unknown
     """How well the composition is known after so many frames of a map; None when that is not told in time."""
     image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
@@ -119,15 +119,16 @@ class Acquisition:
             limit_s = _ANSWER_LIMIT_S + 3 * rest.scan.frame_s
             async with self._beam(), aclosing(self.edx.map_frames(rest)) as frames:
                 while taken < step.planned and self.engine.state is not RunState.PAUSING:
-                    call = anext(frames, None)
-                    scan = await within(self.clock, limit_s, self.edx.name, "take a frame of an EDX map", call)
+                    call = within(self.clock, limit_s, self.edx.name, "take a frame of an EDX map", anext(frames, None))
+                    scan = await self.engine.unless_aborted(call)
                     if scan is None:
                         return
+                    self._check_x_rays(scan)
                     self._book_dose(step, scan)
                     taken += 1
                     yield scan
                     if step.sigma_at_pct is not None:
-                        known = await self.known_at_pct(step.id, taken - 1)
+                        known = await self.engine.unless_aborted(self.known_at_pct(step.id, taken))
                         if known is not None and known <= step.sigma_at_pct:
                             return
             await self.engine.checkpoint()
@@ -165,7 +166,8 @@ class Acquisition:
         await self._move(step, tilt_deg)
         async with self._beam():
             limit_s = _ANSWER_LIMIT_S + 3 * settings.frame_s
-            scan = await self._ask("scan a frame", limit_s, self.microscope.scan(settings))
+            asked = self._ask("scan a frame", limit_s, self.microscope.scan(settings))
+            scan = await self.engine.unless_aborted(asked)
         self._book_dose(step, scan)
         return scan
 
@@ -177,8 +179,11 @@ class Acquisition:
 
     @asynccontextmanager
     async def _beam(self) -> AsyncIterator[None]:
+        """The beam on; never after an abort or an emergency stop, which raise `Aborted` here."""
+        await self.engine.checkpoint(may_pause=False)
         await self._ask("unblank the beam", _ANSWER_LIMIT_S, self.microscope.set_beam_blank(False))
         try:
+            await self.engine.checkpoint(may_pause=False)
             yield
         finally:
             await self._ask("blank the beam", _ANSWER_LIMIT_S, self.microscope.set_beam_blank(True))
@@ -219,6 +224,16 @@ class Acquisition:
         pixels = small_picture(scan.image)
         self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes()))
 
+    def _check_x_rays(self, scan: Scan) -> None:
+        """A frame that would spoil the recording of its map ends it here."""
+        assert self.edx is not None, "only its frames come here"
+        if scan.x_rays is None:
+            raise DeviceError(self.edx.name, "gave a frame without X-rays; check the detector, then take the map again")
+        spectrum = self._spectrum(scan)
+        problem = spectrum and problem_of(spectrum, scan.image.size, scan.x_rays.photons)
+        if problem:
+            raise DeviceError(self.edx.name, f"gave a frame that {problem}; check its driver")
+
     def _spectrum(self, scan: Scan) -> SpectrumHeader | None:
         x_rays, asked = scan.x_rays, self.edx_section
         if x_rays is None or asked is None:
@@ -247,7 +262,7 @@ class Acquisition:
         call = self.microscope.shift_image(float(shift_nm[0]), float(shift_nm[1]))
         await self._ask("shift the image", _ANSWER_LIMIT_S, call)
 
-    async def _ask(self, asked: str, limit_s: float, call: Awaitable[T]) -> T:
+    async def _ask(self, asked: str, limit_s: float, call: Coroutine[Any, Any, T]) -> T:
         return await within(self.clock, limit_s, self.microscope.name, asked, call)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from controller.plan import Heat, Plan, Steer, Step
 from controller.plan_blocks import Block, CycleBlock, PulsesBlock, StaircaseBlock, SteeredBlock
 from controller.recordings import EdxMap, Image, TiltSeries
@@ -148,17 +150,23 @@ def _built_problems(path: Path, session: SessionFile) -> Iterator[str]:
 
 def _line_problems(edx: EdxSection) -> Iterator[str]:
     """Lines and factors that make no sense, before a detector is asked; it may still be too slow a beam for a line."""
+    from analysis.edx.composition import composition_of_amounts
     from analysis.edx.k_factors import k_factors
-    from analysis.edx.x_ray_lines import line_family
+    from analysis.edx.map_analysis import families_asked
 
-    families = []
-    for name in edx.lines:
-        try:
-            families.append(line_family(name, _HIGHEST_KEV))
-        except ValueError as error:
-            yield f"edx.lines: {error}"
-    if len(families) == len(edx.lines):
-        try:
-            k_factors(families, edx.k, edx.k_basis)
-        except ConfigError as error:
-            yield from (f"edx.k: {problem}" for problem in error.problems)
+    families, problems = families_asked(edx.lines, _HIGHEST_KEV)
+    yield from (f"edx.lines: {problem}" for problem in problems)
+    if problems:
+        return
+    try:
+        factors = k_factors(families, edx.k, edx.k_basis)
+    except ConfigError as error:
+        yield from (f"edx.k: {problem}" for problem in error.problems)
+        return
+    # Of equal parts, where factors count most.
+    least = 100.0 * float(composition_of_amounts(np.ones(len(families)), factors).factor_std.max())
+    if edx.sigma_at_pct is not None and edx.sigma_at_pct < least:
+        yield (
+            f"edx.sigma_at_pct: {edx.sigma_at_pct:g} at% may never be reached: the k-factors alone leave "
+            f"{least:.2g} at%; give better ones, or more"
+        )

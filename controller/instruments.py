@@ -41,28 +41,34 @@ class Instruments:
 
     async def stop(self) -> list[str]:
         """Emergency: the chip off and the beam blanked, each whatever becomes of the other; what failed, in words."""
-        calls = (
+        calls = [
             within(self._clock, _STOP_LIMIT_S, "chip", "stop", self.chip.emergency_stop()),
             within(self._clock, _STOP_LIMIT_S, "microscope", "blank the beam", self.microscope.make_safe()),
-        )
+        ]
+        if self.edx is not None:
+            calls.append(within(self._clock, _STOP_LIMIT_S, "edx", "stop scanning", self.edx.make_safe()))
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         return [str(o) for o in outcomes if isinstance(o, BaseException)]
 
-    async def close(self) -> list[str]:
-        """Make everything safe and close it; one failure never keeps the others from being tried."""
-        jobs = [self.microscope.make_safe(), self.chip.close()]
-        if self.edx is not None:
-            jobs.append(self.edx.make_safe())
-        outcomes = await asyncio.gather(*jobs, return_exceptions=True)
-        if self.edx is not None:
-            await self.edx.close()
-        await self.microscope.close()
+    async def close(self) -> None:
+        """Make everything safe, then close it; one failure never keeps the others from being tried.
+
+        Raises
+        ------
+        ExceptionGroup
+            Of whatever failed.
+        """
+        devices = [self.microscope, *([] if self.edx is None else [self.edx])]
+        outcomes = await asyncio.gather(*(d.make_safe() for d in devices), self.chip.close(), return_exceptions=True)
+        outcomes += await asyncio.gather(*(d.close() for d in reversed(devices)), return_exceptions=True)
         if isinstance(self._clock, ScaledClock):
             shutil.rmtree(self._socket_folder, ignore_errors=True)
         else:
             self._journal.close()
             self._readings.close()
-        return [str(o) for o in outcomes if isinstance(o, BaseException)]
+        failures = [o for o in outcomes if isinstance(o, Exception)]
+        if failures:
+            raise ExceptionGroup("; ".join(map(str, failures)), failures)
 
     def _guarded(self, bench: Bench) -> Guard | GuardClient:
         section = self._file.chip

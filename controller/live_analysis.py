@@ -30,18 +30,19 @@ class LiveAnalysis:
         journal: Journal,
         events: ev.Events,
         results: list[Result],
-        map_limit_s: float,
+        *,
+        dry: bool,
     ) -> None:
         self.complete = asyncio.Event()
         """Set while every finished tilt series has its result."""
         self.results = results
         self._folder, self._file = folder, file
         self._clock, self._journal, self._events = clock, journal, events
-        self._map_limit_s = map_limit_s
+        self._dry = dry
         self._expected: set[str] = set()
         self._analysed: set[str] = set()
         self._seen: set[object] = set()
-        self._known_at_pct: dict[tuple[str, int], float] = {}
+        self._known: dict[str, tuple[int, float]] = {}
         self._map_told = asyncio.Event()
         self._lost = False
         self._over = False
@@ -59,7 +60,7 @@ class LiveAnalysis:
     def take(self, result: Result) -> None:
         """A result has arrived; one told again by a restarted worker is passed over."""
         if isinstance(result, EdxResult):
-            self._known_at_pct[result.step, result.frames] = result.known_at_pct
+            self._known[result.step] = result.frames, result.known_at_pct
             self._map_told.set()
         if not passing(result):
             of = _what(result)
@@ -84,6 +85,7 @@ class LiveAnalysis:
             self._log("warning", f"the analysis process ended (code {code}); started again ({life + 1})")
         self._lost = True
         self.complete.set()
+        self._map_told.set()
         self._log("error", "the analysis keeps failing, see analysis.log; frames go on being recorded")
 
     async def wait(self, limit_s: float) -> None:
@@ -102,16 +104,16 @@ class LiveAnalysis:
                     until = time.monotonic() + limit_s
 
     async def known_at_pct(self, step: str, frames: int) -> float | None:
-        """How well a map's composition was known after so many frames; None when that does not come in time."""
+        """How well a map's composition is known, by the newest of its results; None when there is none yet.
+
+        Live nothing is waited for, since the beam is on. A dry run waits until so many frames have been looked at, and
+        so always ends a map with the same one.
+        """
         with self._clock.working():
-            try:
-                async with asyncio.timeout(self._map_limit_s if frames else 0.0):
-                    while (step, frames) not in self._known_at_pct:
-                        self._map_told.clear()
-                        await self._map_told.wait()
-            except TimeoutError:
-                return None
-        return self._known_at_pct[step, frames]
+            while self._dry and not self._lost and self._known.get(step, (0, 0.0))[0] < frames:
+                self._map_told.clear()
+                await self._map_told.wait()
+        return self._known[step][1] if step in self._known else None
 
     @property
     def is_complete(self) -> bool:

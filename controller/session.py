@@ -29,12 +29,10 @@ from controller.steered_heating import SteeredHeating
 from controller.streams import Streams
 from controller.time_at_temperature import USUAL_Q_J_PER_MOL
 from drivers.clock import Clock, SteppedClock
-from drivers.errors import InterlockTripped, RecordingError, first_of
+from drivers.errors import InterlockTripped, first_of
 from drivers.interfaces import HeaterReading
 
 _READING_PERIOD_S = 0.5
-_MAP_LIMIT_S, _DRY_MAP_LIMIT_S = 5.0, 300.0
-"""An EDX map's next frame waits no longer for what those before it told; dry, no beam burns meanwhile."""
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
 
@@ -129,9 +127,8 @@ class Session:
             self.events.listen(listener)
         self.journal = Journal(self.folder / "journal.jsonl", self.clock)
         self.recorder = Recorder(self.folder, self.clock)
-        limit_s = _DRY_MAP_LIMIT_S if self.dry else _MAP_LIMIT_S
         self.analysis = LiveAnalysis(
-            self.folder, self.file, self.clock, self.journal, self.events, self.results, limit_s
+            self.folder, self.file, self.clock, self.journal, self.events, self.results, dry=self.dry
         )
         self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command)
         self.engine = Engine(self.clock, self._on_state)
@@ -273,12 +270,9 @@ class Session:
         self.events.tell(ev.Finished(reason, message, str(self.folder)))
 
     async def _close(self) -> None:
-        """Devices first: what they may harm does not wait for files."""
-        failures = await self.instruments.close()
-        try:
-            await self.recorder.close()
-        except RecordingError as error:
-            failures.append(str(error))
+        """One failure never keeps the others from being tried."""
+        outcomes = await asyncio.gather(self.instruments.close(), self.recorder.close(), return_exceptions=True)
+        failures = [str(o) for o in outcomes if isinstance(o, BaseException)]
         for failure in failures:
             self.journal.write("close_failed", message=failure)
         self.streams.close()

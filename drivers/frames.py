@@ -82,6 +82,7 @@ class FrameHeader(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool = False
 
 
+MOST_CELLS = 2**32
 Photons = NDArray[np.uint32]
 """X-ray photons, each by its pixel's number (row by row) times the number of channels, plus its channel."""
 
@@ -167,11 +168,27 @@ def unpack(parts: list[bytes]) -> StreamItem:
     if zlib.crc32(counted, zlib.crc32(pixels)) != wire.crc32:
         raise CorruptFrame(f"checksum of frame {wire.header.seq} differs: it was altered on the way")
     image = np.frombuffer(pixels, dtype).reshape(wire.shape)
-    if wire.header.spectrum is None:
+    spectrum = wire.header.spectrum
+    if spectrum is None:
         return Frame(wire.header, image)
     if len(counted) % 4:
         raise CorruptFrame(f"frame {wire.header.seq} is cut within its photons")
     photons = np.frombuffer(counted, "<u4")
-    if photons.size and photons.max() >= image.size * wire.header.spectrum.channels:
-        raise CorruptFrame(f"frame {wire.header.seq} has photons beyond its pixels and channels")
+    problem = problem_of(spectrum, image.size, photons)
+    if problem:
+        raise CorruptFrame(f"frame {wire.header.seq} {problem}")
     return Frame(wire.header, image, photons)
+
+
+def problem_of(spectrum: SpectrumHeader, pixels: int, photons: Photons) -> str:
+    """Why photons cannot be spectra of so many pixels, in words; empty when they can."""
+    if not (spectrum.channels > 0 and spectrum.channel_ev > 0.0 and spectrum.beam_kev > 0.0):
+        return (
+            f"has {spectrum.channels} channels of {spectrum.channel_ev:g} eV at a beam energy of "
+            f"{spectrum.beam_kev:g} keV; all must be above 0"
+        )
+    if pixels * spectrum.channels > MOST_CELLS:
+        return f"has {pixels} pixels of {spectrum.channels} channels, more than 32 bits can number; bin its channels"
+    if photons.size and int(photons.max()) >= pixels * spectrum.channels:
+        return "has photons beyond its pixels and channels"
+    return ""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.clock import Clock
-from drivers.frames import Photons, StreamItem
+from drivers.frames import MOST_CELLS, Photons, StreamItem
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,15 @@ class XRays:
 
 
 def photons_of(counts: NDArray[np.integer]) -> Photons:
-    """The photons of a dense spectrum image (y, x, channel), for detectors that give such."""
+    """The photons of a dense spectrum image (y, x, channel), for detectors that give such.
+
+    Raises
+    ------
+    ValueError
+        For more pixels and channels than 32 bits can number.
+    """
+    if counts.size > MOST_CELLS:
+        raise ValueError(f"{counts.shape} has more pixels and channels than 32 bits can number; bin the channels")
     flat = counts.ravel()
     at = np.flatnonzero(flat)
     return np.repeat(at, flat[at]).astype(np.uint32)

@@ -62,6 +62,14 @@ def composition(fit: LineFit, factors: KFactors) -> Composition:
     )
 
 
+def composition_of_amounts(amounts: NDArray[np.float64], factors: KFactors) -> Composition:
+    """What the factors alone leave open of one particle with these amounts of each line's element."""
+    n = len(amounts)
+    counts = 1e12 * (amounts / np.exp(factors.ln_k))[None]
+    nothing = np.zeros((1, n))
+    return composition(LineFit(counts, np.zeros((1, n, n)), nothing, nothing, np.ones(1)), factors)
+
+
 def by_weight(found: Composition, molar_masses: NDArray[np.float64]) -> Composition:
     """Weight fractions from atomic ones."""
     both = np.outer(molar_masses, molar_masses)

@@ -17,8 +17,6 @@ from drivers.errors import ConfigError
 from drivers.frames import Frame
 
 _PICTURE_SIDE = 64
-_NOT_PLACED = 0.1
-"""Of the frames: with more whose drift could not be told the map is blurred."""
 
 
 class LiveMap:
@@ -42,13 +40,15 @@ class LiveMap:
     def told(self, *, final: bool) -> EdxResult:
         """What the frames so far tell; the final word takes seconds, for its components' errors."""
         began = time.monotonic()
-        image, quality, found = self._sum.image, "good", None
+        quality, found = "good", None
         try:
-            found = self._analysed(image, final=final)
+            found = self._analysed(self._sum.image, final=final)
         except ConfigError as error:
             quality = f"no composition: {'; '.join(error.problems)}"
-        if found is not None and self._sum.not_placed > _NOT_PLACED * self._sum.frames:
-            quality = f"poor: the drift of {self._sum.not_placed} of {self._sum.frames} frames could not be told"
+        except (ArithmeticError, ValueError) as error:  # numbers that no sound map has: the session goes on
+            quality = f"no composition: it cannot be reckoned with ({error})"
+        if found is not None and self._sum.blurred:
+            quality = f"poor: {self._sum.blurred}"
         elif found is not None and not found.composition.above_limit[0].all():
             quality = "poor: a line is below the quantification limit"
         first = self.first
@@ -66,9 +66,9 @@ class LiveMap:
             drift_nm=self._sum.drift_nm,
             report={} if found is None else map_report.as_json(found),
             words=() if found is None else tuple(map_report.lines(found)),
-            spectrum=tuple(float(n) for n in image.total),
-            offset_kev=image.axis.offset_kev,
-            channel_kev=image.axis.channel_kev,
+            spectrum=tuple(float(n) for n in self._sum.total),
+            offset_kev=self._sum.axis.offset_kev,
+            channel_kev=self._sum.axis.channel_kev,
             picture_shape=_small(self._sum.haadf).shape,
             pictures={name: pixels.tobytes() for name, pixels in pictures.items()},
             quality=quality,

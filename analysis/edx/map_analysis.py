@@ -32,6 +32,8 @@ _STANDS_OUT = 3.0
 _POOR_MISFIT = 2.0
 _SEEN_SIGMAS = 3.0
 _RIM_NM = 1.0
+_WINDOWS_STD = 0.005
+"""Of a fraction: what other lines may have in the windows."""
 
 
 @dataclass(frozen=True)
@@ -111,21 +113,26 @@ def analyse_map(
             f"no counts in {', '.join(lines)} above the background; are these the right lines, and is it calibrated?"
         )
         raise ConfigError(image.title, [words])
-    notes = _notes(fit, found, factors, model)
-    plain = window_counts(model, image.spectrum_of(region)[None], fit, len(asked))
+    notes = [*image.notes, *_notes(fit, found, factors, model)]
+    plain = None if follow else window_counts(model, image.spectrum_of(region)[None], fit, len(asked))
     by_windows = None if plain is None else composition(plain, factors)
     if by_windows is not None:
-        differ = np.abs(by_windows.fractions - found.fractions) / np.hypot(by_windows.counting_std, found.counting_std)
-        if differ.max() > _SEEN_SIGMAS:
-            notes.append(f"windows beside the lines tell another composition, by {differ.max():.1f} sigma")
+        # The fit is of the same photons, so that the two differ by less than either's error.
+        variance = by_windows.counting_std**2 - found.counting_std**2
+        std = np.sqrt(np.maximum(variance, 0.0) + _WINDOWS_STD**2)
+        differ = float((np.abs(by_windows.fractions - found.fractions) / std).max())
+        if differ > _SEEN_SIGMAS:
+            notes.append(f"windows beside the lines tell another composition, by {differ:.1f} sigma")
     if far:
         notes.insert(0, "the energy axis is farther off than its peaks may correct: calibrate it")
     if whole_field:
         notes.insert(0, "no particles stand out in these lines: the whole field was quantified")
-    profile = radial_profile(image, mask, model, factors, within) if radial else None
+    profile = radial_profile(image, mask, model, factors, within, shell=follow is None) if radial else None
     if radial and profile is None:
         notes.append("no radial profile: fewer than two rings have a line above the quantification limit")
-    by_size = profiles_by_size(image, mask, model, factors) if radial and within is None and not whole_field else ()
+    by_size: tuple[SizeClass, ...] = ()
+    if radial and within is None and not (whole_field or follow):
+        by_size = profiles_by_size(image, mask, model, factors)
     split = decomposed(image, mask, model, factors, number) if decompose else Decomposed()
     if follow is not None:
         split = Decomposed(non_negative=follow.follow(image, mask, model, factors))
@@ -147,26 +154,33 @@ def analyse_map(
 
 
 def _families(image: SpectrumImage, lines: Sequence[str]) -> list[LineFamily]:
+    asked, problems = families_asked(lines, image.beam_kev)
+    low_kev, high_kev = image.axis.energies_kev[[0, -1]]
+    for family in asked:
+        if not max(low_kev, 0.1) < family.main_kev < high_kev:
+            span = f"{max(low_kev, 0.0):.1f} to {high_kev:.1f} keV"
+            problems.append(f"line {family.name}: lies at {family.main_kev:.2f} keV, the spectra go from {span}")
+    if problems:
+        raise ConfigError(image.title or "lines", problems)
+    return asked
+
+
+def families_asked(lines: Sequence[str], beam_kev: float) -> tuple[list[LineFamily], list[str]]:
+    """The families of main lines, and what is wrong with asking for these, in words."""
     problems: list[str] = []
     asked: list[LineFamily] = []
     for name in lines:
         try:
-            family = line_family(name, image.beam_kev)
+            family = line_family(name, beam_kev)
         except ValueError as error:
             problems.append(str(error))
             continue
-        low_kev, high_kev = image.axis.energies_kev[[0, -1]]
-        if not max(low_kev, 0.1) < family.main_kev < high_kev:
-            span = f"{max(low_kev, 0.0):.1f} to {high_kev:.1f} keV"
-            problems.append(f"line {name}: lies at {family.main_kev:.2f} keV, the spectra go from {span}")
         if family.element in (f.element for f in asked):
             problems.append(f"line {name}: {family.element} is there twice; give one line of each element")
         asked.append(family)
     if len(asked) < 2 and not problems:
         problems.append("give at least two lines: a composition is of one element against others")
-    if problems:
-        raise ConfigError(image.title or "lines", problems)
-    return asked
+    return asked, problems
 
 
 def _check_overlap(model: LineModel, total: NDArray[np.float64], asked: Sequence[LineFamily]) -> None:

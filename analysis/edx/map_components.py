@@ -52,7 +52,7 @@ class DenoisedProfile:
     fractions: NDArray[np.float64]
     """(ring, line)"""
     std: NDArray[np.float64]
-    """By drawing the counts again; what few components cannot describe is not in it."""
+    """By drawing the counts again, and by how far the raw counts lie off: what few components cannot describe."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,13 @@ def _denoised_profile(
     total = binned.total
     found = [composition(fit_lines(model, (inside @ s.maps) @ s.spectra, like=total), factors) for s in splits]
     fractions = np.array([c.fractions for c in found], np.float64)
-    std = np.asarray(np.hypot(fractions[1:].std(axis=0, ddof=1), found[0].factor_std), np.float64)
-    return DenoisedProfile(np.asarray(ring_nm * (rings + 0.5), np.float64), found[0].fractions, std)
+    counts = np.asarray(binned.counts.reshape(inside.shape[1], -1), np.float64)
+    raw = composition(fit_lines(model, inside @ counts, like=total), factors)
+    off = np.where(np.isfinite(raw.fractions), raw.fractions - fractions[0], 0.0)
+    std = np.sqrt(fractions[1:].var(axis=0, ddof=1) + off**2 + found[0].factor_std ** 2)
+    return DenoisedProfile(
+        np.asarray(ring_nm * (rings + 0.5), np.float64), found[0].fractions, np.asarray(std, np.float64)
+    )
 
 
 def _binned(

@@ -81,19 +81,22 @@ def radial_profile(
     model: LineModel,
     factors: KFactors,
     within: NDArray[np.bool_] | None = None,
+    *,
+    shell: bool = True,
 ) -> RadialProfile | None:
     """The profile of the largest particle under a mask (y, x); nothing when fewer than two rings can be quantified.
 
     Parameters
     ----------
     within : pixels (y, x) that may be used; by default all
+    shell : also tell how thick the shell is, which takes a fraction of a second
     """
     lines = len(factors.lines)
     centre_px, ring, ring_nm = rings_around(image, main_body(mask), mask, model.families[:lines], within)
     reach = int(ring.max()) + 1
     spectra = np.stack([image.spectrum_of(ring == n) for n in range(reach)])
-    pixels = np.array([np.sum(ring == n) for n in range(reach)])
-    return profile_of(image, model, factors, spectra, pixels, centre_px, ring_nm)
+    pixels = np.array([float(np.sum(ring == n)) for n in range(reach)])
+    return profile_of(image, model, factors, spectra, pixels, centre_px, ring_nm, shell=shell)
 
 
 def profile_of(
@@ -101,9 +104,11 @@ def profile_of(
     model: LineModel,
     factors: KFactors,
     spectra: NDArray[np.float64],
-    pixels: NDArray[np.intp],
+    pixels: NDArray[np.float64],
     centre_px: tuple[float, float],
     ring_nm: float,
+    *,
+    shell: bool,
 ) -> RadialProfile | None:
     """The profile of rings whose spectra (ring, channel) and numbers of pixels these are."""
     lines, reach = len(factors.lines), len(pixels)
@@ -138,11 +143,13 @@ def profile_of(
         shell_nm=None,
     )
     telling = int(np.argmax(np.abs(profile.difference_sigmas)))
-    if abs(profile.difference_sigmas[telling]) <= _CLAIM_SIGMAS:
+    if not shell or abs(profile.difference_sigmas[telling]) <= _CLAIM_SIGMAS:
         return profile
-    amounts = (fit.counts[:good, :lines] @ np.exp(factors.ln_k)) / np.maximum(pixels[:good], 1)
+    k, each = np.exp(factors.ln_k), np.maximum(pixels[:good], 1)
+    amounts = (fit.counts[:good, :lines] @ k) / each
+    amounts_std = np.sqrt(np.einsum("i,rij,j->r", k, fit.covariance[:good, :lines, :lines], k)) / each
     seen = rings.fractions[:good, telling], rings.counting_std[:good, telling]
-    return replace(profile, shell_nm=shell_thickness(radius_nm, amounts, *seen))
+    return replace(profile, shell_nm=shell_thickness(ring_nm, amounts, amounts_std, *seen))
 
 
 def rings_around(

@@ -26,6 +26,8 @@ class SpectrumImage:
     tilt_deg: float = 0.0
     title: str = ""
     simulated: bool = False
+    notes: tuple[str, ...] = ()
+    """What a person should know of how it came about."""
 
     def __post_init__(self) -> None:
         problems = []

@@ -19,6 +19,10 @@ _MOST_CELLS = 2**26
 """Of the sum: larger maps are binned by pixels."""
 _FARTHEST = 0.25
 """Of the field: a frame that seems farther off is taken where it lies."""
+_ALIKE = 0.3
+"""Correlation of smoothed HAADF images: noise alone reaches 0.2 somewhere in the field."""
+_NOT_PLACED = 0.1
+"""Of the frames: with more whose drift could not be told the map is blurred."""
 _SMOOTH_PX = 1.0
 
 
@@ -42,6 +46,8 @@ class SummedMap:
         self._haadf = np.zeros(self._shape, np.float64)
         self.shifts_px: list[tuple[float, float]] = []
         """(y, x) by which each frame was moved, before rounding."""
+        self._placed_px = (0.0, 0.0)
+        """Of the last frame that could be placed."""
         self.not_placed = 0
         """Frames whose drift could not be told."""
 
@@ -65,6 +71,25 @@ class SummedMap:
         return len(self.shifts_px)
 
     @property
+    def blurred(self) -> str:
+        """Why the sum is blurred, in words; empty when it is not."""
+        if self.not_placed <= _NOT_PLACED * self.frames:
+            return ""
+        return f"the drift of {self.not_placed} of {self.frames} frames could not be told"
+
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """Spectrum of all pixels together."""
+        return np.asarray(self._counts.sum(axis=(0, 1), dtype=np.float64))
+
+    @property
+    def axis(self) -> EnergyAxis:
+        """Of the summed channels."""
+        h = self._header
+        axis = EnergyAxis(1e-3 * h.offset_ev, 1e-3 * h.channel_ev, h.channels, 1e-3 * h.fwhm_mn_ev)
+        return axis.binned(self._per_bin)
+
+    @property
     def drift_nm(self) -> float:
         """How far the field wandered, at most, from where it was at first."""
         return self._pixel_nm * float(np.max(np.hypot(*np.array(self.shifts_px).T), initial=0.0))
@@ -72,11 +97,15 @@ class SummedMap:
     @property
     def image(self) -> SpectrumImage:
         """The sum so far; it changes when frames are added."""
-        h = self._header
-        axis = EnergyAxis(1e-3 * h.offset_ev, 1e-3 * h.channel_ev, h.channels, 1e-3 * h.fwhm_mn_ev)
-        pixel_nm = self._pixel_nm * self._bin_px
         return SpectrumImage(
-            self._counts, axis.binned(self._per_bin), pixel_nm, h.beam_kev, self._tilt_deg, self._title, self._simulated
+            self._counts,
+            self.axis,
+            self._pixel_nm * self._bin_px,
+            self._header.beam_kev,
+            self._tilt_deg,
+            self._title,
+            self._simulated,
+            notes=(self.blurred,) if self.blurred else (),
         )
 
     @property
@@ -94,7 +123,11 @@ class SummedMap:
             np.asarray(gaussian_filter(a - np.median(a), _SMOOTH_PX), np.float32) for a in (self.haadf, image)
         )
         shift_px = cross_correlation_shift(reference, moving)
-        if np.any(np.abs(shift_px) > _FARTHEST * np.array(self._shape)):
+        moved = np.roll(moving, tuple(round(s) for s in shift_px), (0, 1))
+        norm = float(np.linalg.norm(reference) * np.linalg.norm(moved))
+        alike = float((reference * moved).sum()) / norm if norm > 0.0 else 0.0
+        if alike < _ALIKE or np.any(np.abs(shift_px) > _FARTHEST * np.array(self._shape)):
             self.not_placed += 1
-            return self.shifts_px[-1]
-        return float(shift_px[0]), float(shift_px[1])
+            return self._placed_px
+        self._placed_px = float(shift_px[0]), float(shift_px[1])
+        return self._placed_px

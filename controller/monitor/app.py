@@ -247,10 +247,10 @@ class MonitorApp(App[None]):
             if last.heated_c is not None:
                 out.append(f", after {last.heated_c:g} C")
             out.append(f"\ncontrast lost {last.contrast_lost or '-'}{onset_words(last.onset)}\n")
-        maps = self._maps if self._map is None else {**self._maps, self._map.step: self._map}
-        for found in maps.values():
+        for found in self._latest_maps():
             out.append(f"{found.particle} {edx_words(found)}", style="bold" if found.final else "italic")
-            out.append(f"\n{found.frames}/{found.planned} frames, drift {found.drift_nm:.1f} nm, {found.quality}\n")
+            out.append(f"\n{found.step}, {found.frames}/{found.planned} frames, drift {found.drift_nm:.1f} nm, ")
+            out.append(f"{found.quality}\n")
             if "profile" in found.report:
                 out.append(f"{found.report['profile']['statement']}\n")
         latest = {s.particle: s for s in self._states.values()}
@@ -262,6 +262,11 @@ class MonitorApp(App[None]):
                 out.append(f"{state.particle} alloying {state.alloying or '-'}\n")
             out.append(f"{len(self._states)} state(s), {state.heated_s:.4g} s, {state.quality}")
         return out if out.plain else Text("no result yet", style="dim")
+
+    def _latest_maps(self) -> list[EdxResult]:
+        """Of each particle, the newest first."""
+        newest = {m.particle: m for m in (*self._maps.values(), *([] if self._map is None else [self._map]))}
+        return sorted(newest.values(), key=lambda m: m is not self._map)
 
     def _say(self, text: str, time_s: float | None = None) -> None:
         at = f"{clock_time(time_s)} " if time_s is not None else ""

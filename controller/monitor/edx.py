@@ -28,7 +28,7 @@ class ElementMaps(Horizontal):
 
     def show(self, found: EdxResult) -> None:
         for n in range(_MOST_MAPS + 1):
-            self.query_one(f"#map-{n}").display = n < max(2, len(found.pictures))
+            self.query_one(f"#map-{n}").display = n < len(found.pictures)
         for n, (name, pixels) in enumerate(list(found.pictures.items())[: _MOST_MAPS + 1]):
             panel = self.query_one(f"#map-{n}", PicturePanel)
             panel.border_title = name

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.store import StepFile, read_step, step_path
+from analysis.store import StepFile, read_session, read_step, step_path
+from drivers.errors import RecordingError
 from drivers.frames import Frame, FrameHeader
 
 
@@ -70,3 +72,21 @@ def test_every_acknowledged_frame_survives_sigkill(tmp_path: Path):
             assert kept[seq].header.seq == seq
             assert int(kept[seq].image[0, 0]) == seq
             assert kept[seq].photons.tolist() == [seq] * seq
+
+
+def test_marks_of_before_there_were_maps_are_understood(tmp_path: Path):
+    old = {"seq": 3, "step": "c00/A/image", "particle": "A", "frames": 1, "planned": 1, "image": True}
+    series = old | {"seq": 9, "step": "c01/A/tilt", "frames": 70, "planned": 71, "image": False}
+    lines = [json.dumps({"what": "series_end", "mark": mark}) for mark in (old, series)]
+    (tmp_path / "journal.jsonl").write_text("\n".join(lines))
+    assert [item.what for item in read_session(tmp_path)] == ["image", "tilt-series"]
+
+
+def test_a_map_takes_no_frame_without_x_rays(tmp_path: Path):
+    file = StepFile(step_path(tmp_path, "c00/A/edx"), frame(0, photons=True))
+    file.append(frame(0, photons=True))
+    with pytest.raises(RecordingError, match="without X-rays"):
+        file.append(frame(1))
+    file.append(frame(2, photons=True))
+    file.close()
+    assert [len(f.photons) for f in read_step(file.path)] == [0, 2]

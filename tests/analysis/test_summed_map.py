@@ -70,6 +70,8 @@ def test_a_frame_that_shows_nothing_does_not_move_the_map(rng):
         summed.add(frame)
     dark = shown[6][0]
     summed.add(Frame(dark.header, rng.poisson(20.0, dark.image.shape).astype(np.uint16), dark.photons[:0]))
+    assert summed.not_placed == 1
+    assert "1 of 7 frames" in summed.blurred
     before = summed.image.counts.sum()
     assert before == sum(len(f.photons) for f, _ in shown[:6])
     for frame, _ in shown[7:]:
