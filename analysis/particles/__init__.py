@@ -1,0 +1,1 @@
+"""Which particles are in an image, what they measure, and which they were in the image before."""
