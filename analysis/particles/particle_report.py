@@ -1,0 +1,61 @@
+"""Found particles for people and programs: lines, JSON, and a picture with their outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.particles.following import Event, Following, Seen
+from analysis.particles.measurement import Measured
+from analysis.particles.outlines import Labels
+from drivers.frames import plain
+
+_COLOUR = (255, 170, 0)
+
+
+def named(images: Sequence[Sequence[Measured]], pixels_nm: Sequence[float]) -> tuple[list[list[int]], list[Event]]:
+    """Names that the particles of each image keep from image to image, and what happened to them."""
+    following = Following()
+    names = [
+        following.add([Seen(m.y_px, m.x_px, m.diameter_nm.value / pixel_nm) for m in particles])
+        for particles, pixel_nm in zip(images, pixels_nm, strict=True)
+    ]
+    return names, [e for e in following.events if e.what != "new" or e.image > 0]
+
+
+def line(title: str, particles: Sequence[Measured]) -> str:
+    """How many of which shape and size."""
+    if not particles:
+        return f"{title}: no particles"
+    sizes = np.array([m.diameter_nm.value for m in particles if not (m.cut or m.touching)])
+    shapes = sorted({m.shape for m in particles})
+    kinds = ", ".join(f"{sum(m.shape == s for m in particles)} {s}" for s in shapes)
+    apart = f"{sum(m.touching for m in particles)} touching, {sum(m.cut for m in particles)} cut by the edge"
+    mean = (
+        f"; {sizes.mean():.4g} +- {sizes.std():.2g} nm across (mean and spread of {sizes.size})" if sizes.size else ""
+    )
+    return f"{title}: {len(particles)} particles ({kinds}), {apart}{mean}"
+
+
+def as_json(particles: Sequence[Measured], names: Sequence[int]) -> list[dict[str, Any]]:
+    told = []
+    for m, name in zip(particles, names, strict=True):
+        entry = {f: getattr(m, f) for f in m.__dataclass_fields__}
+        told.append({"name": name} | {k: msgspec.to_builtins(v, enc_hook=plain) for k, v in entry.items()})
+    return told
+
+
+def picture(image: NDArray[np.generic], labels: Labels) -> NDArray[np.uint8]:
+    """The image (y, x, rgb), stretched, with outlines two pixels wide."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    values = np.asarray(image, np.float64)
+    low, high = np.percentile(values, (0.5, 99.8))
+    grey = np.clip((values - low) * (255.0 / max(float(high - low), 1e-12)), 0, 255).astype(np.uint8)
+    drawn = np.repeat(grey[..., None], 3, axis=2)
+    drawn[(maximum_filter(labels, 3) != minimum_filter(labels, 3))] = _COLOUR
+    return drawn

@@ -1,0 +1,157 @@
+"""Particles found and outlined in simulated images, against the outlines that were drawn (paper 003's conditions)."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from scipy.optimize import linear_sum_assignment
+
+from analysis.particles.measurement import measured
+from analysis.particles.outlines import outlines
+from simulators.particle_images import Drawn, draw
+
+
+def scored(drawn: Drawn, labels: np.ndarray) -> tuple[float, float, float]:
+    """F1 at an IoU of 0.5, mean IoU of those matched, and their mean error of diameter."""
+    number = labels.max()
+    areas = np.bincount(labels.ravel(), minlength=number + 1)[1:]
+    iou = np.zeros((len(drawn.masks), number))
+    for row, mask in zip(iou, drawn.masks, strict=True):
+        both = np.bincount(labels[mask], minlength=number + 1)[1:]
+        row[:] = both / (mask.sum() + areas - both)
+    rows, columns = linear_sum_assignment(-iou)
+    good = iou[rows, columns] >= 0.5
+    sizes = [np.sqrt(areas[c] / drawn.masks[r].sum()) - 1.0 for r, c in zip(rows[good], columns[good], strict=True)]
+    return 2.0 * good.sum() / (len(drawn.masks) + number), float(iou[rows, columns][good].mean()), float(np.mean(sizes))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size_px", "number", "snr_db", "overlap", "f1", "iou", "size_error"),
+    [
+        ("sphere", 50, 24, None, None, 0.99, 0.93, 0.02),
+        ("sphere", 50, 24, 14.55, None, 0.99, 0.93, 0.02),
+        ("sphere", 50, 24, 7.49, None, 0.97, 0.93, 0.02),
+        ("concave cube", 50, 24, 14.55, None, 0.98, 0.93, 0.02),
+        ("rod", 65, 24, 14.55, None, 0.95, 0.93, 0.02),
+        ("sphere", 30, 24, 14.55, None, 0.98, 0.93, 0.02),
+        ("sphere", 70, 12, 14.55, None, 0.98, 0.93, 0.02),
+        ("cube", 50, 20, 14.55, None, 0.98, 0.93, 0.02),
+        ("bipyramid", 80, 16, 14.55, None, 0.98, 0.8, 0.1),
+        ("sphere", 50, 20, 10.0, 0.3, 0.93, 0.85, 0.05),
+        ("cube", 50, 16, 10.0, 0.0, 0.93, 0.85, 0.05),
+        ("rod", 65, 16, 10.0, 0.3, 0.93, 0.85, 0.05),
+    ],
+)
+def test_particles_are_outlined_through_noise(shape, size_px, number, snr_db, overlap, f1, iou, size_error):
+    told = []
+    for seed in range(10, 14):
+        drawn = draw(shape, size_px, number, np.random.default_rng(seed), snr_db=snr_db, overlap=overlap)
+        told.append(scored(drawn, outlines(drawn.image)))
+    found = np.mean(told, axis=0)
+    assert found[0] >= f1, told
+    assert found[1] >= iou, told
+    assert abs(found[2]) < size_error, told
+
+
+def test_otsu_cuts_spheres_short_as_the_paper_saw():
+    drawn = draw("sphere", 50, 24, np.random.default_rng(5), snr_db=14.55)
+    _, _, otsu = scored(drawn, outlines(drawn.image, "otsu"))
+    _, _, ours = scored(drawn, outlines(drawn.image))
+    assert otsu < -0.05
+    assert abs(ours) < 0.02
+
+
+@pytest.mark.parametrize("denoised", ["gaussian", "non-local means"])
+def test_all_are_found_after_denoising_as_in_the_paper(denoised):
+    drawn = draw("sphere", 50, 24, np.random.default_rng(6), snr_db=7.49)
+    f1, iou, _ = scored(drawn, outlines(drawn.image, denoised=denoised))
+    assert f1 == 1.0
+    assert iou > 0.9
+
+
+def test_strange_images_get_right_answers_or_a_clear_message(rng):
+    y, x = np.indices((512, 512))
+    assert outlines(rng.normal(100.0, 5.0, (512, 512))).max() == 0
+    assert outlines(rng.normal(100.0, 5.0, (512, 512)) + 0.1 * x).max() == 0
+    filling = np.sqrt(np.maximum(1.0 - ((y - 256.0) ** 2 + (x - 256.0) ** 2) / 250.0**2, 0.0))
+    labels = outlines(filling + rng.normal(0.0, 0.05, filling.shape))
+    assert labels.max() == 1
+    assert np.sqrt((labels == 1).sum() / np.pi) == pytest.approx(250.0, rel=0.02)
+    drawn = draw("sphere", 50, 24, rng, snr_db=10.0)
+    assert outlines(np.minimum(drawn.image, 0.6)).max() == 24
+    assert outlines((np.clip(drawn.image, -0.5, 2.0) * 20000.0 + 10000.0).astype(np.uint16)).max() == 24
+    inside = [np.all(mask.nonzero()[0] < 300) or np.all(mask.nonzero()[0] >= 300) for mask in drawn.masks]
+    upper = sum(mask[:300].sum() >= 200 for mask in drawn.masks)
+    assert abs(outlines(drawn.image[:300]).max() - upper) <= 24 - sum(inside)
+    with pytest.raises(ValueError, match="bright-field"):
+        outlines(-drawn.image)
+    with pytest.raises(ValueError, match="same value"):
+        outlines(np.ones((64, 64)))
+    with pytest.raises(ValueError, match="no numbers"):
+        outlines(np.where(x > 500, np.nan, 1.0 * y))
+
+
+def test_a_faint_particle_beside_a_bright_one_is_found(rng):
+    bright = draw("sphere", 40, 6, np.random.default_rng(1), gradient=0.0)
+    faint = draw("sphere", 60, 4, np.random.default_rng(2), gradient=0.0)
+    apart = [m for m in faint.masks if not (m & (bright.image > 0)).any()]
+    image = bright.image + 0.06 * faint.image + rng.normal(0.0, 0.004, bright.image.shape)
+    labels = outlines(image)
+    assert len(apart) >= 2
+    for mask in apart:
+        (name,) = [n for n in np.unique(labels[mask]) if n and (labels[mask] == n).sum() > 0.5 * mask.sum()]
+        assert (labels == name).sum() == pytest.approx(mask.sum(), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size_px", "told"),
+    [("sphere", 50, "round"), ("rod", 65, "rod"), ("cube", 50, "square"), ("concave cube", 60, "hollow-sided")],
+)
+def test_shapes_are_told_apart_and_measured(shape, size_px, told):
+    drawn = draw(shape, size_px, 12, np.random.default_rng(3), snr_db=14.55)
+    bodies = measured(drawn.image, outlines(drawn.image), 0.5, 0.01)
+    assert sum(b.shape == told for b in bodies) >= 11
+    for body in bodies:
+        nearest = int(np.argmin(np.hypot(*(drawn.places_px - (body.y_px, body.x_px)).T)))
+        area_nm2 = 0.25 * drawn.masks[nearest].sum()
+        assert body.area_nm2.value == pytest.approx(area_nm2, rel=0.08)
+        assert body.diameter_nm.std > 0.01 * body.diameter_nm.value
+        assert not body.touching
+    if shape == "rod":
+        assert np.mean([b.feret_nm.value for b in bodies]) == pytest.approx(0.5 * 65, abs=1.0)
+        assert np.mean([b.aspect_ratio.value for b in bodies]) == pytest.approx(6.5, rel=0.12)
+
+
+def test_touching_and_cut_particles_are_said_to_be():
+    drawn = draw("sphere", 60, 8, np.random.default_rng(4), snr_db=14.55, overlap=0.1)
+    assert sum(b.touching for b in measured(drawn.image, outlines(drawn.image), 1.0)) >= 6
+    y = int(drawn.places_px[:, 0].min())
+    assert any(b.cut for b in measured(drawn.image[y:], outlines(drawn.image[y:]), 1.0))
+
+
+def test_the_command_finds_and_follows(tmp_path):
+    rng = np.random.default_rng(7)
+    drawn = draw("sphere", 40, 12, rng, side_px=320, snr_db=14.55)
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"{number}.tif")
+        tifffile.imwrite(paths[-1], np.roll(drawn.image, (3 * number, 2 * number), (0, 1)).astype(np.float32))
+    out = [
+        f"--{name}={tmp_path / file}" for name, file in (("json", "o.json"), ("labels", "l.tif"), ("picture", "p.png"))
+    ]
+    command = [sys.executable, "-m", "controller.cli", "particles", *map(str, paths), "--pixel-nm", "0.5", *out]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "o.json").read_text())
+    names = [[p["name"] for p in image["particles"]] for image in told["images"]]
+    assert all(sorted(n) == list(range(12)) for n in names)
+    assert told["events"] == []
+    assert tifffile.imread(tmp_path / "l.tif").shape == (3, 320, 320)
+    assert (tmp_path / "p.png").stat().st_size > 1000
+    assert "12 particles (12 round)" in done.stdout
+    refused = subprocess.run([*command[:4], str(paths[0])], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "--pixel-nm" in refused.stderr
