@@ -92,8 +92,9 @@ def test_a_finer_twin_alloys_the_same():
 
 def test_the_twin_is_no_copy_of_the_analysis():
     """Its grid is at least 1.6 times finer than the pixels, and no simple multiple."""
-    for name, specimen in SPECIMENS.items():
+    for name, imaging in IMAGING.items():
+        specimen = SPECIMENS[name]
         voxel_nm = build(replace(specimen, silica_nm=1.0), voxels_across(specimen)).voxel_nm
-        ratio = IMAGING[name].pixel_nm / voxel_nm
+        ratio = imaging.pixel_nm / voxel_nm
         assert ratio >= 1.6, f"{name}: {ratio:.2f}"
         assert min(abs(n * ratio - round(n * ratio)) for n in (1, 2)) > 0.05, f"{name}: {ratio:.3f}"
