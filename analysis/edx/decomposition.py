@@ -25,6 +25,7 @@ _ROUNDS, _ROUNDS_AT_ONCE, _CALM = 60, 10, 2e-4
 """Calm is a gain per free value, in nats; what the factors are is settled long after their product is."""
 _DENSE = 0.25
 """Of the cells: with counts in more of them BLAS is faster."""
+_EIGEN_TOLERANCE = 1e-5
 _TINY = np.float32(1e-9)
 
 
@@ -55,7 +56,7 @@ def principal_components(counts: NDArray[np.generic], most: int = 40) -> Princip
     from scipy.sparse import csr_array
     from scipy.sparse.linalg import eigsh
 
-    data = csr_array(np.asarray(counts, np.float32))
+    data = _sparse(counts)
     mean = max(float(data.mean(dtype=np.float64)), 1e-12)
     rows, columns = (
         np.sqrt(np.maximum(data.mean(axis=axis, dtype=np.float64), least * mean))
@@ -67,20 +68,28 @@ def principal_components(counts: NDArray[np.generic], most: int = 40) -> Princip
     tall = data.shape[0] >= data.shape[1]
     gram = _gram(data if tall else csr_array(data.T))
     most = min(most, len(gram) - 1)
-    values, vectors = eigsh(gram, most, which="LA", v0=np.ones(len(gram)), tol=1e-7)
+    values, vectors = eigsh(gram, most, which="LA", v0=np.ones(len(gram), np.float32), tol=_EIGEN_TOLERANCE)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
     right = vectors if tall else (data.T @ vectors) / np.sqrt(np.maximum(values, 1e-12))
     maps = (data @ right) * rows[:, None] / even
     return PrincipalComponents(values, np.asarray(maps, np.float64), np.asarray(right.T * columns, np.float64))
 
 
-def _gram(tall: csr_array) -> NDArray[np.float64]:
+def _sparse(counts: NDArray[np.generic]) -> csr_array:
+    """Counts by the few cells that have some."""
+    from scipy.sparse import csr_array
+
+    starts, places, values = _filled(np.ascontiguousarray(counts))
+    return csr_array((values, places, starts), shape=counts.shape)
+
+
+def _gram(tall: csr_array) -> NDArray[np.float32]:
     """Products of all pairs of columns; of few counts by the counts alone."""
     if tall.nnz > _DENSE * tall.shape[0] * tall.shape[1]:
         dense = tall.toarray()
-        return np.asarray(dense.T @ dense, np.float64)
+        return np.asarray(dense.T @ dense, np.float32)
     lower = _lower_gram(tall.indptr, tall.indices, tall.data, tall.shape[1])
-    return np.asarray(lower + np.tril(lower, -1).T, np.float64)
+    return np.asarray(lower + np.tril(lower, -1).T, np.float32)
 
 
 def components_seen(pca: PrincipalComponents, seed: int = 0) -> int:
@@ -140,7 +149,7 @@ def _non_negative(
     """
     from scipy.sparse import csr_array
 
-    by_pixel = csr_array(np.asarray(counts, np.float32))
+    by_pixel = _sparse(counts)
     by_channel = csr_array(by_pixel.T)
     w, h = np.array(maps, np.float32), np.ascontiguousarray(spectra.T, np.float32)
     last = np.inf
@@ -156,6 +165,26 @@ def _non_negative(
         last = loss
     size = np.maximum(h.sum(axis=0), _TINY)
     return Components(np.asarray(w * size, np.float64), np.asarray((h / size).T, np.float64))
+
+
+@nb.njit(cache=True, nogil=True)
+def _filled(counts):  # type: ignore[no-untyped-def]  # kernel: numba types it
+    """Where each row's cells with counts start, their columns, and their counts."""
+    filled = 0
+    for r in range(counts.shape[0]):
+        for c in range(counts.shape[1]):
+            filled += counts[r, c] != 0
+    starts = np.zeros(counts.shape[0] + 1, np.int32)
+    places, values = np.empty(filled, np.int32), np.empty(filled, np.float32)
+    n = 0
+    for r in range(counts.shape[0]):
+        for c in range(counts.shape[1]):
+            if counts[r, c] != 0:
+                places[n] = c
+                values[n] = counts[r, c]
+                n += 1
+        starts[r + 1] = n
+    return starts, places, values
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
