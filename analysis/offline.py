@@ -12,8 +12,9 @@ from pydantic import Field
 from analysis.alloying.spread import SPREADS
 from analysis.arrhenius import ActivationEnergy
 from analysis.pipeline import Pipeline
-from analysis.results import Result, summary
+from analysis.results import Result
 from analysis.store import planned_frames, read_journal, read_session
+from analysis.summary import summary
 from analysis.tilt_series_file import read_tilt_series
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem

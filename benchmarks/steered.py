@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from dry_runs import dry_run
 
+from drivers.units import ELECTRONS_PER_PA_S
 from simulators.rehearsal import IMAGING, PULSES_S, TEMPERATURE_C
 
 CURRENT_PA = 50.0
-ELECTRONS_PER_PA_US = 6.2415
 FIXED = f"""
 [[plan]]
 kind = "pulses"
@@ -39,7 +39,7 @@ sigma_d_percent = {{sigma_percent}}
 def session_file(specimen: str, plan: str, folder: Path) -> Path:
     """The validation's imaging, with the plan given."""
     imaging = IMAGING[specimen]
-    dwell_us = imaging.electrons_per_pixel / (CURRENT_PA * ELECTRONS_PER_PA_US)
+    dwell_us = imaging.electrons_per_pixel / (CURRENT_PA * 1e-6 * ELECTRONS_PER_PA_S)
     path = folder / "session.toml"
     path.write_text(
         f"""

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.thumbnail import thumbnail
 from controller import events as ev
 from controller.centring import bring_back, off_centre_px
 from controller.engine import Engine, RunState
@@ -36,10 +37,6 @@ _RECENTRE_PX = 2.0
 _PICTURE_SIDE = 96
 
 
-async def _unknown(_step: str, _frames: int) -> None:
-    """Without a live analysis."""
-
-
 @dataclass
 class Acquisition:
     """Everything a recording needs."""
@@ -59,9 +56,9 @@ class Acquisition:
     tracking: Tracking
     frame_dose_e_per_nm2: Callable[[Recording | None], float]
     """Booked where the microscope does not tell a scan's dose: of one frame of this recording, or of one scan."""
-    edx: EdxDetector | None = None
-    edx_section: EdxSection | None = None
-    known_at_pct: Callable[[str, int], Coroutine[None, None, float | None]] = _unknown
+    edx: EdxDetector | None
+    edx_section: EdxSection | None
+    known_at_pct: Callable[[str, int], Coroutine[None, None, float | None]]
     """How well the composition is known after so many frames of a map; None when that is not told in time."""
     image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
@@ -221,7 +218,7 @@ class Acquisition:
         await self.recorder.write(frame)
         self.journal.write("frame", seq=frame.header.seq, step=step.id, tilt_deg=scan.stage.tilt_deg)
         self.streams.publish(frame)
-        pixels = small_picture(scan.image)
+        pixels = thumbnail(scan.image, _PICTURE_SIDE)
         self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes()))
 
     def _check_x_rays(self, scan: Scan) -> None:
@@ -230,7 +227,8 @@ class Acquisition:
         if scan.x_rays is None:
             raise DeviceError(self.edx.name, "gave a frame without X-rays; check the detector, then take the map again")
         spectrum = self._spectrum(scan)
-        problem = spectrum and problem_of(spectrum, scan.image.size, scan.x_rays.photons)
+        assert spectrum is not None, "there are X-rays, and so an [edx] section"
+        problem = problem_of(spectrum, scan.image.size, scan.x_rays.photons)
         if problem:
             raise DeviceError(self.edx.name, f"gave a frame that {problem}; check its driver")
 
@@ -264,11 +262,3 @@ class Acquisition:
 
     async def _ask(self, asked: str, limit_s: float, call: Coroutine[Any, Any, T]) -> T:
         return await within(self.clock, limit_s, self.microscope.name, asked, call)
-
-
-def small_picture(image: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """A thumbnail for the screen, stretched between its percentiles."""
-    stride = max(1, -(-max(image.shape) // _PICTURE_SIDE))
-    small = np.asarray(image[::stride, ::stride], np.float32)
-    low, high = np.percentile(small, (1.0, 99.7))
-    return np.asarray(np.clip((small - low) * (255.0 / max(high - low, 1e-9)), 0, 255), np.uint8)

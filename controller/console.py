@@ -59,7 +59,7 @@ def result_lines(result: Result) -> Iterator[str]:
         case EdxResult() if result.final:
             frames = f"{result.frames}/{result.planned} frames"
             yield f"    {result.particle} {edx_words(result)}; {frames}; {result.quality}"
-            yield from (f"      {line}" for line in result.words[2:])
+            yield from (f"      {line}" for line in result.words)
         case DiffusivityResult():
             for d in result.diffusivities:
                 yield (

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.results import Result, summary
+from analysis.results import Result
+from analysis.summary import summary
 from controller import events as ev
 from controller.acquire import Acquisition
 from controller.engine import Engine, FinishReason, RunState

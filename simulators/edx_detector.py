@@ -12,10 +12,10 @@ import numpy as np
 from drivers.errors import ConfigError
 from drivers.frames import Photons
 from drivers.interfaces import Bench, EdxSettings, Scan, ScanSettings, XRays
+from drivers.units import ELECTRONS_PER_PA_S
 from simulators.microscope import SimulatedMicroscope
 from simulators.x_rays import Emission, Map, XRayDetector, photons
 
-_ELECTRONS_PER_PA_S = 6.2415e6
 _COAT = {"Si_Ka": 0.02, "O_Ka": 0.015}
 """Lines of mesoporous silica over those of as much gold."""
 _BREMSSTRAHLUNG, _OF_THE_FILM_NM = 0.25, 1.0
@@ -83,7 +83,7 @@ class SimulatedEdxDetector:
 
     def _count(self, scan: ScanSettings, tilt_deg: float) -> Photons:
         """Photons of one frame; absorption and shadowing are left out."""
-        electrons = self._microscope.current_pa * scan.dwell_s * _ELECTRONS_PER_PA_S
+        electrons = self._microscope.current_pa * scan.dwell_s * ELECTRONS_PER_PA_S
         per_nm = electrons * self._photons_per_nm
         through: dict[str, Map] = {name: np.zeros(scan.shape) for name in ("Ag", "Au", "coat")}
         for particle, view in self._microscope.views(scan.pixel_nm, scan.shape, tilt_deg):

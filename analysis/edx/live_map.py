@@ -13,6 +13,7 @@ from analysis.edx.map_components import FollowedComponents
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.summed_map import SummedMap
 from analysis.results import EdxResult, Estimate
+from analysis.thumbnail import thumbnail
 from drivers.errors import ConfigError
 from drivers.frames import Frame
 
@@ -52,7 +53,8 @@ class LiveMap:
         elif found is not None and not found.composition.above_limit[0].all():
             quality = "poor: a line is below the quantification limit"
         first = self.first
-        pictures = {"HAADF": _picture(self._sum.haadf)} | ({} if found is None else _element_maps(found))
+        haadf = thumbnail(self._sum.haadf, _PICTURE_SIDE)
+        pictures = {"HAADF": haadf} | ({} if found is None else _element_maps(found))
         return EdxResult(
             step=first.step,
             particle=first.particle,
@@ -65,11 +67,11 @@ class LiveMap:
             composition_at_pct={} if found is None else _composition(found),
             drift_nm=self._sum.drift_nm,
             report={} if found is None else map_report.as_json(found),
-            words=() if found is None else tuple(map_report.lines(found)),
+            words=() if found is None else tuple(map_report.findings(found)),
             spectrum=tuple(float(n) for n in self._sum.total),
             offset_kev=self._sum.axis.offset_kev,
             channel_kev=self._sum.axis.channel_kev,
-            picture_shape=_small(self._sum.haadf).shape,
+            picture_shape=haadf.shape,
             pictures={name: pixels.tobytes() for name, pixels in pictures.items()},
             quality=quality,
             simulated=first.simulated,
@@ -94,15 +96,4 @@ def _element_maps(found: MapResult) -> dict[str, NDArray[np.uint8]]:
     from scipy.ndimage import gaussian_filter
 
     families = found.model.families[: len(found.elements)]
-    return {f.name: _picture(gaussian_filter(found.image.lines_map([f]), 1.0)) for f in families}
-
-
-def _picture(image: NDArray[np.float64]) -> NDArray[np.uint8]:
-    small = _small(image)
-    low, high = np.percentile(small, (1.0, 99.7))
-    return np.asarray(np.clip((small - low) * (255.0 / max(float(high - low), 1e-9)), 0, 255), np.uint8)
-
-
-def _small(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    stride = max(1, -(-max(image.shape) // _PICTURE_SIDE))
-    return image[::stride, ::stride]
+    return {f.name: thumbnail(gaussian_filter(found.image.lines_map([f]), 1.0), _PICTURE_SIDE) for f in families}

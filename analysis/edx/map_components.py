@@ -93,11 +93,10 @@ def decomposed(
     pca = principal_components(spectra)
     independent = independent_components(pca, number or components_seen(pca))
     positive = non_negative_components(spectra, independent)
-    positive_draws, independent_draws = [], []
+    size, positive_draws, independent_draws = len(independent.spectra), [], []
     rng = np.random.default_rng(0)
     for _ in range(_DRAWS):
         again = rng.poisson(positive.maps @ positive.spectra)
-        size = len(independent.spectra)
         rotated = independent_components(principal_components(again, size), size)
         positive_draws.append(_like(non_negative_components(again, rotated), positive))
         independent_draws.append(_like(rotated, independent))

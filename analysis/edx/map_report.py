@@ -15,8 +15,8 @@ from analysis.edx.x_ray_lines import molar_masses
 
 
 def lines(result: MapResult) -> Iterator[str]:
-    """One fact each."""
-    image, names = result.image, result.factors.lines
+    """One fact each: of the map itself, then what it tells."""
+    image = result.image
     rows, columns, _ = image.counts.shape
     simulated = ", simulated" if image.simulated else ""
     yield (
@@ -28,7 +28,12 @@ def lines(result: MapResult) -> Iterator[str]:
         f"energy axis by its own peaks: {1e3 * axis.channel_kev:.3f} eV per channel from "
         f"{1e3 * axis.offset_kev:.1f} eV, {1e3 * axis.fwhm_mn_kev:.0f} eV wide at Mn Ka"
     )
-    for n, name in enumerate(names):
+    yield from findings(result)
+
+
+def findings(result: MapResult) -> Iterator[str]:
+    """What the map tells."""
+    for n, name in enumerate(result.factors.lines):
         yield f"{name}: {result.fit.counts[0, n]:.0f} +- {result.fit.std[0, n]:.0f} counts"
     yield f"over {result.region.sum()} pixels: {_fractions(result.elements, result.composition)}"
     weights = by_weight(result.composition, _masses(result))

@@ -12,12 +12,12 @@ import numpy as np
 from analysis.edx.energy_axis import EnergyAxis
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.summed_map import SummedMap
+from analysis.foreign_file import NM_PER, signals_in
 from analysis.store import read_step
 from drivers.errors import ConfigError
 
 _READERS = {".hspy": "hspy", ".emd": "emd", ".bcf": "bruker"}
 _RECORDED = ".h5"
-_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6, "m": 1e9, "pm": 1e-3, "å": 0.1, "angstrom": 0.1}
 _KEV = {"kev": 1.0, "ev": 1e-3}
 _BYTES_PER_COUNT = 48
 """What decomposing takes at its most."""
@@ -46,7 +46,7 @@ def read_spectrum_image(path: Path, *, beam_kev: float | None = None) -> Spectru
         raise ConfigError(str(path), ["there is no such file"])
     if own:
         return _recorded_map(path, beam_kev)
-    signals = _signals(path, reader)
+    signals = signals_in(path, reader, lazy=True)
     cubes = [s for s in signals if len(s["data"].shape) == 3 and _energy(s) == 2]
     if not cubes:
         shapes = ", ".join(str(tuple(s["data"].shape)) for s in signals) or "nothing"
@@ -66,29 +66,12 @@ def _recorded_map(path: Path, beam_kev: float | None) -> SpectrumImage:
     return summed.image if beam_kev is None else replace(summed.image, beam_kev=beam_kev)
 
 
-def _signals(path: Path, reader: str) -> list[dict[str, Any]]:
-    from importlib import import_module
-
-    try:
-        plugin = import_module(f"rsciio.{reader}")
-    except ModuleNotFoundError as error:
-        words = f"reading {path.suffix} files needs the package {error.name!r}: pip install 'alloyscope[edx-files]'"
-        raise ConfigError(str(path), [words]) from None
-    try:
-        found: list[dict[str, Any]] = plugin.file_reader(str(path), lazy=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  # a reader of many formats raises many things; the user needs one sentence
-        raise ConfigError(str(path), [f"cannot be read as {path.suffix}: {error}"]) from None
-    return found
-
-
 def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> SpectrumImage:
     data = signal["data"]
     _check_memory(path, data)
     axes = signal["axes"]
     problems = []
-    scales = [_NM.get(str(a.get("units", "")).lower()) for a in axes[:2]]
+    scales = [NM_PER.get(str(a.get("units", "")).lower()) for a in axes[:2]]
     per_kev = _KEV.get(str(axes[2].get("units", "")).lower())
     pixels_nm = [float(a["scale"]) * s for a, s in zip(axes[:2], scales, strict=True) if s is not None]
     if len(pixels_nm) < 2:

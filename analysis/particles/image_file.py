@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.foreign_file import NM_PER, signals_in
 from drivers.errors import ConfigError
 
 _OTHERS = {".emd": "emd", ".dm3": "digitalmicrograph", ".dm4": "digitalmicrograph", ".hspy": "hspy"}
-_NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "m": 1e9, "pm": 1e-3, "å": 0.1}
 
 
 def read_image(path: Path) -> tuple[NDArray[np.generic], float | None]:
@@ -57,20 +55,12 @@ def read_image(path: Path) -> tuple[NDArray[np.generic], float | None]:
 
 
 def _other(path: Path, reader: str) -> tuple[NDArray[np.generic], float | None]:
-    try:
-        plugin: Any = import_module(f"rsciio.{reader}")
-    except ModuleNotFoundError as error:
-        words = f"reading {path.suffix} files needs the package {error.name!r}: pip install 'alloyscope[edx-files]'"
-        raise ConfigError(str(path), [words]) from None
-    try:
-        signals = plugin.file_reader(str(path))
-    except Exception as error:  # noqa: BLE001  # a reader of many formats raises many things; the user needs one sentence
-        raise ConfigError(str(path), [f"cannot be read: {error}"]) from None
+    signals = signals_in(path, reader)
     images = [s for s in signals if s["data"].ndim == 2]
     if not images:
         shapes = ", ".join(str(s["data"].shape) for s in signals) or "nothing"
         raise ConfigError(str(path), [f"holds no image (y, x), only {shapes}"])
     largest = max(images, key=lambda s: int(s["data"].size))
     axis = largest["axes"][-1]
-    per_nm = _NM.get(str(axis.get("units", "")).lower())
+    per_nm = NM_PER.get(str(axis.get("units", "")).lower())
     return np.asarray(largest["data"]), None if per_nm is None else float(axis["scale"]) * per_nm
