@@ -24,6 +24,8 @@ _COLDEST_K = 100.0
 _FARTHEST_C = 300.0
 """An offset is looked for within so much."""
 _TOO_VAGUE_C = 150.0
+_ALIKE = 2.0
+"""Of ln tau: within it, what tilts and grid do to a state is much the same, for all particles of a kind."""
 
 
 class ActivationEnergy(Strict):
@@ -48,6 +50,13 @@ class Followed:
     ln_std: NDArray[np.float64]
     shared_ln_std: float
     """What all states of this particle share: its surface."""
+    floor_ln_std: NDArray[np.float64] | None = None
+    """(state,), of what particles of one kind share that have diffused alike: tilts and grid."""
+
+    @property
+    def total_ln_std(self) -> NDArray[np.float64]:
+        """(state,)."""
+        return self.ln_std if self.floor_ln_std is None else np.hypot(self.ln_std, self.floor_ln_std)
 
 
 def fit_arrhenius(
@@ -118,6 +127,7 @@ class _Model:
         self._windows, self._prior = len(windows) - 1, prior
         self.middle_k = float(np.mean([kelvin(t) for p in particles for t in p.temperatures_c]))
         self.data = sum(len(p.ln_tau) for p in particles) + (prior is not None)
+        self._whitening = _whitening(particles)
 
     def start(self) -> NDArray[np.float64]:
         """Each window's offset by its mean D against the first one's."""
@@ -144,7 +154,8 @@ class _Model:
             t = np.maximum(np.array([kelvin(c) for c in p.temperatures_c]) + offset_c, _COLDEST_K)
             d = np.exp(np.clip(x[0] - x[1] / GAS_CONSTANT_J_PER_MOL_K * (1.0 / t - 1.0 / self.middle_k), -200, 200))
             expected = np.log(np.maximum(p.seconds @ d, 1e-300))
-            out.append((expected + shift - p.ln_tau) / p.ln_std)
+            out.append(expected + shift - p.ln_tau)
+        out = [self._whitening @ np.concatenate(out)]
         out.append(shifts / np.array([max(p.shared_ln_std, 1e-6) for p in self._particles]))
         if self._prior is not None:
             out.append(np.array([(x[1] - self._prior.q_j_per_mol) / self._prior.q_std_j_per_mol]))
@@ -190,6 +201,16 @@ class _Model:
         high = value + _where_one(lambda reach: rise(value + reach), std)
         sigmas = min(abs(value) / std, float(np.sqrt(max(0.0, rise(0.0)))))
         return WindowOffset(value, std, low, high, sigmas)
+
+
+def _whitening(particles: Sequence[Followed]) -> NDArray[np.float64]:
+    """By which the misses of all states become independent and of unit variance."""
+    ln_tau = np.concatenate([p.ln_tau for p in particles])
+    floors = [np.zeros_like(p.ln_std) if p.floor_ln_std is None else p.floor_ln_std for p in particles]
+    floor = np.concatenate(floors)
+    alike = np.exp(-0.5 * ((ln_tau[:, None] - ln_tau) / _ALIKE) ** 2)
+    covariance = np.diag(np.concatenate([p.ln_std for p in particles]) ** 2) + np.outer(floor, floor) * alike
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)), np.float64)
 
 
 def _where_one(rise: Callable[[float], float], std: float) -> float:

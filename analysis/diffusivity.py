@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analysis.alloying.fit import Fit, fit_diffusivity
 from analysis.alloying.heated_state import HeatedState
 from analysis.alloying.interdiffusion import SLOPES, fit_interdiffusion
-from analysis.alloying.joint_fit import TOO_VAGUE, fit_joint, tau_ln_std
+from analysis.alloying.joint_fit import TOO_VAGUE, fit_joint, floor_ln_std
 from analysis.arrhenius import Followed
 from analysis.results import (
     Diffusivity,
@@ -111,7 +111,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
         by_interval=_by_interval(heated, surface) if keeping else (),
         seconds=tuple(float(s) for s in seconds[-1]),
         tau_nm2=tuple(float(np.exp(x)) for x in told.ln_tau),
-        tau_ln_std=tuple(float(x) for x in told.ln_std),
+        tau_ln_std=tuple(float(x) for x in told.total_ln_std),
         course_tau_nm2=tuple(float(x) for x in reference.curve.tau_nm2),
         course_degree=reference.course,
         course_measured=tuple(float(x) for x in reference.curve.degrees),
@@ -152,8 +152,8 @@ def followed(particle: str, reference: Reference, heated: list[Heated]) -> Follo
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in kept for p in h.header.heat}))
     ln_tau = np.array([h.state.ln_tau for h in kept])
     ln_std = np.array([h.state.misfit_ln_std for h in kept])
-    ln_std = tau_ln_std(ln_std, np.array([reference.path.degree_slope(t) for t in ln_tau]))
-    told = ln_std < TOO_VAGUE
+    floor = floor_ln_std(np.array([reference.path.degree_slope(t) for t in ln_tau]))
+    told = np.hypot(ln_std, floor) < TOO_VAGUE
     return Followed(
         particle=particle,
         window=heated[0].header.window,
@@ -162,6 +162,7 @@ def followed(particle: str, reference: Reference, heated: list[Heated]) -> Follo
         ln_tau=ln_tau[told],
         ln_std=ln_std[told],
         shared_ln_std=_surface_ln_std(reference, _SURFACE_PX),
+        floor_ln_std=floor[told],
     )
 
 

@@ -22,8 +22,10 @@ from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.recorder import Recorder
 from controller.recordings import EdxMap, Image, Recording, TiltSeries
-from controller.session_file import EdxSection, Tracking
+from controller.session_file import EdxSection, SurveySection, Tracking
 from controller.streams import Streams
+from controller.survey import choose
+from controller.target import Target
 from drivers.clock import Clock, within
 from drivers.errors import ConfigError, DeviceError
 from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, SpectrumHeader, problem_of
@@ -60,14 +62,20 @@ class Acquisition:
     edx_section: EdxSection | None
     known_at_pct: Callable[[str, int], Coroutine[None, None, float | None]]
     """How well the composition is known after so many frames of a map; None when that is not told in time."""
+    survey: SurveySection | None
+    places_nm: dict[str, NDArray[np.float64]]
+    """Stage position (y, x) that centres each particle; of those to be chosen, once they are."""
     image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
+    targets: dict[str, Target] = field(default_factory=dict)
+    """By which each particle is told from its neighbours."""
     height_nm: dict[str, float] = field(default_factory=dict)
     """What has been added to each particle's stage height to keep it on the tilt axis."""
 
     async def take(self, step: Recording) -> None:
         """Acquire what the step asks for; whatever was taken is closed off properly, also after an abort."""
         name, taken = step.particle.name, 0
+        await choose(self, step)
         await self.shift_image(name, self.image_shift_nm.get(name, np.zeros(2)))
         await bring_back(self, step)
         self.journal.write("series_begin", step=step.id, particle=name, planned=step.planned)
@@ -155,7 +163,8 @@ class Acquisition:
 
     async def _move(self, step: Recording, tilt_deg: float) -> None:
         p = step.particle
-        target = StagePosition(p.x_nm, p.y_nm, p.z_nm + self.height_nm.get(p.name, 0.0), tilt_deg)
+        y_nm, x_nm = self.places_nm.get(p.name, (p.y_nm, p.x_nm))
+        target = StagePosition(float(x_nm), float(y_nm), p.z_nm + self.height_nm.get(p.name, 0.0), tilt_deg)
         await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
 
     async def look(self, step: Recording, tilt_deg: float, settings: ScanSettings) -> Scan:

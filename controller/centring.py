@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from controller.recordings import EdxMap, Recording
 from controller.session_file import Tracking
+from controller.target import Target
 from drivers.interfaces import ScanSettings
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ async def _off_centre_nm(
     """Offset (y, x) in a look at a field wider than the data's; None when the particle is not seen whole."""
     wide = replace(settings, pixel_nm=_WIDER * settings.pixel_nm)
     scan = await acquisition.look(step, tilt_deg, wide)
-    off_px = off_centre_px(scan.image)
+    target = acquisition.targets.setdefault(step.particle.name, Target())
+    off_px = target.off_centre_px(scan.image, scan.pixel_nm, np.array(scan.image_shift_nm))
     return None if off_px is None else off_px * scan.pixel_nm
 
 

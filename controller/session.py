@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from analysis.results import Result
 from analysis.summary import summary
 from controller import events as ev
@@ -157,6 +159,8 @@ class Session:
             edx=self.instruments.edx,
             edx_section=self.file.edx,
             known_at_pct=self.analysis.known_at_pct,
+            survey=self.file.survey,
+            places_nm={p.name: np.array([p.y_nm, p.x_nm]) for p in self.file.particles if not p.choose},
         )
         self.heating = Heating(
             chip=self.instruments.chip,

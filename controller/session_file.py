@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from analysis.arrhenius import ActivationEnergy
+from analysis.particles.candidates import Wanted
 from controller.plan_blocks import Block, PulsesBlock, StaircaseBlock, SteeredBlock, takes_maps
 from drivers.interfaces import EdxSettings, ScanSettings
 from drivers.limits import ChipLimits
@@ -127,8 +128,19 @@ class Tracking(Strict):
         return self.centre or self.eucentric
 
 
+class SurveySection(Strict):
+    """The overview in which particles are chosen, once, before the first recording of each."""
+
+    pixel_nm: float = Field(gt=0)
+    shape: tuple[int, int] = (512, 512)
+    dwell_us: float = Field(3.0, gt=0)
+
+    def settings(self) -> ScanSettings:
+        return ScanSettings(self.pixel_nm, self.shape, self.dwell_us * 1e-6)
+
+
 class ParticleSection(Strict):
-    """One target; x, y, z are the stage position that centres it."""
+    """One target; x, y, z are the stage position that centres it, or the overview that it is chosen in."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
     core: str = ""
@@ -137,6 +149,15 @@ class ParticleSection(Strict):
     x_nm: float = 0.0
     y_nm: float = 0.0
     z_nm: float = 0.0
+    choose: str = ""
+    """What it must be like, such as ``single, round, 40-60 nm, not touching``; empty for the one at x, y."""
+
+    @field_validator("choose")
+    @classmethod
+    def _understood(cls, words: str) -> str:
+        if words:
+            Wanted.parse(words)
+        return words
 
 
 class SessionFile(Strict):
@@ -148,6 +169,7 @@ class SessionFile(Strict):
     scan: ScanSection
     tilt: TiltScheme = TiltScheme()
     tracking: Tracking = Tracking()
+    survey: SurveySection | None = None
     particles: tuple[ParticleSection, ...] = Field(min_length=1)
     plan: tuple[Block, ...] = Field(min_length=1)
     arrhenius: ActivationEnergy | None = None
@@ -161,6 +183,8 @@ class SessionFile(Strict):
             raise ValueError(f"particles named twice: {', '.join(twice)}; give each its own name")
         if self.edx is None and any(takes_maps(block) for block in self.plan):
             raise ValueError("the plan takes EDX maps, but there is no [edx] section that names the detector and lines")
+        if self.survey is None and any(p.choose for p in self.particles):
+            raise ValueError("a particle is to be chosen, but there is no [survey] section that says in what overview")
         for block in self.plan:
             if isinstance(block, SteeredBlock) and block.particle not in names:
                 raise ValueError(f"a steered block follows {block.particle!r}; there are {', '.join(names)}")

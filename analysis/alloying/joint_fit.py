@@ -14,9 +14,9 @@ _DEGREE_FLOOR = 0.0005
 the states of rods miss one D by their errors; those of cubes by less."""
 
 
-def tau_ln_std(ln_std: NDArray[np.float64], degree_slope: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Error of ln tau by counting and by the floor of the degree of alloying, of which `degree_slope` is the slope."""
-    return np.hypot(ln_std, _DEGREE_FLOOR / np.maximum(degree_slope, 1e-6))
+def floor_ln_std(degree_slope: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Error of ln tau by the floor of the degree of alloying, of which `degree_slope` is the slope."""
+    return np.asarray(_DEGREE_FLOOR / np.maximum(degree_slope, 1e-6), np.float64)
 
 
 def fit_joint(
@@ -39,7 +39,7 @@ def fit_joint(
     """
     from scipy.optimize import least_squares
 
-    sigma = tau_ln_std(ln_std, degree_slope)
+    sigma = np.hypot(ln_std, floor_ln_std(degree_slope))
     used = sigma < TOO_VAGUE
     heated = seconds.sum(axis=1) > 0
     used &= heated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ _EDGE_PX, _ALIKE_PX = 0.3, 3.0
 """How well each piece of an outline is placed, and how long such a piece is."""
 _ROUND, _LONG, _HOLLOW, _SQUARE = 1.15, 1.8, 0.93, 0.93
 """Aspect ratios up to which a body is round and from which it is a rod; solidity and circularity of classes."""
+
+
+ShapeClass = Literal["round", "rod", "square", "hollow-sided", "other"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,7 @@ class Measured:
     """4 pi area over the perimeter's square: 1 for a disc."""
     orientation_deg: float
     """Of the long axis, counter-clockwise on the screen from x, -90 to 90."""
-    shape: str
-    """``round``, ``rod``, ``square``, ``hollow-sided`` or ``other``."""
+    shape: ShapeClass
     intensity: Estimate
     """Mean over its pixels, and the standard deviation of that mean."""
     touching: bool
@@ -93,7 +95,7 @@ def measured(
     return tuple(found)
 
 
-def _class(aspect: float, solidity: float, circularity: float) -> str:
+def _class(aspect: float, solidity: float, circularity: float) -> ShapeClass:
     if aspect > _LONG:
         return "rod"
     if solidity < _HOLLOW:

@@ -140,7 +140,7 @@ def _trimmed(labels: Labels, smooth: NDArray[np.float64], floor: float, least: f
             continue
         body, here = labels[window] == number, smooth[window]
         values = np.sort(here[body])[::-1]
-        top = float(np.median(values[: max(1, values.size // 2)]))
+        top = float(np.median(values[: max(1, values.size // 4)]))  # of the thickest part: a coat may be as wide again
         values = values[values > floor + max(_LOW * (top - floor), least)]
         half_px = float(np.sqrt(np.sum(values > floor + 0.5 * (top - floor)) / np.pi))
         low_px = float(np.sqrt(values.size / np.pi))

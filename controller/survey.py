@@ -1,0 +1,63 @@
+"""Choosing a particle for a session from an overview: the session file says what it must be like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.particles.candidates import Wanted, candidates
+from analysis.particles.measurement import Measured, measured
+from analysis.particles.outlines import outlines
+from analysis.particles.particle_report import line
+from controller import events as ev
+from controller.recordings import Image, Recording
+from drivers.errors import ConfigError
+
+if TYPE_CHECKING:
+    from controller.acquire import Acquisition
+
+
+async def choose(acquisition: Acquisition, step: Recording) -> None:
+    """Before its first recording: look around, take the particle that is asked for, and go to it from then on.
+
+    Raises
+    ------
+    ConfigError
+        When no particle in the overview is as asked for.
+    """
+    particle, section = step.particle, acquisition.survey
+    if particle.name in acquisition.places_nm or section is None:
+        return
+    settings = section.settings()
+    overview = Image(f"{particle.name}/overview", particle, settings.frame_s)
+    await acquisition.shift_image(particle.name, np.zeros(2))
+    scan = await acquisition.look(overview, 0.0, settings)
+    try:
+        bodies = measured(scan.image, outlines(scan.image), scan.pixel_nm)
+    except ValueError as error:
+        raise ConfigError(f"particle {particle.name}", [f"nothing to choose from: {error}"]) from None
+    middle = 0.5 * (np.array(scan.image.shape) - 1.0)
+
+    def place_nm(body: Measured) -> NDArray[np.float64]:
+        """The stage's (y, x) that centres it: a particle seen at +y is reached by going to smaller y."""
+        seen_nm = scan.pixel_nm * (np.array([body.y_px, body.x_px]) - middle)
+        return np.array([particle.y_nm, particle.x_nm]) - seen_nm
+
+    suited = candidates(bodies, Wanted.parse(particle.choose), scan.pixel_nm)
+    taken_nm = list(acquisition.places_nm.values())
+    free = [b for b in suited if all(np.hypot(*(place_nm(b) - t)) > b.feret_nm.value for t in taken_nm)]
+    if not free:
+        found = line("the overview", bodies)
+        words = f"asked for {particle.choose!r}; {found}; {len(suited)} that would do are taken already"
+        raise ConfigError(f"particle {particle.name}", [words, "widen choose, or look elsewhere: x_nm, y_nm, [survey]"])
+    own = free[0]
+    acquisition.places_nm[particle.name] = place_nm(own)
+    y_nm, x_nm = (round(float(v), 1) for v in place_nm(own))
+    acquisition.journal.write(
+        "chosen", particle=particle.name, y_nm=y_nm, x_nm=x_nm, shape=own.shape, diameter_nm=own.diameter_nm.value
+    )
+    words = f"{particle.name} is a particle of {own.diameter_nm} nm ({own.shape}) at x {x_nm:g}, y {y_nm:g} nm"
+    now = acquisition.clock.now()
+    acquisition.events.tell(ev.Log(now, "info", f"{words}; {len(suited)} of {len(bodies)} would do"))
