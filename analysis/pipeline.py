@@ -13,6 +13,7 @@ from analysis.arrhenius import ActivationEnergy, fit_arrhenius
 from analysis.edx.live_map import LiveMap
 from analysis.onset import OnsetAnalysis
 from analysis.particle import ParticleAnalysis
+from analysis.particles.live_outlines import LiveOutlines
 from analysis.results import DiffusivityResult, Preview, Result, StateResult
 from analysis.tomography.counting import darkest_level
 from analysis.tomography.projector import Volume
@@ -61,6 +62,7 @@ class Pipeline:
         self._frames: dict[str, list[Frame]] = {}
         self._maps: dict[str, LiveMap] = {}
         self._untold: LiveMap | None = None
+        self._outlines = LiveOutlines()
         self._running: tuple[str, Reconstruction, float] | None = None
         self._began_s = 0.0
         self._provisional_s = _FIRST_GUESS_S
@@ -76,6 +78,7 @@ class Pipeline:
             frames.append(item)
             if not self._preview:
                 return []
+            self._outlines.show(item)
             return [*self._preview_of(item, len(frames)), *self._provisional_of(item, frames)]
         return self._finish(item)
 
@@ -107,14 +110,14 @@ class Pipeline:
 
     @property
     def untold(self) -> bool:
-        """Whether a running EDX map has grown since it was last told of."""
-        return self._untold is not None
+        """Whether there is something to tell when nothing waits: a running EDX map has grown, a frame has outlines."""
+        return self._untold is not None or self._outlines.due
 
     def tell(self) -> list[Result]:
-        """What the running EDX map tells so far."""
+        """What the running EDX map tells so far, or the outlines in the latest frame."""
         growing, self._untold = self._untold, None
         with _one_blas_thread():
-            return [] if growing is None else [growing.told(final=False)]
+            return list(self._outlines.told()) if growing is None else [growing.told(final=False)]
 
     def _finish_map(self, end: SeriesEnd) -> list[Result]:
         self._untold = None

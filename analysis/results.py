@@ -223,6 +223,25 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True, tag="preview"):
     """uint8, (z, y)"""
 
 
+class Outlined(msgspec.Struct, frozen=True, kw_only=True, tag="outlined"):
+    """The particles in the last frame, for the screen only."""
+
+    step: str
+    particle: str
+    frame: int
+    found: int
+    touching: int
+    cut: int
+    """By the edge of the field."""
+    diameter_nm: Estimate | None
+    """Of the one nearest to the middle."""
+    happened: tuple[str, ...]
+    """To particles since the frame before: new, lost, merged."""
+    shape: tuple[int, int]
+    rims: bytes
+    """uint8 (y, x), as large as the thumbnail of the frame: 1 where an outline runs."""
+
+
 class Provisional(msgspec.Struct, frozen=True, kw_only=True, tag="provisional"):
     """The degree of alloying from the tilts so far, for the screen only."""
 
@@ -271,13 +290,13 @@ class EdxResult(msgspec.Struct, frozen=True, kw_only=True, tag="edx"):
         return max((e.std for e in self.composition_at_pct.values()), default=math.inf)
 
 
-Result = StateResult | ImageResult | EdxResult | DiffusivityResult | Arrhenius | Preview | Provisional
+Result = StateResult | ImageResult | EdxResult | DiffusivityResult | Arrhenius | Preview | Provisional | Outlined
 """What a pipeline gives."""
 
 
 def passing(result: Result) -> bool:
     """Whether a result is for the screen only: a later one takes its place."""
-    return isinstance(result, Preview | Provisional) or (isinstance(result, EdxResult) and not result.final)
+    return isinstance(result, Preview | Provisional | Outlined) or (isinstance(result, EdxResult) and not result.final)
 
 
 _decoder = msgspec.msgpack.Decoder(Result)

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.thumbnail import thumbnail
+from analysis.thumbnail import SCREEN_PX, thumbnail
 from controller import events as ev
 from controller.centring import bring_back, off_centre_px
 from controller.engine import Engine, RunState
@@ -36,7 +36,6 @@ T = TypeVar("T")
 _MOVE_LIMIT_S = 180.0
 _ANSWER_LIMIT_S = 20.0
 _RECENTRE_PX = 2.0
-_PICTURE_SIDE = 96
 
 
 @dataclass
@@ -227,7 +226,7 @@ class Acquisition:
         await self.recorder.write(frame)
         self.journal.write("frame", seq=frame.header.seq, step=step.id, tilt_deg=scan.stage.tilt_deg)
         self.streams.publish(frame)
-        pixels = thumbnail(scan.image, _PICTURE_SIDE)
+        pixels = thumbnail(scan.image, SCREEN_PX)
         self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes()))
 
     def _check_x_rays(self, scan: Scan) -> None:

@@ -28,6 +28,7 @@ class Workflow(StrEnum):
 
 
 class OutlineMethod(StrEnum):
+    LEARNED = "learned"
     WATERSHED = "watershed"
     OTSU = "otsu"
 
@@ -175,22 +176,29 @@ def edx(
 @commands.command()
 def particles(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help=".tif, .png, .mrc, .emd or .dm4, in order")],
-    method: Annotated[OutlineMethod, typer.Option()] = OutlineMethod.WATERSHED,
+    method: Annotated[OutlineMethod, typer.Option()] = OutlineMethod.LEARNED,
     denoised: Annotated[Denoising, typer.Option(help="before, as paper 003 did")] = Denoising.NO,
+    bright_field: Annotated[bool, typer.Option("--bright-field", help="particles are dark")] = False,
     pixel_nm: Annotated[float | None, typer.Option("--pixel-nm", min=1e-6, help="instead of the files'")] = None,
     pixel_percent: Annotated[float, typer.Option("--pixel-percent", min=0.0, help="error of the pixel size")] = 0.0,
+    choose: Annotated[str, typer.Option(help="list those that are, say, 'single, round, 40-60 nm'")] = "",
     labels_path: Annotated[Path | None, typer.Option("--labels", help="labels of all images, TIFF")] = None,
     picture_path: Annotated[Path | None, typer.Option("--picture", help="the first image with outlines, PNG")] = None,
     json_path: JsonPath = None,
 ) -> None:
     """Find, outline and measure particles; in several images also follow them."""
     from analysis.particles import particle_report
+    from analysis.particles.candidates import Wanted, candidates
     from analysis.particles.image_file import read_image
     from analysis.particles.measurement import measured
     from analysis.particles.outlines import outlines
 
     for path in (json_path, labels_path, picture_path):
         check_writable(path)
+    try:
+        wanted = Wanted.parse(choose) if choose else None
+    except ValueError as error:
+        raise ConfigError("--choose", [str(error)]) from None
     found, sizes_nm = [], []
     for path in images:
         image, own_nm = read_image(path)
@@ -198,12 +206,14 @@ def particles(
         if size_nm is None:
             raise ConfigError(str(path), ["does not tell its pixel size; give it with --pixel-nm"])
         try:
-            labels = outlines(image, method.value, denoised.value)
+            labels = outlines(image, method.value, denoised.value, bright_field=bright_field)
         except ValueError as error:
             raise ConfigError(str(path), [str(error)]) from None
         found.append((image, labels, measured(image, labels, size_nm, 0.01 * pixel_percent)))
         sizes_nm.append(size_nm)
         print(particle_report.line(path.name, found[-1][2]))
+        for body in [] if wanted is None else candidates(found[-1][2], wanted, size_nm):
+            print(f"  {particle_report.whereabouts(body, image.shape, size_nm)}")
     names, events = particle_report.named([bodies for *_, bodies in found], sizes_nm)
     for event in events:
         into = "" if event.into is None else f" into {event.into}"

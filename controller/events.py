@@ -12,6 +12,7 @@ from analysis.results import (
     DiffusivityResult,
     EdxResult,
     ImageResult,
+    Outlined,
     Preview,
     Provisional,
     Result,
@@ -138,7 +139,7 @@ class Events:
                 self._latest["arrhenius"] = event
             case Told(EdxResult() as found):
                 self._latest[f"map {found.step}"] = event
-            case Told(Preview() | Provisional() as latest):
+            case Told(Preview() | Provisional() | Outlined() as latest):
                 self._latest[type(latest).__name__] = event
             case _:
                 self._latest[type(event).__name__] = event

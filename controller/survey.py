@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.particles.candidates import Wanted, candidates
 from analysis.particles.measurement import Measured, measured
-from analysis.particles.outlines import outlines
+from analysis.particles.outlines import best_method, outlines
 from analysis.particles.particle_report import line
 from controller import events as ev
 from controller.recordings import Image, Recording
@@ -34,8 +34,9 @@ async def choose(acquisition: Acquisition, step: Recording) -> None:
     overview = Image(f"{particle.name}/overview", particle, settings.frame_s)
     await acquisition.shift_image(particle.name, np.zeros(2))
     scan = await acquisition.look(overview, 0.0, settings)
+    method = best_method()
     try:
-        bodies = measured(scan.image, outlines(scan.image), scan.pixel_nm)
+        bodies = measured(scan.image, outlines(scan.image, method), scan.pixel_nm)
     except ValueError as error:
         raise ConfigError(f"particle {particle.name}", [f"nothing to choose from: {error}"]) from None
     middle = 0.5 * (np.array(scan.image.shape) - 1.0)
@@ -55,9 +56,17 @@ async def choose(acquisition: Acquisition, step: Recording) -> None:
     own = free[0]
     acquisition.places_nm[particle.name] = place_nm(own)
     y_nm, x_nm = (round(float(v), 1) for v in place_nm(own))
+    diameter_nm = own.diameter_nm
     acquisition.journal.write(
-        "chosen", particle=particle.name, y_nm=y_nm, x_nm=x_nm, shape=own.shape, diameter_nm=own.diameter_nm.value
+        "chosen",
+        particle=particle.name,
+        y_nm=y_nm,
+        x_nm=x_nm,
+        shape=own.shape,
+        diameter_nm=diameter_nm.value,
+        diameter_std_nm=diameter_nm.std,
+        method=method,
     )
-    words = f"{particle.name} is a particle of {own.diameter_nm} nm ({own.shape}) at x {x_nm:g}, y {y_nm:g} nm"
+    words = f"{particle.name} is a particle of {diameter_nm} nm ({own.shape}) at x {x_nm:g}, y {y_nm:g} nm"
     now = acquisition.clock.now()
     acquisition.events.tell(ev.Log(now, "info", f"{words}; {len(suited)} of {len(bodies)} would do"))

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from analysis.particles.following import Following, Seen
 from analysis.particles.measurement import measured
-from analysis.particles.outlines import outlines
+from analysis.particles.outlines import Method, best_method, outlines
 
 
 class Target:
     """One particle of a session, told from its neighbours by following all of them from look to look."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: Method | None = None) -> None:
+        self._method = method or best_method()
         self._following = Following()
         self._own: int | None = None
         self._unit_nm = 1.0
@@ -27,7 +28,7 @@ class Target:
         was shifted on purpose is not drift.
         """
         try:
-            labels = outlines(image)
+            labels = outlines(image, self._method)
         except ValueError:
             return None
         bodies = measured(image, labels, pixel_nm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,16 @@ def read_image(path: Path) -> tuple[NDArray[np.generic], float | None]:
     return image, pixel_nm
 
 
+def _summed(map_: dict[str, Any]) -> dict[str, Any]:
+    """Of a map with a spectrum at each pixel, all counts."""
+    return {"data": np.asarray(map_["data"].sum(axis=-1), np.float64), "axes": map_["axes"][:2]}
+
+
 def _other(path: Path, reader: str) -> tuple[NDArray[np.generic], float | None]:
     signals = signals_in(path, reader)
     images = [s for s in signals if s["data"].ndim == 2]
+    if not images:
+        images = [_summed(s) for s in signals if [a["navigate"] for a in s["axes"]] == [True, True, False]]
     if not images:
         shapes = ", ".join(str(s["data"].shape) for s in signals) or "nothing"
         raise ConfigError(str(path), [f"holds no image (y, x), only {shapes}"])

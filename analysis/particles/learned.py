@@ -13,24 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import AlloyscopeError
+from drivers.errors import ConfigError
 
 SHIPPED = Path(__file__).with_name("outlines.onnx")
 _MULTIPLE = 32
+_SMOOTH_PX = 0.7
+"""Of the logits: outlines are smoother than the noise in them."""
 _TILE_PX, _HALO_PX = 1024, 96
-_CORE, _LEAST_PX, _SURE = 0.45, 30, 0.6
-"""Depth above which a body is one for itself; the smallest body; and how sure the network must be of it, on average."""
+_PARTICLE, _CORE, _LEAST_PX, _SURE = 0.5, 0.45, 30, 0.6
+"""Chance above which a pixel is a particle's; depth above which a body is one for itself; the smallest body; and how
+sure the network must be of it, on average."""
 _LARGE_PX, _SMALLEST_SIDE_PX = 60.0, 64
 """Across, in an image made smaller: what is taken from there; and the smallest side of such an image."""
 
 
-class NoRuntime(AlloyscopeError):
-    """The learned outlines were asked for where nothing can compute them."""
-
-
 def normalised(values: NDArray[Any]) -> NDArray[np.float32]:
     """(y, x) with its median at 0, nearly all of it within 1 of another."""
-    low, middle, high = np.percentile(values, (0.5, 50.0, 99.5))
+    low, middle, high = np.percentile(values[::2, ::2], (0.5, 50.0, 99.5))
     return np.asarray(np.clip((values - middle) / max(float(high - low), 1e-12), -3.0, 6.0), np.float32)
 
 
@@ -39,27 +38,28 @@ def by_network(values: NDArray[np.float64]) -> NDArray[np.int32]:
 
     Raises
     ------
-    NoRuntime
+    ConfigError
         When onnxruntime is not installed.
     """
-    from skimage.measure import block_reduce
-
-    runs = _network()
-    reduced: Any = block_reduce  # scikit-image ships no types
-    smaller, steps = values, [values]
-    while min(smaller.shape) >= 2 * _SMALLEST_SIDE_PX:
-        rows, columns = (n // 2 * 2 for n in smaller.shape)
-        smaller = np.asarray(reduced(smaller[:rows, :columns], (2, 2), np.mean))
-        steps.append(smaller)
+    runs, steps = _network(), [values]
+    while min(steps[-1].shape) >= 2 * _SMALLEST_SIDE_PX:
+        rows, columns = (n // 2 * 2 for n in steps[-1].shape)
+        fine = steps[-1][:rows, :columns]
+        steps.append(0.25 * (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]))
     found = np.zeros(values.shape, np.int32)
     for level in reversed(range(len(steps))):
-        labels = _bodies(*_told(runs, normalised(steps[level])), values.shape, 2**level)
-        _add(found, labels, _LARGE_PX * 2**level if level else 0.0)
+        chance, depth = _told(runs, normalised(steps[level]))
+        labels = _bodies(chance, depth)
+        if level:
+            labels = _enlarged(_large(labels), chance, 2**level, values.shape)
+        _add(found, labels)
     return found
 
 
 def _told(runs: Any, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """How likely each pixel is a particle's, and its depth; by tiles, so that memory does not grow with the image."""
+    from scipy.ndimage import gaussian_filter
+
     rows, columns = image.shape
     chance, depth = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
     for top in range(0, rows, _TILE_PX):
@@ -70,38 +70,54 @@ def _told(runs: Any, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], N
             padded = np.pad(tile, [(0, -n % _MULTIPLE) for n in tile.shape], "symmetric")
             told = runs.run(None, {"image": padded[None, None]})[0][0]
             inner = slice(top - first[0], bottom - first[0]), slice(left - first[1], right - first[1])
-            chance[top:bottom, left:right] = 1.0 / (1.0 + np.exp(-told[0][inner]))
+            chance[top:bottom, left:right] = 1.0 / (1.0 + np.exp(-gaussian_filter(told[0], _SMOOTH_PX)[inner]))
             depth[top:bottom, left:right] = told[1][inner]
     return chance, depth
 
 
-def _bodies(
-    chance: NDArray[np.float32], depth: NDArray[np.float32], shape: tuple[int, ...], times: int
-) -> NDArray[np.int32]:
-    """Labels at the full resolution, from what was told of an image so many times smaller."""
-    from scipy.ndimage import label, zoom
+def _bodies(chance: NDArray[np.float32], depth: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Labels, each body grown from where it is deepest."""
+    from scipy.ndimage import label
     from skimage.segmentation import watershed
 
     parted: Any = watershed  # scikit-image ships no types
-    seeds, number = label((depth > _CORE) & (chance > 0.5))
+    seeds, number = label((depth > _CORE) & (chance > _PARTICLE))
     if not number:
-        return np.zeros(shape, np.int32)
-    if times > 1:
-        seeds = np.repeat(np.repeat(seeds, times, axis=0), times, axis=1)
-        chance, depth = (np.asarray(zoom(p, times, order=1, grid_mode=True, mode="nearest")) for p in (chance, depth))
-    labels = np.asarray(parted(-depth, seeds, mask=(chance > 0.5) | (seeds > 0)), np.int32)
+        return np.zeros(chance.shape, np.int32)
+    labels = np.asarray(parted(-depth, seeds, mask=chance > _PARTICLE), np.int32)
     areas = np.bincount(labels.ravel(), minlength=number + 1)
     surety = np.bincount(labels.ravel(), weights=chance.ravel(), minlength=number + 1) / np.maximum(areas, 1)
     labels[((areas < _LEAST_PX) | (surety < _SURE))[labels]] = 0
-    missing = [(0, n - m) for n, m in zip(shape, labels.shape, strict=True)]
-    return np.pad(labels, missing, "edge")
+    return labels
 
 
-def _add(found: NDArray[np.int32], labels: NDArray[np.int32], at_least_px: float) -> None:
-    """To what was found, the bodies that are large enough and mostly lie elsewhere."""
+def _large(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     areas = np.bincount(labels.ravel())
-    free = np.bincount(labels[found == 0], minlength=len(areas))
-    wanted = (np.sqrt(4.0 * areas / np.pi) >= at_least_px) & (free > 0.5 * areas)
+    return np.where((np.sqrt(4.0 * areas / np.pi) < _LARGE_PX)[labels], 0, labels).astype(np.int32)
+
+
+def _enlarged(
+    labels: NDArray[np.int32], chance: NDArray[np.float32], times: int, shape: tuple[int, ...]
+) -> NDArray[np.int32]:
+    """Labels at the full resolution, from those of an image so many times smaller."""
+    from scipy.ndimage import grey_dilation, zoom
+
+    if not labels.any():
+        return np.zeros(shape, np.int32)
+    # A pixel beyond the body: its outline runs where the chance, finely interpolated, says.
+    wide = np.where(labels > 0, labels, grey_dilation(labels, (3, 3)))
+    wide = np.repeat(np.repeat(wide, times, axis=0), times, axis=1)
+    finely = np.asarray(zoom(chance, times, order=1, grid_mode=True, mode="nearest"))
+    missing = [(0, n - m) for n, m in zip(shape, wide.shape, strict=True)]
+    return np.pad(np.where(finely > _PARTICLE, wide, 0), missing, "edge").astype(np.int32)
+
+
+def _add(found: NDArray[np.int32], labels: NDArray[np.int32]) -> None:
+    """To what was found, the bodies that mostly lie elsewhere."""
+    if not labels.any():
+        return
+    areas = np.bincount(labels.ravel())
+    wanted = np.bincount(labels[found == 0], minlength=len(areas)) > 0.5 * areas
     wanted[0] = False
     names = np.zeros(len(areas), np.int32)
     names[wanted] = found.max() + 1 + np.arange(wanted.sum())
@@ -113,6 +129,6 @@ def _network() -> Any:
     try:
         import onnxruntime
     except ImportError:
-        words = "learned outlines take onnxruntime: pip install 'alloyscope[learned]', or ask for --method watershed"
-        raise NoRuntime(words) from None
+        words = "takes onnxruntime, which is not installed: pip install 'alloyscope[learned]'"
+        raise ConfigError("learned outlines", [words, "or ask for --method watershed or --method otsu"]) from None
     return onnxruntime.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"])

@@ -13,7 +13,7 @@ from analysis.results import Estimate
 
 _EDGE_PX, _ALIKE_PX = 0.3, 3.0
 """How well each piece of an outline is placed, and how long such a piece is."""
-_ROUND, _LONG, _HOLLOW, _SQUARE = 1.15, 1.8, 0.93, 0.93
+_ROUND, _LONG, _HOLLOW, _SQUARE = 1.15, 1.8, 0.93, 0.9
 """Aspect ratios up to which a body is round and from which it is a rod; solidity and circularity of classes."""
 
 

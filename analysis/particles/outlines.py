@@ -8,13 +8,14 @@ two levels lie apart each particle's own rim follows.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int32]
-Method = Literal["otsu", "watershed"]
+Method = Literal["otsu", "watershed", "learned"]
 Denoised = Literal["no", "gaussian", "non-local means"]
 
 _LEAST_PX = 50
@@ -35,13 +36,23 @@ _DEEPEST = 0.25
 """Of ln depth: shallower dents do not part a body. Of two discs that overlap by 0.3 the neck is 0.34 shallower."""
 
 
-def outlines(image: NDArray[np.generic], method: Method = "watershed", denoised: Denoised = "no") -> Labels:
-    """Labels (y, x) of bright particles from 1, 0 where there is none.
+def best_method() -> Method:
+    """Learned outlines where onnxruntime is installed; else by levels and watershed."""
+    return "watershed" if find_spec("onnxruntime") is None else "learned"
+
+
+def outlines(
+    image: NDArray[np.generic], method: Method = "watershed", denoised: Denoised = "no", *, bright_field: bool = False
+) -> Labels:
+    """Labels (y, x) of particles from 1, 0 where there is none; they are bright, in a bright-field image dark.
 
     Raises
     ------
     ValueError
-        For an image that is not of two dimensions, has no contrast, values that are no numbers, or dark particles.
+        For an image that is not of two dimensions, has no contrast, values that are no numbers, or particles of the
+        other contrast.
+    ConfigError
+        For learned outlines where onnxruntime is not installed.
     """
     values = np.asarray(image, np.float64)
     if values.ndim != 2 or min(values.shape) < 16:
@@ -50,12 +61,17 @@ def outlines(image: NDArray[np.generic], method: Method = "watershed", denoised:
         raise ValueError("the image has values that are no numbers")
     if np.ptp(values) <= 0.0:
         raise ValueError("the image has the same value everywhere")
-    values = _denoised((values - values.min()) / np.ptp(values), denoised)
+    values = (values - values.min()) / np.ptp(values)
+    values = _denoised(1.0 - values if bright_field else values, denoised)
     bright = values > _otsu(values)
     border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
     if bright.mean() > 0.5 and border.mean() > _BRIGHT_BORDER:
-        words = "the field is bright up to its border, with dark bodies: a bright-field image must be inverted first"
-        raise ValueError(words)
+        other = "HAADF: drop --bright-field" if bright_field else "bright-field: give --bright-field"
+        raise ValueError(f"most of the field would be one particle, up to its border; is the image {other}?")
+    if method == "learned":
+        from analysis.particles.learned import by_network
+
+        return by_network(values)
     return _by_otsu(values) if method == "otsu" else _by_watershed(values)
 
 

@@ -41,6 +41,12 @@ def line(title: str, particles: Sequence[Measured]) -> str:
     return f"{title}: {len(particles)} particles ({kinds}), {apart}{mean}"
 
 
+def whereabouts(body: Measured, shape: tuple[int, ...], pixel_nm: float) -> str:
+    """Where from the middle of the image a particle lies, and what it is."""
+    y_nm, x_nm = (pixel_nm * (at - 0.5 * (n - 1)) for at, n in zip((body.y_px, body.x_px), shape, strict=True))
+    return f"{body.shape}, {body.diameter_nm} nm across, at x {x_nm:+.1f}, y {y_nm:+.1f} nm from the middle"
+
+
 def as_json(particles: Sequence[Measured], names: Sequence[int]) -> list[dict[str, Any]]:
     told = []
     for m, name in zip(particles, names, strict=True):

@@ -115,8 +115,8 @@ def export(network: nn.Module, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m analysis.particles.train", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1600, help=f"of {_BATCH} images of 256 x 256 pixels")
-    parser.add_argument("--scenes", type=int, default=1200, help="drawn; each is recorded anew every time")
+    parser.add_argument("--steps", type=int, default=2600, help=f"of {_BATCH} images of 256 x 256 pixels")
+    parser.add_argument("--scenes", type=int, default=1600, help="drawn; each is recorded anew every time")
     parser.add_argument("--out", type=Path, default=SHIPPED)
     asked = parser.parse_args()
     export(trained(asked.seed, asked.steps, asked.scenes), asked.out)

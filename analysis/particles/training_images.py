@@ -249,7 +249,7 @@ def _recorded(image: Array, rng: np.random.Generator) -> Array:
     from scipy.ndimage import gaussian_filter, gaussian_filter1d
     from scipy.signal import lfilter
 
-    image = gaussian_filter(image, rng.uniform(0.0, 1.5))
+    image = gaussian_filter(image, max(0.0, rng.uniform(-0.8, 1.5)))
     if rng.random() < 0.4:
         shift = np.cumsum(rng.normal(0.0, 0.03, len(image))) + rng.normal(0.0, rng.uniform(0.0, 0.5), len(image))
         columns = np.arange(image.shape[1])

@@ -17,6 +17,7 @@ from analysis.results import (
     DiffusivityResult,
     EdxResult,
     ImageResult,
+    Outlined,
     Preview,
     Provisional,
     StateResult,
@@ -28,7 +29,7 @@ from controller.console import edx_words, onset_words
 from controller.monitor.arrhenius import STYLES, arrhenius_curves
 from controller.monitor.edx import ElementMaps, SpectrumAndProfile
 from controller.monitor.onset import onset_curves
-from controller.monitor.picture import PicturePanel
+from controller.monitor.picture import PicturePanel, in_words, rims_in
 from controller.monitor.plot import Curve, Plot
 from controller.monitor.source import RemoteSession, Source
 
@@ -67,6 +68,7 @@ class MonitorApp(App[None]):
         self._progress: ev.Progress | None = None
         self._picture: ev.Picture | None = None
         self._preview: Preview | None = None
+        self._outlined: Outlined | None = None
         self._provisional: Provisional | None = None
         self._states: dict[str, StateResult] = {}
         self._fits: dict[str, DiffusivityResult] = {}
@@ -127,6 +129,10 @@ class MonitorApp(App[None]):
                 if self._preview is None or preview.step != self._preview.step:
                     self._turn_to("alloying")
                 self._preview = preview
+            case ev.Told(Outlined() as outlined):
+                self._outlined = outlined
+                for words in outlined.happened:
+                    self._say(f"{outlined.step}: {words}")
             case ev.Told(Provisional() as provisional):
                 self._provisional = provisional
             case ev.Told(StateResult() as state):
@@ -182,7 +188,10 @@ class MonitorApp(App[None]):
             self.query_one("#edx", SpectrumAndProfile).show(self._map)
         if self._picture is not None:
             pixels = np.frombuffer(self._picture.pixels, np.uint8).reshape(self._picture.shape)
-            self.query_one("#frame", PicturePanel).show(pixels, f"{self._picture.tilt_deg:+.1f} deg")
+            caption, rims = f"{self._picture.tilt_deg:+.1f} deg", None
+            if self._outlined is not None and self._outlined.step == self._picture.step:
+                caption, rims = f"{caption}, {in_words(self._outlined)}", rims_in(self._outlined, pixels.shape)
+            self.query_one("#frame", PicturePanel).show(pixels, caption, rims)
         if self._preview is not None:
             pixels = np.frombuffer(self._preview.pixels, np.uint8).reshape(self._preview.shape)
             self.query_one("#slice", PicturePanel).show(pixels, f"{self._preview.frames} tilts")

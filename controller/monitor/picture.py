@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 from rich.text import Text
 from textual.widget import Widget
 
+from analysis.results import Outlined
+
+_RIM = np.array([255, 170, 0])
+
 
 class PicturePanel(Widget):
     """A framed image; give it uint8 pixels (y, x) with `show`."""
@@ -15,32 +19,58 @@ class PicturePanel(Widget):
         super().__init__(id=id)
         self.border_title = title
         self._pixels: NDArray[np.uint8] | None = None
+        self._rims: NDArray[np.uint8] | None = None
 
-    def show(self, pixels: NDArray[np.uint8], caption: str) -> None:
-        self._pixels = pixels
+    def show(self, pixels: NDArray[np.uint8], caption: str, rims: NDArray[np.uint8] | None = None) -> None:
+        """`rims`, of the same shape, is 1 where an outline is drawn."""
+        self._pixels, self._rims = pixels, rims
         self.border_subtitle = caption
         self.refresh()
 
     def render(self) -> Text:
         if self._pixels is None:
             return Text("waiting for data", style="dim")
-        return half_blocks(self._pixels, self.size.width, self.size.height)
+        return half_blocks(self._pixels, self.size.width, self.size.height, self._rims)
 
 
-def half_blocks(pixels: NDArray[np.uint8], width: int, height: int) -> Text:
-    """Fit an image into `width` x `height` characters, centred, its aspect kept."""
+def in_words(found: Outlined) -> str:
+    """How many particles are in a frame, and how large the middle one is."""
+    if found.diameter_nm is None:
+        return "no particle"
+    number = "" if found.found == 1 else f"{found.found} particles, "
+    apart = ", cut by the field" if found.cut else ", touching" if found.touching else ""
+    return f"{number}{found.diameter_nm} nm{apart}"
+
+
+def rims_in(found: Outlined, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Where outlines run in a picture of that shape; None when they are of another."""
+    return np.frombuffer(found.rims, np.uint8).reshape(found.shape) if found.shape == shape else None
+
+
+def half_blocks(pixels: NDArray[np.uint8], width: int, height: int, rims: NDArray[np.uint8] | None = None) -> Text:
+    """Fit an image into `width` x `height` characters, centred, its aspect kept; rims in a colour of their own."""
     rows, columns = pixels.shape
     scale = min(width / columns, 2 * height / rows)
     w, h = max(1, int(columns * scale)), max(2, int(rows * scale) // 2 * 2)
     y = (np.arange(h) * rows / h).astype(int)
     x = (np.arange(w) * columns / w).astype(int)
     small = pixels[y][:, x]
+    rim = np.zeros_like(small) if rims is None else _thinned(rims, h, w)
+    colours = np.where(rim[..., None] > 0, _RIM, small[..., None]).astype(int)
     out = Text("\n" * ((height - h // 2) // 2), no_wrap=True)
     indent = " " * ((width - w) // 2)
-    for upper, lower in zip(small[0::2], small[1::2], strict=True):
+    for upper, lower in zip(colours[0::2], colours[1::2], strict=True):
         out.append(indent)
-        for a, b in zip(upper, lower, strict=True):
-            out.append("▀", style=f"rgb({a},{a},{a}) on rgb({b},{b},{b})")
+        for (r, g, b), (red, green, blue) in zip(upper.tolist(), lower.tolist(), strict=True):
+            out.append("▀", style=f"rgb({r},{g},{b}) on rgb({red},{green},{blue})")
         out.append("\n")
     out.rstrip()
+    return out
+
+
+def _thinned(rims: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uint8]:
+    """On the screen's pixels, without gaps where several make one."""
+    y, x = np.nonzero(rims)
+    out = np.zeros((rows, columns), np.uint8)
+    out[y * rows // rims.shape[0], x * columns // rims.shape[1]] = 1
     return out

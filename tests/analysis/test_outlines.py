@@ -9,8 +9,10 @@ import pytest
 import tifffile
 from scipy.optimize import linear_sum_assignment
 
+from analysis.particles.candidates import Wanted, candidates
 from analysis.particles.measurement import measured
 from analysis.particles.outlines import outlines
+from analysis.particles.outlines import outlines as of_image
 from simulators.particle_images import Drawn, draw
 
 
@@ -28,32 +30,34 @@ def scored(drawn: Drawn, labels: np.ndarray) -> tuple[float, float, float]:
     return 2.0 * good.sum() / (len(drawn.masks) + number), float(iou[rows, columns][good].mean()), float(np.mean(sizes))
 
 
-@pytest.mark.parametrize(
-    ("shape", "size_px", "number", "snr_db", "overlap", "f1", "iou", "size_error"),
-    [
-        ("sphere", 50, 24, None, None, 0.99, 0.93, 0.02),
-        ("sphere", 50, 24, 14.55, None, 0.99, 0.93, 0.02),
-        ("sphere", 50, 24, 7.49, None, 0.97, 0.93, 0.02),
-        ("concave cube", 50, 24, 14.55, None, 0.98, 0.93, 0.02),
-        ("rod", 65, 24, 14.55, None, 0.95, 0.93, 0.02),
-        ("sphere", 30, 24, 14.55, None, 0.98, 0.93, 0.02),
-        ("sphere", 70, 12, 14.55, None, 0.98, 0.93, 0.02),
-        ("cube", 50, 20, 14.55, None, 0.98, 0.93, 0.02),
-        ("bipyramid", 80, 16, 14.55, None, 0.98, 0.8, 0.1),
-        ("sphere", 50, 20, 10.0, 0.3, 0.93, 0.85, 0.05),
-        ("cube", 50, 16, 10.0, 0.0, 0.93, 0.85, 0.05),
-        ("rod", 65, 16, 10.0, 0.3, 0.93, 0.85, 0.05),
-    ],
-)
-def test_particles_are_outlined_through_noise(shape, size_px, number, snr_db, overlap, f1, iou, size_error):
+CASES = [
+    ("sphere", 50, 24, None, None, 0.99),
+    ("sphere", 50, 24, 14.55, None, 0.99),
+    ("sphere", 50, 24, 7.49, None, 0.97),
+    ("concave cube", 50, 24, 14.55, None, 0.98),
+    ("rod", 65, 24, 14.55, None, 0.95),
+    ("sphere", 30, 24, 14.55, None, 0.98),
+    ("sphere", 70, 12, 14.55, None, 0.98),
+    ("cube", 50, 20, 14.55, None, 0.98),
+    ("bipyramid", 80, 16, 14.55, None, 0.98),
+    ("sphere", 50, 20, 10.0, 0.3, 0.93),
+    ("cube", 50, 16, 10.0, 0.0, 0.93),
+    ("rod", 65, 16, 10.0, 0.3, 0.93),
+]
+
+
+@pytest.mark.parametrize(("shape", "size_px", "number", "snr_db", "overlap", "f1"), CASES)
+@pytest.mark.parametrize("method", ["watershed", "learned"])
+def test_particles_are_outlined_through_noise(method, shape, size_px, number, snr_db, overlap, f1):
     told = []
     for seed in range(10, 14):
         drawn = draw(shape, size_px, number, np.random.default_rng(seed), snr_db=snr_db, overlap=overlap)
-        told.append(scored(drawn, outlines(drawn.image)))
+        told.append(scored(drawn, outlines(drawn.image, method)))
     found = np.mean(told, axis=0)
+    pointed, crowded = shape == "bipyramid", overlap is not None
     assert found[0] >= f1, told
-    assert found[1] >= iou, told
-    assert abs(found[2]) < size_error, told
+    assert found[1] >= (0.8 if pointed else 0.85 if crowded else 0.93), told
+    assert abs(found[2]) < (0.1 if pointed else 0.05 if crowded else 0.02), told
 
 
 def test_otsu_cuts_spheres_short_as_the_paper_saw():
@@ -65,14 +69,19 @@ def test_otsu_cuts_spheres_short_as_the_paper_saw():
 
 
 @pytest.mark.parametrize("denoised", ["gaussian", "non-local means"])
-def test_all_are_found_after_denoising_as_in_the_paper(denoised):
+@pytest.mark.parametrize("method", ["watershed", "learned"])
+def test_all_are_found_after_denoising_as_in_the_paper(method, denoised):
     drawn = draw("sphere", 50, 24, np.random.default_rng(6), snr_db=7.49)
-    f1, iou, _ = scored(drawn, outlines(drawn.image, denoised=denoised))
+    f1, iou, _ = scored(drawn, outlines(drawn.image, method, denoised))
     assert f1 == 1.0
-    assert iou > 0.9
+    assert iou > 0.93
 
 
-def test_strange_images_get_right_answers_or_a_clear_message(rng):
+@pytest.mark.parametrize("method", ["watershed", "learned"])
+def test_strange_images_get_right_answers_or_a_clear_message(rng, method):
+    def outlines(image, **options):
+        return of_image(image, method, **options)
+
     y, x = np.indices((512, 512))
     assert outlines(rng.normal(100.0, 5.0, (512, 512))).max() == 0
     assert outlines(rng.normal(100.0, 5.0, (512, 512)) + 0.1 * x).max() == 0
@@ -88,6 +97,9 @@ def test_strange_images_get_right_answers_or_a_clear_message(rng):
     assert abs(outlines(drawn.image[:300]).max() - upper) <= 24 - sum(inside)
     with pytest.raises(ValueError, match="bright-field"):
         outlines(-drawn.image)
+    with pytest.raises(ValueError, match="HAADF"):
+        outlines(drawn.image, bright_field=True)
+    assert outlines(-drawn.image, bright_field=True).max() == 24
     with pytest.raises(ValueError, match="same value"):
         outlines(np.ones((64, 64)))
     with pytest.raises(ValueError, match="no numbers"):
@@ -155,3 +167,38 @@ def test_the_command_finds_and_follows(tmp_path):
     refused = subprocess.run([*command[:4], str(paths[0])], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "--pixel-nm" in refused.stderr
+
+
+def test_without_onnxruntime_the_command_says_what_to_install_and_thresholds_when_asked(tmp_path):
+    drawn = draw("sphere", 40, 6, np.random.default_rng(8), side_px=256, snr_db=14.55)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, drawn.image.astype(np.float32))
+    hidden = "import sys; sys.modules['onnxruntime'] = None; from controller.cli import main; main()"
+    command = [sys.executable, "-c", hidden, "particles", str(path), "--pixel-nm", "1"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "pip install 'alloyscope[learned]'" in refused.stderr
+    assert "--method otsu" in refused.stderr
+    asked = subprocess.run([*command, "--method", "otsu"], capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+    assert "6 particles" in asked.stdout
+
+
+def test_candidates_are_those_asked_for_and_bad_words_are_refused(tmp_path):
+    rods = draw("rod", 65, 3, np.random.default_rng(1), snr_db=14.55)
+    balls = draw("sphere", 50, 4, np.random.default_rng(2), snr_db=14.55)
+    apart = [n for n, m in enumerate(balls.masks) if not any((m & o).any() for o in rods.masks)]
+    image = rods.image + balls.image
+    bodies = measured(image, outlines(image), 1.0)
+    chosen = candidates(bodies, Wanted.parse("single, round, 40-60 nm"), 1.0)
+    places = [balls.places_px[n] for n in apart]
+    assert chosen
+    for body in chosen:
+        assert min(np.hypot(*(p - (body.y_px, body.x_px))) for p in places) < 3.0
+        assert 45.0 < body.diameter_nm.value < 55.0
+    assert {b.shape for b in candidates(bodies, Wanted.parse("rod, not touching"), 1.0)} == {"rod"}
+    assert len(candidates(bodies, Wanted(), 1.0)) == sum(not b.cut for b in bodies)
+    with pytest.raises(ValueError, match="'green' is not understood"):
+        Wanted.parse("round, green")
+    with pytest.raises(ValueError, match="not a range"):
+        Wanted.parse("60-40 nm")

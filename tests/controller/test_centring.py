@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from controller.centring import off_centre_px
 from controller.target import Target
@@ -22,16 +23,18 @@ def test_a_particle_cut_by_the_field_and_an_empty_field_are_not_followed(rng):
     assert off_centre_px(np.zeros((64, 64))) is None
 
 
-def test_a_target_is_told_from_its_neighbours_by_the_pattern_of_all(rng):
+@pytest.mark.parametrize("method", ["watershed", "learned"])
+def test_a_target_is_told_from_its_neighbours_by_the_pattern_of_all(rng, method):
     """Heat moves the field by 40 px, so that a neighbour is now nearest to the middle."""
     places = np.array([(2.0, 1.0), (-38.0, 14.0), (30.0, -60.0), (55.0, 40.0), (-60.0, -50.0)])
-    target, still = Target(), np.zeros(2)
+    target, still = Target(method), np.zeros(2)
     noise = [rng.normal(0.0, 40.0, (192, 192)) for _ in range(2)]
     first = discs(*places, side=192) + noise[0]
     np.testing.assert_allclose(target.off_centre_px(first, 1.0, still), places[0], atol=0.3)
-    moved = discs(*(places + (40.0, -12.0)), side=192) + noise[1]
-    np.testing.assert_allclose(target.off_centre_px(moved, 1.0, still), places[0] + (40.0, -12.0), atol=0.3)
-    np.testing.assert_allclose(off_centre_px(moved), places[1] + (40.0, -12.0), atol=0.3)
+    jump = np.array([40.0, -12.0])
+    moved = discs(*(places + jump), side=192) + noise[1]
+    np.testing.assert_allclose(target.off_centre_px(moved, 1.0, still), places[0] + jump, atol=0.3)
+    np.testing.assert_allclose(off_centre_px(moved), places[1] + jump, atol=0.3)
     # Brought back by the image shift, seen with larger pixels: still the same one.
     finer = discs(*(0.5 * places), side=192, radius=5.0) + noise[0]
     shifted_nm = np.array([-40.0, 12.0])

@@ -16,6 +16,7 @@ from analysis.results import (
     EdxResult,
     Estimate,
     IntervalDiffusivity,
+    Outlined,
     Preview,
     Provisional,
     StateResult,
@@ -23,7 +24,7 @@ from analysis.results import (
 )
 from controller import events as ev
 from controller.monitor.app import MonitorApp
-from controller.monitor.picture import half_blocks
+from controller.monitor.picture import PicturePanel, half_blocks
 from controller.monitor.plot import Curve, Plot, draw
 
 
@@ -313,3 +314,40 @@ def test_pictures_fit_whatever_their_shape(shape):
     lines = text.plain.splitlines()
     assert len(lines) <= 9
     assert max(map(len, lines)) <= 21
+
+
+def test_outlines_are_drawn_on_the_frame_they_belong_to_and_lost_particles_are_told():
+    rims = np.zeros((64, 64), np.uint8)
+    rims[20:44, [20, 43]] = rims[[20, 43], 20:44] = 1
+
+    def outlined(step: str) -> ev.Told:
+        return ev.Told(
+            Outlined(
+                step=step,
+                particle="NC2",
+                frame=35,
+                found=3,
+                touching=0,
+                cut=1,
+                diameter_nm=Estimate(52.13, 0.41),
+                happened=("particle 2 lost",),
+                shape=rims.shape,
+                rims=rims.tobytes(),
+            )
+        )
+
+    async def shown(step: str) -> tuple[str, set[str], str]:
+        app = MonitorApp(Told([*story(), outlined(step)]))
+        async with app.run_test(size=(160, 48)) as pilot:
+            await settled(pilot)
+            frame = app.query_one("#frame", PicturePanel)
+            colours = {str(span.style) for span in frame.render().spans}
+            return str(frame.border_subtitle), colours, words(app)
+
+    caption, colours, log = asyncio.run(shown("c04/NC2/tilt"))
+    assert caption == "+0.0 deg, 3 particles, 52.13 +- 0.41 nm, cut by the field"
+    assert any("rgb(255,170,0)" in c for c in colours)
+    assert "c04/NC2/tilt: particle 2 lost" in log
+    caption, colours, _ = asyncio.run(shown("c03/NC2/tilt"))
+    assert caption == "+0.0 deg"
+    assert not any("rgb(255,170,0)" in c for c in colours)

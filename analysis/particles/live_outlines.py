@@ -1,0 +1,86 @@
+"""Outlines of a session's frames, as they come: found, measured and followed from frame to frame."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.particles.following import Event, Following, Seen
+from analysis.particles.measurement import measured
+from analysis.particles.outlines import Labels, best_method, outlines
+from analysis.results import Outlined
+from analysis.thumbnail import SCREEN_PX, stride_for
+from drivers.frames import Frame
+
+_EVERY_S = 1.0
+"""Not more often: the numbers of the session come first."""
+
+
+class LiveOutlines:
+    """Show it every frame; it tells of the latest when asked."""
+
+    def __init__(self) -> None:
+        self._latest: Frame | None = None
+        self._told_s = -_EVERY_S
+        self._step = ""
+        self._following = Following()
+        self._method = best_method()
+
+    def show(self, frame: Frame) -> None:
+        self._latest = frame
+
+    @property
+    def due(self) -> bool:
+        """Whether there is a frame to tell of, and time to."""
+        return self._latest is not None and time.monotonic() - self._told_s >= _EVERY_S
+
+    def told(self) -> list[Outlined]:
+        """Of the latest frame; nothing where it has no contrast."""
+        frame, self._latest, self._told_s = self._latest, None, time.monotonic()
+        if frame is None:
+            return []
+        header = frame.header
+        if header.step != self._step:
+            self._step, self._following = header.step, Following()
+        try:
+            labels = outlines(frame.image, self._method)
+        except ValueError:
+            return []
+        bodies = measured(frame.image, labels, header.pixel_nm)
+        seen = [Seen(b.y_px, b.x_px, b.diameter_nm.value / header.pixel_nm) for b in bodies]
+        before, first = len(self._following.events), not self._following.tracks
+        self._following.add(seen)
+        events = [] if first else self._following.events[before:]
+        middle = 0.5 * (np.array(labels.shape) - 1.0)
+        nearest = min(bodies, key=lambda b: float(np.hypot(b.y_px - middle[0], b.x_px - middle[1])), default=None)
+        rims = rims_of(labels)
+        return [
+            Outlined(
+                step=header.step,
+                particle=header.particle,
+                frame=header.index,
+                found=len(bodies),
+                touching=sum(b.touching for b in bodies),
+                cut=sum(b.cut for b in bodies),
+                diameter_nm=None if nearest is None else nearest.diameter_nm,
+                happened=tuple(_words(e) for e in events),
+                shape=rims.shape,
+                rims=rims.tobytes(),
+            )
+        ]
+
+
+def rims_of(labels: Labels) -> NDArray[np.uint8]:
+    """(y, x) of the frame's thumbnail: 1 on the innermost pixels of each outline."""
+    stride = stride_for(labels.shape, SCREEN_PX)
+    small = np.pad(labels[::stride, ::stride], 1, "edge")
+    inner = small[1:-1, 1:-1]
+    others = [small[:-2, 1:-1], small[2:, 1:-1], small[1:-1, :-2], small[1:-1, 2:]]
+    return np.asarray((inner > 0) & np.any([o != inner for o in others], axis=0), np.uint8)
+
+
+def _words(event: Event) -> str:
+    into = "" if event.into is None else f" with particle {event.into}"
+    return f"particle {event.name} {'is new' if event.what == 'new' else event.what}{into}"
