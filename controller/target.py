@@ -51,6 +51,8 @@ class Target:
         if self._own is None:
             self._own = names[int(np.argmin(np.hypot(*offsets_px.T)))]
         if self._own not in names:
+            if self._own not in {track.name for track in self._following.tracks}:
+                self._following, self._own = Following(), None  # lost for good: the next look begins anew
             return None
         own = names.index(self._own)
         return None if bodies[own].cut else self._weighed(image, labels == bodies[own].label)

@@ -10,6 +10,7 @@ import tifffile
 from scipy.optimize import linear_sum_assignment
 
 from analysis.particles.candidates import Wanted, candidates
+from analysis.particles.image_file import read_image
 from analysis.particles.measurement import measured
 from analysis.particles.outlines import outlines
 from analysis.particles.outlines import outlines as of_image
@@ -202,3 +203,18 @@ def test_candidates_are_those_asked_for_and_bad_words_are_refused(tmp_path):
         Wanted.parse("round, green")
     with pytest.raises(ValueError, match="not a range"):
         Wanted.parse("60-40 nm")
+
+
+def test_real_images_are_outlined_as_a_person_would(real_data):
+    """Looked at: docs/validation.md has the pictures. Every body above Otsu's threshold is in an outline of its own."""
+    image, pixel_nm = read_image(real_data / "velox_emd" / "fei_emd_image.emd")
+    assert pixel_nm == pytest.approx(5.302, abs=0.001)
+    labels, bright = outlines(image, "learned"), outlines(image, "otsu")
+    assert labels.max() >= 15
+    for number in range(1, bright.max() + 1):
+        assert np.mean(labels[bright == number] > 0) > 0.7
+    summed, pixel_nm = read_image(real_data / "fept_core_shell_eds" / "core_shell.hspy")
+    bodies = measured(summed, outlines(summed, "learned"), pixel_nm)
+    whole = [b.diameter_nm.value for b in bodies if not b.cut]
+    assert 8 <= len(bodies) <= 12
+    assert np.mean(whole) == pytest.approx(5.0, abs=0.6)

@@ -40,3 +40,11 @@ def test_a_target_is_told_from_its_neighbours_by_the_pattern_of_all(rng, method)
     shifted_nm = np.array([-40.0, 12.0])
     np.testing.assert_allclose(target.off_centre_px(finer, 2.0, shifted_nm), 0.5 * places[0], atol=0.3)
     assert target.off_centre_px(np.zeros((64, 64)), 1.0, still) is None
+
+
+def test_a_target_that_was_lost_for_good_is_looked_for_in_the_middle_again():
+    target, still = Target("watershed"), np.zeros(2)
+    np.testing.assert_allclose(target.off_centre_px(discs((5.0, 3.0)), 1.0, still), (5.0, 3.0), atol=0.3)
+    elsewhere = discs((30.0, -30.0), radius=4.0)
+    assert [target.off_centre_px(elsewhere, 1.0, still) for _ in range(11)] == [None] * 11
+    np.testing.assert_allclose(target.off_centre_px(discs((-2.0, 4.0)), 1.0, still), (-2.0, 4.0), atol=0.3)
