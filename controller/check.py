@@ -56,6 +56,9 @@ def timeline(session: SessionFile) -> Iterator[str]:
     """Lines for people: each step with its start, then dose and duration."""
     plan = Plan(session)
     yield f"{session.title} (seed {session.seed})"
+    for particle in session.particles:
+        if particle.choose:
+            yield f"  {particle.name} is chosen before its first recording: {particle.choose}"
     at_s = 0.0
     for step in plan.steps():
         yield f"  {clock_time(at_s)}  {step.id:<18} {_describe(step)}"

@@ -5,6 +5,7 @@ import pytest
 
 from analysis.store import read_journal, read_session
 from controller.centring import off_centre_px
+from controller.check import checked_session, timeline
 from drivers.errors import ConfigError
 from drivers.frames import Frame
 from tests.flows.test_dry_run import session_in
@@ -53,6 +54,11 @@ def test_no_particle_as_asked_for_ends_the_session_with_what_there_is(session_fi
 def test_what_is_not_understood_is_refused_at_once(session_file, tmp_path, choose, told):
     with pytest.raises(ConfigError, match=told):
         session_in(crowded(session_file, choose), tmp_path / "s")
+
+
+def test_the_timeline_says_what_is_chosen(session_file):
+    lines = list(timeline(checked_session(crowded(session_file, "rod"))))
+    assert "  NC2 is chosen before its first recording: rod" in lines
 
 
 def test_choosing_needs_an_overview(session_file, tmp_path):
