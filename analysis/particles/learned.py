@@ -22,9 +22,11 @@ _SMOOTH_PX = 0.7
 _EVERY = 2
 """Pixel looked at for the image's range: enough, and faster."""
 _TILE_PX, _HALO_PX = 1024, 96
-_PARTICLE, _CORE, _LEAST_PX, _SURE = 0.5, 0.45, 30, 0.6
-"""Chance above which a pixel is a particle's; depth above which a body is one for itself; the smallest body; and how
-sure the network must be of it, on average."""
+_PARTICLE, _CORE, _LEAST_PX, _SURE = 0.36, 0.45, 30, 0.7
+"""Chance above which a pixel is a particle's, so that sizes are right in sharp images and in blurred ones; depth above
+which a body is one for itself; the smallest body; and how sure the network must be of it, on average."""
+_SEVERAL, _FILLED = 3, 0.5
+"""So many bodies that fill so much of a larger one, found in a smaller image, are no parts of it: it is a crowd."""
 _LARGE_PX, _SMALLEST_SIDE_PX = 60.0, 64
 """Across, in an image made smaller: what is taken from there; and the smallest side of such an image."""
 
@@ -49,12 +51,12 @@ def by_network(values: NDArray[np.float64]) -> NDArray[np.int32]:
         fine = steps[-1][:rows, :columns]
         steps.append(0.25 * (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]))
     found = np.zeros(values.shape, np.int32)
-    for level in reversed(range(len(steps))):
-        chance, depth = _told(runs, normalised(steps[level], _EVERY))
+    for level, step in enumerate(steps):
+        chance, depth = _told(runs, normalised(step, _EVERY))
         labels = _bodies(chance, depth)
         if level:
             labels = _enlarged(_large(labels), chance, 2**level, values.shape)
-        _add(found, labels)
+        found = _with(found, labels)
     return found
 
 
@@ -114,16 +116,23 @@ def _enlarged(
     return np.pad(np.where(finely > _PARTICLE, wide, 0), missing, "edge").astype(np.int32)
 
 
-def _add(found: NDArray[np.int32], labels: NDArray[np.int32]) -> None:
-    """To what was found, the bodies that mostly lie elsewhere."""
-    if not labels.any():
-        return
-    areas = np.bincount(labels.ravel())
-    wanted = np.bincount(labels[found == 0], minlength=len(areas)) > 0.5 * areas
-    wanted[0] = False
-    names = np.zeros(len(areas), np.int32)
-    names[wanted] = found.max() + 1 + np.arange(wanted.sum())
-    np.copyto(found, names[labels], where=(found == 0) & wanted[labels])
+def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The large bodies of a smaller image in the place of what the finer one shows there, unless that is a crowd."""
+    if not coarse.any():
+        return fine
+    areas = np.bincount(fine.ravel())
+    found = fine.copy()
+    for number in range(1, int(coarse.max()) + 1):
+        body = coarse == number
+        inside = np.bincount(fine[body], minlength=len(areas))
+        within = (inside > 0.5 * areas) & (areas > 0)
+        within[0] = False
+        if not body.any() or (within.sum() >= _SEVERAL and inside[within].sum() > _FILLED * body.sum()):
+            continue
+        found[within[fine]] = 0
+        found[body & (found == 0)] = len(areas) + number
+    names, places = np.unique(found, return_inverse=True)
+    return np.asarray(places.reshape(found.shape) + (names[0] > 0), np.int32)
 
 
 @cache
@@ -133,4 +142,7 @@ def _network() -> Any:
     except ImportError:
         words = "takes onnxruntime, which is not installed: pip install 'alloyscope[learned]'"
         raise ConfigError("learned outlines", [words, "or ask for --method watershed or --method otsu"]) from None
-    return onnxruntime.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # Threads that wait for the next image by turning round and round would take the cores from the session.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(SHIPPED, options, providers=["CPUExecutionProvider"])
