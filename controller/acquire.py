@@ -22,7 +22,7 @@ from controller.journal import Journal
 from controller.ledger import Ledger
 from controller.recorder import Recorder
 from controller.recordings import EdxMap, Image, Recording, TiltSeries
-from controller.session_file import EdxSection, SurveySection, Tracking
+from controller.session_file import EdxSection, ParticleSection, SurveySection, Tracking
 from controller.streams import Streams
 from controller.survey import choose
 from controller.target import Target
@@ -61,6 +61,7 @@ class Acquisition:
     edx_section: EdxSection | None
     known_at_pct: Callable[[str, int], Coroutine[None, None, float | None]]
     """How well the composition is known after so many frames of a map; None when that is not told in time."""
+    particles: tuple[ParticleSection, ...]
     survey: SurveySection | None
     places_nm: dict[str, NDArray[np.float64]]
     """Stage position (y, x) that centres each particle; of those to be chosen, once they are."""
@@ -74,7 +75,7 @@ class Acquisition:
     async def take(self, step: Recording) -> None:
         """Acquire what the step asks for; whatever was taken is closed off properly, also after an abort."""
         name, taken = step.particle.name, 0
-        await choose(self, step)
+        await choose(self)
         await self.shift_image(name, self.image_shift_nm.get(name, np.zeros(2)))
         await bring_back(self, step)
         self.journal.write("series_begin", step=step.id, particle=name, planned=step.planned)
@@ -173,14 +174,18 @@ class Acquisition:
             limit_s = _ANSWER_LIMIT_S + 3 * settings.frame_s
             asked = self._ask("scan a frame", limit_s, self.microscope.scan(settings))
             scan = await self.engine.unless_aborted(asked)
-        self._book_dose(step, scan)
+        self._book_dose(step, scan, settings)
         return scan
 
-    def _book_dose(self, step: Recording, scan: Scan) -> None:
+    def _book_dose(self, step: Recording, scan: Scan, look: ScanSettings | None = None) -> None:
         dose = scan.electrons_per_nm2
-        # A look before an EDX map is a scan, not a frame of the map.
-        taken = step if isinstance(step, EdxMap) == (scan.x_rays is not None) else None
-        self.ledger.book_dose(step.particle.name, self.frame_dose_e_per_nm2(taken) if dose is None else dose)
+        if dose is None:
+            # A look before an EDX map is a scan, not a frame of the map.
+            taken = step if isinstance(step, EdxMap) == (scan.x_rays is not None) else None
+            dose = self.frame_dose_e_per_nm2(taken)
+            if look is not None:
+                dose *= look.dwell_s / self.settings.dwell_s * (self.settings.pixel_nm / look.pixel_nm) ** 2
+        self.ledger.book_dose(step.particle.name, dose)
 
     @asynccontextmanager
     async def _beam(self) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ field by z sin(tilt), out of it at high tilt, and out of focus.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ _MOST_HEIGHT_NM = 5000.0
 
 def most_frames_of_looks(tracking: Tracking, *, of_a_map: bool) -> float:
     """Of how many frames the dose is that looking for a particle may take."""
-    looks = (2 if tracking.eucentric else 0) + (_MOST_LOOKS if tracking.on or of_a_map else 0)
+    looks = (3 if tracking.eucentric else 0) + (_MOST_LOOKS if tracking.on or of_a_map else 0)
     return looks / _WIDER**2
 
 
@@ -44,7 +45,8 @@ async def bring_back(acquisition: Acquisition, step: Recording) -> None:
     """
     if acquisition.tracking.eucentric:
         await _to_axis(acquisition, step)
-    if acquisition.tracking.on or isinstance(step, EdxMap):
+    first = bool(step.particle.choose) and step.particle.name not in acquisition.targets
+    if acquisition.tracking.on or isinstance(step, EdxMap) or first:
         await _to_middle(acquisition, step, acquisition.settings)
     if isinstance(step, EdxMap):
         finer = replace(step.settings.scan, dwell_s=acquisition.settings.dwell_s)
@@ -69,6 +71,9 @@ async def _to_middle(acquisition: Acquisition, step: Recording, settings: ScanSe
 async def _to_axis(acquisition: Acquisition, step: Recording) -> None:
     """A feature above the axis moves to larger y when the tilt grows: y = z sin(tilt) + what does not tilt."""
     name, at_deg = step.particle.name, acquisition.tracking.at_deg
+    if name not in acquisition.targets or not acquisition.targets[name].known:
+        # Tilted, a particle off the axis is far from the middle: which one it is shows untilted.
+        await _off_centre_nm(acquisition, step, 0.0, acquisition.settings)
     low, high = [await _off_centre_nm(acquisition, step, t, acquisition.settings) for t in (-at_deg, at_deg)]
     if low is None or high is None:
         acquisition.journal.write("not_eucentric", step=step.id, reason=_NOT_SEEN)
@@ -88,7 +93,8 @@ async def _off_centre_nm(
     wide = replace(settings, pixel_nm=_WIDER * settings.pixel_nm)
     scan = await acquisition.look(step, tilt_deg, wide)
     target = acquisition.targets.setdefault(step.particle.name, Target())
-    off_px = target.off_centre_px(scan.image, scan.pixel_nm, np.array(scan.image_shift_nm))
+    with acquisition.clock.working():
+        off_px = await asyncio.to_thread(target.off_centre_px, scan.image, scan.pixel_nm, np.array(scan.image_shift_nm))
     return None if off_px is None else off_px * scan.pixel_nm
 
 

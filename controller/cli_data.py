@@ -212,7 +212,7 @@ def particles(
         found.append((image, labels, measured(image, labels, size_nm, 0.01 * pixel_percent)))
         sizes_nm.append(size_nm)
         print(particle_report.line(path.name, found[-1][2]))
-        for body in [] if wanted is None else candidates(found[-1][2], wanted, size_nm):
+        for body in [] if wanted is None else candidates(found[-1][2], wanted, size_nm, image.shape):
             print(f"  {particle_report.whereabouts(body, image.shape, size_nm)}")
     names, events = particle_report.named([bodies for *_, bodies in found], sizes_nm)
     for event in events:

@@ -154,6 +154,10 @@ class Plan:
     def dose_e_per_nm2(self) -> dict[str, float]:
         """Electrons per nm2 that each particle will get at most."""
         dose: dict[str, float] = {}
+        if self.session.survey is not None:
+            survey, pa = self.session.survey, self.session.scan.current_pa
+            overview = electrons_per_nm2(pa, survey.dwell_us * 1e-6, survey.pixel_nm)
+            dose = {p.name: overview for p in self.session.particles if p.choose}
         for taken in self._all_taken():
             dose[taken.particle.name] = dose.get(taken.particle.name, 0.0) + self.dose_of_e_per_nm2(taken)
         return dose

@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.store import StepFile, read_step, step_path
 from drivers.clock import Clock
 from drivers.errors import RecordingError
@@ -40,6 +43,10 @@ class Recorder:
         await self._do(lambda: self._write(frame))
         self._steps[frame.header.seq] = frame.header.step
 
+    async def keep_overview(self, name: str, image: NDArray[np.generic], pixel_nm: float) -> None:
+        """Return when the overview is in ``overviews/<name>.tif``."""
+        await self._do(lambda: self._keep_overview(name, image, pixel_nm))
+
     async def end_step(self) -> None:
         """Close the step's file and force it to disk."""
         await self._do(self._end_step)
@@ -53,6 +60,13 @@ class Recorder:
             await self._do(self._end_step)
         finally:
             self._thread.shutdown()
+
+    def _keep_overview(self, name: str, image: NDArray[np.generic], pixel_nm: float) -> None:
+        import tifffile
+
+        path = self._folder / "overviews" / f"{name}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, image, metadata={"pixel_nm": pixel_nm})
 
     async def _do(self, job: Callable[[], T]) -> T:
         with self._clock.working():

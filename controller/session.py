@@ -159,6 +159,7 @@ class Session:
             edx=self.instruments.edx,
             edx_section=self.file.edx,
             known_at_pct=self.analysis.known_at_pct,
+            particles=self.file.particles,
             survey=self.file.survey,
             places_nm={p.name: np.array([p.y_nm, p.x_nm]) for p in self.file.particles if not p.choose},
         )

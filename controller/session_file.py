@@ -129,11 +129,17 @@ class Tracking(Strict):
 
 
 class SurveySection(Strict):
-    """The overview in which particles are chosen, once, before the first recording of each."""
+    """The overviews in which particles are chosen, once, before the first recording."""
 
     pixel_nm: float = Field(gt=0)
     shape: tuple[int, int] = (512, 512)
     dwell_us: float = Field(3.0, gt=0)
+
+    @model_validator(mode="after")
+    def _large_enough(self) -> Self:
+        if min(self.shape) < 64 or max(self.shape) > 4096:
+            raise ValueError("shape must lie between 64x64 and 4096x4096 pixels")
+        return self
 
     def settings(self) -> ScanSettings:
         return ScanSettings(self.pixel_nm, self.shape, self.dwell_us * 1e-6)

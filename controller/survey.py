@@ -1,7 +1,8 @@
-"""Choosing a particle for a session from an overview: the session file says what it must be like."""
+"""Choosing the particles of a session from overviews: the session file says what each must be like."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,36 +10,41 @@ from numpy.typing import NDArray
 
 from analysis.particles.candidates import Wanted, candidates
 from analysis.particles.measurement import Measured, measured
-from analysis.particles.outlines import best_method, outlines
+from analysis.particles.outlines import Method, best_method, outlines
 from analysis.particles.particle_report import line
 from controller import events as ev
-from controller.recordings import Image, Recording
+from controller.recordings import Image
+from controller.session_file import ParticleSection
 from drivers.errors import ConfigError
+from drivers.interfaces import Scan
 
 if TYPE_CHECKING:
     from controller.acquire import Acquisition
 
 
-async def choose(acquisition: Acquisition, step: Recording) -> None:
-    """Before its first recording: look around, take the particle that is asked for, and go to it from then on.
+async def choose(acquisition: Acquisition) -> None:
+    """Before the first recording: look around, and take the particles that are asked for.
+
+    Each overview is kept in the session folder, under ``overviews``.
 
     Raises
     ------
     ConfigError
-        When no particle in the overview is as asked for.
+        When no particle in an overview is as asked for.
     """
-    particle, section = step.particle, acquisition.survey
-    if particle.name in acquisition.places_nm or section is None:
-        return
-    settings = section.settings()
-    overview = Image(f"{particle.name}/overview", particle, settings.frame_s)
+    for particle in acquisition.particles:
+        if particle.name not in acquisition.places_nm:
+            await _choose(acquisition, particle)
+
+
+async def _choose(acquisition: Acquisition, particle: ParticleSection) -> None:
+    assert acquisition.survey is not None, "the session file says in what overview to choose"
+    settings, method = acquisition.survey.settings(), best_method()
     await acquisition.shift_image(particle.name, np.zeros(2))
-    scan = await acquisition.look(overview, 0.0, settings)
-    method = best_method()
-    try:
-        bodies = measured(scan.image, outlines(scan.image, method), scan.pixel_nm)
-    except ValueError as error:
-        raise ConfigError(f"particle {particle.name}", [f"nothing to choose from: {error}"]) from None
+    scan = await acquisition.look(Image(f"{particle.name}/overview", particle, settings.frame_s), 0.0, settings)
+    await acquisition.recorder.keep_overview(particle.name, scan.image, scan.pixel_nm)
+    with acquisition.clock.working():
+        bodies = await asyncio.to_thread(_found, scan, method, particle.name)
     middle = 0.5 * (np.array(scan.image.shape) - 1.0)
 
     def place_nm(body: Measured) -> NDArray[np.float64]:
@@ -46,7 +52,7 @@ async def choose(acquisition: Acquisition, step: Recording) -> None:
         seen_nm = scan.pixel_nm * (np.array([body.y_px, body.x_px]) - middle)
         return np.array([particle.y_nm, particle.x_nm]) - seen_nm
 
-    suited = candidates(bodies, Wanted.parse(particle.choose), scan.pixel_nm)
+    suited = candidates(bodies, Wanted.parse(particle.choose), scan.pixel_nm, scan.image.shape)
     taken_nm = list(acquisition.places_nm.values())
     free = [b for b in suited if all(np.hypot(*(place_nm(b) - t)) > b.feret_nm.value for t in taken_nm)]
     if not free:
@@ -70,3 +76,10 @@ async def choose(acquisition: Acquisition, step: Recording) -> None:
     words = f"{particle.name} is a particle of {diameter_nm} nm ({own.shape}) at x {x_nm:g}, y {y_nm:g} nm"
     now = acquisition.clock.now()
     acquisition.events.tell(ev.Log(now, "info", f"{words}; {len(suited)} of {len(bodies)} would do"))
+
+
+def _found(scan: Scan, method: Method, name: str) -> tuple[Measured, ...]:
+    try:
+        return measured(scan.image, outlines(scan.image, method), scan.pixel_nm)
+    except ValueError as error:
+        raise ConfigError(f"particle {name}", [f"nothing to choose from: {error}"]) from None

@@ -6,8 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.particles.following import Following, Seen
-from analysis.particles.measurement import measured
-from analysis.particles.outlines import Method, best_method, outlines
+from analysis.particles.measurement import Measured, measured
+from analysis.particles.outlines import Labels, Method, best_method, outlines
+
+_NEIGHBOUR, _CUT = 0.2, 0.1
+"""A body with this part of the brightest one's light may be a target; with this part of the border, it is cut by it."""
+_MOST_MISSES = 2
+"""Looks in a row without the target, after which the next look begins anew."""
 
 
 class Target:
@@ -18,6 +23,12 @@ class Target:
         self._following = Following()
         self._own: int | None = None
         self._unit_nm = 1.0
+        self._misses = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether a look has told which particle it is."""
+        return self._own is not None
 
     def off_centre_px(
         self, image: NDArray[np.generic], pixel_nm: float, image_shift_nm: NDArray[np.float64]
@@ -25,43 +36,84 @@ class Target:
         """Offset (y, x) of the target from the image's centre; None when it is not seen whole.
 
         In the first look it is the particle nearest to the centre. Looks may differ in pixel size and image shift: what
-        was shifted on purpose is not drift.
+        was shifted on purpose is not drift. Slow: not for the event loop.
         """
         try:
             labels = outlines(image, self._method)
+            bodies = measured(image, labels, pixel_nm)
         except ValueError:
             return None
-        bodies = measured(image, labels, pixel_nm)
         middle = 0.5 * (np.array(image.shape) - 1.0)
         offsets_px = np.array([(b.y_px, b.x_px) for b in bodies]).reshape(-1, 2) - middle
-        if not bodies and self._own is None:
+        own = self._followed(bodies, offsets_px, pixel_nm, image_shift_nm) if self.known else None
+        if self.known and own is None:
+            self._misses += 1
+            if self._misses >= _MOST_MISSES:
+                self._own = None
             return None
-        if self._own is None:
-            self._unit_nm = pixel_nm
-        places = (offsets_px * pixel_nm - image_shift_nm) / self._unit_nm
-        seen = [
-            Seen(float(y), float(x), b.diameter_nm.value / self._unit_nm)
-            for (y, x), b in zip(places, bodies, strict=True)
-        ]
+        if own is None:
+            own = self._first(image, bodies, offsets_px, pixel_nm, image_shift_nm)
+        if own is None:
+            return None
+        self._misses = 0
+        return _weighed(image, labels, bodies[own])
+
+    def _first(
+        self,
+        image: NDArray[np.generic],
+        bodies: tuple[Measured, ...],
+        offsets_px: NDArray[np.float64],
+        pixel_nm: float,
+        image_shift_nm: NDArray[np.float64],
+    ) -> int | None:
+        """The nearest to the centre of those that are no specks."""
+        if not bodies:
+            return None
+        self._following, self._unit_nm = Following(), pixel_nm
+        names = self._following.add(self._seen(bodies, offsets_px, pixel_nm, image_shift_nm))
+        dark = float(np.percentile(np.asarray(image, np.float64), 5.0))
+        light = np.array([b.area_nm2.value * (b.intensity.value - dark) for b in bodies])
+        distance = np.where(light > _NEIGHBOUR * light.max(), np.hypot(*offsets_px.T), np.inf)
+        own = int(np.argmin(distance))
+        self._own = names[own]
+        return own
+
+    def _followed(
+        self,
+        bodies: tuple[Measured, ...],
+        offsets_px: NDArray[np.float64],
+        pixel_nm: float,
+        image_shift_nm: NDArray[np.float64],
+    ) -> int | None:
         told = len(self._following.events)
-        names = self._following.add(seen)
+        self._following.shift_px = np.zeros(2)  # heat moves a window each time another way
+        names = self._following.add(self._seen(bodies, offsets_px, pixel_nm, image_shift_nm))
         for event in self._following.events[told:]:
             if event.what == "merged" and event.name == self._own:
                 self._own = event.into
-        if self._own is None:
-            self._own = names[int(np.argmin(np.hypot(*offsets_px.T)))]
-        if self._own not in names:
-            if self._own not in {track.name for track in self._following.tracks}:
-                self._following, self._own = Following(), None  # lost for good: the next look begins anew
-            return None
-        own = names.index(self._own)
-        return None if bodies[own].cut else self._weighed(image, labels == bodies[own].label)
+        return names.index(self._own) if self._own in names else None
 
-    @staticmethod
-    def _weighed(image: NDArray[np.generic], own: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The middle of its brightness, which tilts about the axis as its outline does not."""
-        from scipy.ndimage import center_of_mass
+    def _seen(
+        self,
+        bodies: tuple[Measured, ...],
+        offsets_px: NDArray[np.float64],
+        pixel_nm: float,
+        image_shift_nm: NDArray[np.float64],
+    ) -> list[Seen]:
+        """On the specimen, in pixels of the first look."""
+        places = (offsets_px * pixel_nm - image_shift_nm) / self._unit_nm
+        sizes = [b.diameter_nm.value / self._unit_nm for b in bodies]
+        return [Seen(float(y), float(x), size) for (y, x), size in zip(places, sizes, strict=True)]
 
-        signal = np.asarray(image, np.float64)
-        weight = np.where(own, signal - np.percentile(signal, 5.0), 0.0)
-        return np.array(center_of_mass(weight)) - 0.5 * (np.array(image.shape) - 1.0)
+
+def _weighed(image: NDArray[np.generic], labels: Labels, body: Measured) -> NDArray[np.float64] | None:
+    """The middle of its brightness, which tilts about the axis as its outline does not; None when the field cuts it."""
+    from scipy.ndimage import center_of_mass
+
+    own = labels == body.label
+    border = np.concatenate([own[0], own[-1], own[:, 0], own[:, -1]])
+    if np.count_nonzero(border) > _CUT * border.size:
+        return None
+    signal = np.asarray(image, np.float64)
+    weight = np.where(own, signal - np.percentile(signal, 5.0), 0.0)
+    return np.array(center_of_mass(weight)) - 0.5 * (np.array(image.shape) - 1.0)

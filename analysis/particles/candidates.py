@@ -54,9 +54,12 @@ class Wanted:
         return cls(tuple(shapes), diameter_nm, touching, single)
 
 
-def candidates(bodies: Sequence[Measured], wanted: Wanted, pixel_nm: float) -> list[Measured]:
-    """Those that are as wanted, the surest first: farthest from others for their size."""
-    apart = [_nearest_nm(body, bodies, pixel_nm) for body in bodies]
+def candidates(bodies: Sequence[Measured], wanted: Wanted, pixel_nm: float, shape: tuple[int, ...]) -> list[Measured]:
+    """Those in an image of that shape that are as wanted, the surest first: farthest from others for their size.
+
+    What lies beyond the image's edge is not known, so that the edge counts as another particle.
+    """
+    apart = [min(_nearest_nm(body, bodies, pixel_nm), _edge_nm(body, shape, pixel_nm)) for body in bodies]
     found = [
         (distance_nm / body.diameter_nm.value, body)
         for body, distance_nm in zip(bodies, apart, strict=True)
@@ -67,6 +70,12 @@ def candidates(bodies: Sequence[Measured], wanted: Wanted, pixel_nm: float) -> l
         and (not wanted.single or distance_nm > body.diameter_nm.value)
     ]
     return [body for _, body in sorted(found, key=lambda pair: -min(pair[0], 10.0))]
+
+
+def _edge_nm(body: Measured, shape: tuple[int, ...], pixel_nm: float) -> float:
+    rows, columns = shape
+    nearest_px = min(body.y_px, rows - 1 - body.y_px, body.x_px, columns - 1 - body.x_px)
+    return pixel_nm * nearest_px - 0.5 * body.feret_nm.value
 
 
 def _nearest_nm(body: Measured, bodies: Sequence[Measured], pixel_nm: float) -> float:

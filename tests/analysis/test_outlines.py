@@ -191,14 +191,14 @@ def test_candidates_are_those_asked_for_and_bad_words_are_refused(tmp_path):
     apart = [n for n, m in enumerate(balls.masks) if not any((m & o).any() for o in rods.masks)]
     image = rods.image + balls.image
     bodies = measured(image, outlines(image), 1.0)
-    chosen = candidates(bodies, Wanted.parse("single, round, 40-60 nm"), 1.0)
+    chosen = candidates(bodies, Wanted.parse("single, round, 40-60 nm"), 1.0, image.shape)
     places = [balls.places_px[n] for n in apart]
     assert chosen
     for body in chosen:
         assert min(np.hypot(*(p - (body.y_px, body.x_px))) for p in places) < 3.0
         assert 45.0 < body.diameter_nm.value < 55.0
-    assert {b.shape for b in candidates(bodies, Wanted.parse("rod, not touching"), 1.0)} == {"rod"}
-    assert len(candidates(bodies, Wanted(), 1.0)) == sum(not b.cut for b in bodies)
+    assert {b.shape for b in candidates(bodies, Wanted.parse("rod, not touching"), 1.0, image.shape)} == {"rod"}
+    assert len(candidates(bodies, Wanted(), 1.0, image.shape)) == sum(not b.cut for b in bodies)
     with pytest.raises(ValueError, match="'green' is not understood"):
         Wanted.parse("round, green")
     with pytest.raises(ValueError, match="not a range"):

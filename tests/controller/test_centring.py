@@ -1,8 +1,14 @@
+import asyncio
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from controller.centring import off_centre_px
+from controller.centring import _off_centre_nm, off_centre_px
 from controller.target import Target
+from drivers.clock import WallClock
+from drivers.interfaces import ScanSettings
 
 
 def discs(*places, side: int = 96, radius: float = 10.0) -> np.ndarray:
@@ -46,5 +52,43 @@ def test_a_target_that_was_lost_for_good_is_looked_for_in_the_middle_again():
     target, still = Target("watershed"), np.zeros(2)
     np.testing.assert_allclose(target.off_centre_px(discs((5.0, 3.0)), 1.0, still), (5.0, 3.0), atol=0.3)
     elsewhere = discs((30.0, -30.0), radius=4.0)
-    assert [target.off_centre_px(elsewhere, 1.0, still) for _ in range(11)] == [None] * 11
+    assert [target.off_centre_px(elsewhere, 1.0, still) for _ in range(2)] == [None] * 2
+    assert not target.known
     np.testing.assert_allclose(target.off_centre_px(discs((-2.0, 4.0)), 1.0, still), (-2.0, 4.0), atol=0.3)
+
+
+def test_a_speck_is_no_target_and_one_at_the_border_is_still_brought_back():
+    speck = discs((12.0, 30.0), radius=25.0, side=144) + discs((-20.0, -8.0), radius=5.0, side=144) - 100.0
+    np.testing.assert_allclose(Target("watershed").off_centre_px(speck, 1.0, np.zeros(2)), (12.0, 30.0), atol=0.3)
+    leaving = discs((50.0, 0.0), radius=25.0, side=144)
+    assert Target("watershed").off_centre_px(leaving, 1.0, np.zeros(2))[0] == pytest.approx(48.0, abs=2.0)
+
+
+def test_looking_for_a_particle_leaves_the_event_loop_alive():
+    """The guard takes a loop that stands still for a controller that hangs."""
+
+    class Slow(Target):
+        def off_centre_px(self, image, pixel_nm, image_shift_nm):
+            time.sleep(0.5)
+            return np.zeros(2)
+
+    async def main() -> int:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.02)
+                ticks += 1
+
+        async def look(*_):
+            return SimpleNamespace(image=np.zeros((16, 16)), pixel_nm=1.0, image_shift_nm=(0.0, 0.0))
+
+        ticking = asyncio.create_task(tick())
+        acquisition = SimpleNamespace(look=look, targets={"A": Slow("watershed")}, clock=WallClock())
+        step = SimpleNamespace(particle=SimpleNamespace(name="A"))
+        await _off_centre_nm(acquisition, step, 0.0, ScanSettings(1.0, (16, 16), 1e-6))
+        ticking.cancel()
+        return ticks
+
+    assert asyncio.run(main()) >= 5

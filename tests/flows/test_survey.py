@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import tifffile
 
 from analysis.store import read_journal, read_session
 from controller.centring import off_centre_px
 from controller.check import checked_session, timeline
 from drivers.errors import ConfigError
 from drivers.frames import Frame
+from simulators.microscope import SimulatedMicroscope
 from tests.flows.test_dry_run import session_in
 
 CROWD = """particles = [
@@ -41,11 +43,28 @@ def test_the_particle_asked_for_is_chosen_and_recorded(session_file, tmp_path):
     assert frames[0].header.stage_nm[0] == pytest.approx(chosen["x_nm"], abs=0.1)
 
 
-def test_no_particle_as_asked_for_ends_the_session_with_what_there_is(session_file, tmp_path):
+def test_two_that_are_chosen_alike_are_two(session_file, tmp_path):
+    path = crowded(session_file, "square")
+    path.write_text(path.read_text() + '\n[[particles]]\nname = "B"\nchoose = "square"\n')
+    session, clock = session_in(path, tmp_path / "s")
+    clock.run(session.run())
+    chosen = [(r["y_nm"], r["x_nm"]) for r in read_journal(tmp_path / "s") if r["what"] == "chosen"]
+    assert len(chosen) == 2
+    assert np.hypot(*np.subtract(*chosen)) > 100.0
+
+
+def test_no_particle_as_asked_for_ends_the_session_with_what_there_is(session_file, tmp_path, monkeypatch):
     session, clock = session_in(crowded(session_file, "single, round, 300-400 nm"), tmp_path / "s")
+    beam_pa = []
+
+    async def closing(self):
+        beam_pa.append(self.current_pa)
+
+    monkeypatch.setattr(SimulatedMicroscope, "close", closing)
     with pytest.raises(ConfigError, match="4 particles"):
         clock.run(session.run())
-    assert session.instruments.microscope.current_pa == 0.0
+    assert beam_pa == [0.0]
+    assert tifffile.imread(tmp_path / "s" / "overviews" / "NC2.tif").shape == (400, 400)
 
 
 @pytest.mark.parametrize(
