@@ -25,7 +25,9 @@ _FARTHEST_C = 300.0
 """An offset is looked for within so much."""
 _TOO_VAGUE_C = 150.0
 _ALIKE = 2.0
-"""Of ln tau: within it, what tilts and grid do to a state is much the same, for all particles of a kind."""
+_OTHERS = 0.7
+"""Of ln tau: within it, what tilts and grid do to a state is much the same; and the correlation of that with what they
+do to another particle of its kind."""
 
 
 class ActivationEnergy(Strict):
@@ -208,7 +210,9 @@ def _whitening(particles: Sequence[Followed]) -> NDArray[np.float64]:
     ln_tau = np.concatenate([p.ln_tau for p in particles])
     floors = [np.zeros_like(p.ln_std) if p.floor_ln_std is None else p.floor_ln_std for p in particles]
     floor = np.concatenate(floors)
+    owner = np.repeat(np.arange(len(particles)), [len(p.ln_tau) for p in particles])
     alike = np.exp(-0.5 * ((ln_tau[:, None] - ln_tau) / _ALIKE) ** 2)
+    alike *= np.where(owner[:, None] == owner, 1.0, _OTHERS)
     covariance = np.diag(np.concatenate([p.ln_std for p in particles]) ** 2) + np.outer(floor, floor) * alike
     return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)), np.float64)
 

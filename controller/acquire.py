@@ -232,7 +232,7 @@ class Acquisition:
         self.journal.write("frame", seq=frame.header.seq, step=step.id, tilt_deg=scan.stage.tilt_deg)
         self.streams.publish(frame)
         pixels = thumbnail(scan.image, SCREEN_PX)
-        self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes()))
+        self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes(), index))
 
     def _check_x_rays(self, scan: Scan) -> None:
         """A frame that would spoil the recording of its map ends it here."""

@@ -64,6 +64,8 @@ class Picture(msgspec.Struct, frozen=True, tag=True):
     tilt_deg: float
     shape: tuple[int, int]
     pixels: bytes
+    index: int = 0
+    """Of the frame within its step."""
 
 
 class Told(msgspec.Struct, frozen=True, tag=True):

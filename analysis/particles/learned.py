@@ -25,9 +25,10 @@ _TILE_PX, _HALO_PX = 1024, 96
 _PARTICLE, _CORE, _LEAST_PX, _SURE = 0.36, 0.45, 30, 0.7
 """Chance above which a pixel is a particle's, so that sizes are right in sharp images and in blurred ones; depth above
 which a body is one for itself; the smallest body; and how sure the network must be of it, on average."""
-_SEVERAL, _FILLED = 3, 0.5
-"""So many bodies that fill so much of a larger one, found in a smaller image, are no parts of it: it is a crowd."""
-_LARGE_PX, _SMALLEST_SIDE_PX = 60.0, 64
+_SEVERAL, _MANY, _FILLED, _FULL = 3, 6, 0.5, 0.93
+"""Several bodies that fill half of a larger one, found in a smaller image, are no parts of it: it is a crowd. Unless
+they fill it wholly, as shards do, and are not many."""
+_LARGE_PX, _SMALLEST_SIDE_PX = 45.0, 64
 """Across, in an image made smaller: what is taken from there; and the smallest side of such an image."""
 
 
@@ -127,7 +128,9 @@ def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32]) -> NDArray[np.int3
         inside = np.bincount(fine[body], minlength=len(areas))
         within = (inside > 0.5 * areas) & (areas > 0)
         within[0] = False
-        if not body.any() or (within.sum() >= _SEVERAL and inside[within].sum() > _FILLED * body.sum()):
+        filled = inside[within].sum() / max(1, body.sum())
+        several = within.sum() >= (_SEVERAL if filled < _FULL else _MANY)
+        if not body.any() or (several and filled > _FILLED):
             continue
         found[within[fine]] = 0
         found[body & (found == 0)] = len(areas) + number

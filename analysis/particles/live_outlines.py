@@ -11,11 +11,13 @@ from analysis.particles.following import Event, Following, Seen
 from analysis.particles.measurement import measured
 from analysis.particles.outlines import Labels, best_method, outlines
 from analysis.results import Outlined
-from analysis.thumbnail import SCREEN_PX, stride_for
+from analysis.thumbnail import SCREEN_PX, binned, stride_for
 from drivers.frames import Frame
 
 _EVERY_S = 1.0
-"""Not more often: the numbers of the session come first."""
+"""Of rest between two: the numbers of the session come first."""
+_MOST_PX = 512
+"""Of a side; larger frames are binned."""
 
 
 class LiveOutlines:
@@ -37,25 +39,29 @@ class LiveOutlines:
         return self._latest is not None and time.monotonic() - self._told_s >= _EVERY_S
 
     def told(self) -> list[Outlined]:
-        """Of the latest frame; nothing where it has no contrast."""
-        frame, self._latest, self._told_s = self._latest, None, time.monotonic()
-        if frame is None:
+        """Of the latest frame; nothing where it has no contrast, or cannot be outlined at all."""
+        frame, self._latest = self._latest, None
+        try:
+            return [] if frame is None else self._told(frame)
+        except Exception:  # noqa: BLE001  # for the screen only: it must never end the analysis
             return []
+        finally:
+            self._told_s = time.monotonic()
+
+    def _told(self, frame: Frame) -> list[Outlined]:
         header = frame.header
         if header.step != self._step:
             self._step, self._following = header.step, Following()
-        try:
-            labels = outlines(frame.image, self._method)
-        except ValueError:
-            return []
-        bodies = measured(frame.image, labels, header.pixel_nm)
-        seen = [Seen(b.y_px, b.x_px, b.diameter_nm.value / header.pixel_nm) for b in bodies]
+        image, times = binned(np.asarray(frame.image), _MOST_PX)
+        labels = outlines(image, self._method)
+        bodies = measured(image, labels, times * header.pixel_nm)
+        seen = [Seen(b.y_px, b.x_px, b.diameter_nm.value / (times * header.pixel_nm)) for b in bodies]
         before, first = len(self._following.events), not self._following.tracks
         self._following.add(seen)
         events = [] if first else self._following.events[before:]
         middle = 0.5 * (np.array(labels.shape) - 1.0)
         nearest = min(bodies, key=lambda b: float(np.hypot(b.y_px - middle[0], b.x_px - middle[1])), default=None)
-        rims = rims_of(labels)
+        rims = rims_of(labels, frame.image.shape, times)
         return [
             Outlined(
                 step=header.step,
@@ -72,10 +78,11 @@ class LiveOutlines:
         ]
 
 
-def rims_of(labels: Labels) -> NDArray[np.uint8]:
-    """(y, x) of the frame's thumbnail: 1 on the innermost pixels of each outline."""
-    stride = stride_for(labels.shape, SCREEN_PX)
-    small = np.pad(labels[::stride, ::stride], 1, "edge")
+def rims_of(labels: Labels, shape: tuple[int, ...], times: int = 1) -> NDArray[np.uint8]:
+    """(y, x) of the thumbnail of a frame of that shape, so many times finer: 1 on each outline's innermost pixels."""
+    stride = stride_for(shape, SCREEN_PX)
+    y, x = (np.minimum(np.arange(0, n, stride) // times, m - 1) for n, m in zip(shape, labels.shape, strict=True))
+    small = np.pad(labels[y][:, x], 1, "edge")
     inner = small[1:-1, 1:-1]
     others = [small[:-2, 1:-1], small[2:, 1:-1], small[1:-1, :-2], small[1:-1, 2:]]
     return np.asarray((inner > 0) & np.any([o != inner for o in others], axis=0), np.uint8)

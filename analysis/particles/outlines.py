@@ -8,7 +8,6 @@ two levels lie apart each particle's own rim follows.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -38,7 +37,11 @@ _DEEPEST = 0.25
 
 def best_method() -> Method:
     """Learned outlines where onnxruntime is installed; else by levels and watershed."""
-    return "watershed" if find_spec("onnxruntime") is None else "learned"
+    try:
+        import onnxruntime  # noqa: F401  # found is not enough: it must load
+    except ImportError:
+        return "watershed"
+    return "learned"
 
 
 def outlines(

@@ -29,7 +29,7 @@ from controller.console import edx_words, onset_words
 from controller.monitor.arrhenius import STYLES, arrhenius_curves
 from controller.monitor.edx import ElementMaps, SpectrumAndProfile
 from controller.monitor.onset import onset_curves
-from controller.monitor.picture import PicturePanel, in_words, rims_in
+from controller.monitor.picture import PicturePanel, belongs, in_words, rims_in
 from controller.monitor.plot import Curve, Plot
 from controller.monitor.source import RemoteSession, Source
 
@@ -189,7 +189,7 @@ class MonitorApp(App[None]):
         if self._picture is not None:
             pixels = np.frombuffer(self._picture.pixels, np.uint8).reshape(self._picture.shape)
             caption, rims = f"{self._picture.tilt_deg:+.1f} deg", None
-            if self._outlined is not None and self._outlined.step == self._picture.step:
+            if self._outlined is not None and belongs(self._outlined, self._picture):
                 caption, rims = f"{caption}, {in_words(self._outlined)}", rims_in(self._outlined, pixels.shape)
             self.query_one("#frame", PicturePanel).show(pixels, caption, rims)
         if self._preview is not None:

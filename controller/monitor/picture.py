@@ -8,8 +8,11 @@ from rich.text import Text
 from textual.widget import Widget
 
 from analysis.results import Outlined
+from controller.events import Picture
 
 _RIM = np.array([255, 170, 0])
+_LATE = 2
+"""Frames."""
 
 
 class PicturePanel(Widget):
@@ -31,6 +34,11 @@ class PicturePanel(Widget):
         if self._pixels is None:
             return Text("waiting for data", style="dim")
         return half_blocks(self._pixels, self.size.width, self.size.height, self._rims)
+
+
+def belongs(found: Outlined, picture: Picture) -> bool:
+    """Whether these are the picture's outlines, or so late that nothing has moved far since."""
+    return found.step == picture.step and 0 <= picture.index - found.frame <= _LATE
 
 
 def in_words(found: Outlined) -> str:

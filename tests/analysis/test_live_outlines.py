@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.particles.live_outlines import LiveOutlines, rims_of
+from analysis.thumbnail import SCREEN_PX, thumbnail
 from drivers.frames import Frame, FrameHeader
 from simulators.particle_images import draw
 
@@ -53,7 +54,30 @@ def test_rims_are_closed_curves_as_large_as_the_thumbnail():
     y, x = np.indices((300, 200))
     labels = (np.hypot(y - 150, x - 100) < 60).astype(np.int32)
     labels[(labels > 0) & (x > 100)] = 2
-    rims = rims_of(labels)
+    rims = rims_of(labels, labels.shape)
     assert rims.shape == (75, 50)
     assert rims[labels[::4, ::4] == 0].sum() == 0
     assert 2 * 2 * 15 < rims.sum() < 4 * 2 * np.pi * 15
+
+
+@pytest.mark.parametrize("shape", [(700, 1030), (513, 513), (96, 64)])
+def test_outlines_of_a_large_frame_fit_its_thumbnail_and_keep_their_scale(shape):
+    y, x = np.indices(shape)
+    ball = 1000.0 * (np.hypot(y - 0.5 * shape[0], x - 0.4 * shape[1]) < 0.2 * min(shape))
+    live = LiveOutlines()
+    live.show(frame(ball + np.random.default_rng(0).normal(0.0, 30.0, shape)))
+    (told,) = live.told()
+    assert told.shape == thumbnail(ball, SCREEN_PX).shape
+    assert told.found == 1
+    assert told.diameter_nm.value == pytest.approx(0.5 * 0.4 * min(shape), rel=0.03)
+
+
+def test_what_cannot_be_outlined_never_ends_the_analysis(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no such network")
+
+    monkeypatch.setattr("analysis.particles.live_outlines.outlines", broken)
+    live = LiveOutlines()
+    live.show(frame(np.eye(64)))
+    assert live.told() == []
+    assert not live.due

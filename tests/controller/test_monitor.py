@@ -58,7 +58,7 @@ def story() -> list[ev.Event]:
             for i in range(200)
         ),
         ev.Progress(734.0, "c04/NC2/tilt", 9, 19, 35, 71, 1387.0, 0.0),
-        ev.Picture("c04/NC2/tilt", 0.0, ball.shape, ball.tobytes()),
+        ev.Picture("c04/NC2/tilt", 0.0, ball.shape, ball.tobytes(), 35),
         ev.Told(Preview(step="c04/NC2/tilt", particle="NC2", frames=36, shape=ball.shape, pixels=ball.tobytes())),
         ev.Told(
             StateResult(
@@ -320,12 +320,12 @@ def test_outlines_are_drawn_on_the_frame_they_belong_to_and_lost_particles_are_t
     rims = np.zeros((64, 64), np.uint8)
     rims[20:44, [20, 43]] = rims[[20, 43], 20:44] = 1
 
-    def outlined(step: str) -> ev.Told:
+    def outlined(step: str, frame: int) -> ev.Told:
         return ev.Told(
             Outlined(
                 step=step,
                 particle="NC2",
-                frame=35,
+                frame=frame,
                 found=3,
                 touching=0,
                 cut=1,
@@ -336,18 +336,19 @@ def test_outlines_are_drawn_on_the_frame_they_belong_to_and_lost_particles_are_t
             )
         )
 
-    async def shown(step: str) -> tuple[str, set[str], str]:
-        app = MonitorApp(Told([*story(), outlined(step)]))
+    async def shown(step: str, frame: int) -> tuple[str, set[str], str]:
+        app = MonitorApp(Told([*story(), outlined(step, frame)]))
         async with app.run_test(size=(160, 48)) as pilot:
             await settled(pilot)
             frame = app.query_one("#frame", PicturePanel)
             colours = {str(span.style) for span in frame.render().spans}
             return str(frame.border_subtitle), colours, words(app)
 
-    caption, colours, log = asyncio.run(shown("c04/NC2/tilt"))
+    caption, colours, log = asyncio.run(shown("c04/NC2/tilt", 34))
     assert caption == "+0.0 deg, 3 particles, 52.13 +- 0.41 nm, cut by the field"
     assert any("rgb(255,170,0)" in c for c in colours)
     assert "c04/NC2/tilt: particle 2 lost" in log
-    caption, colours, _ = asyncio.run(shown("c03/NC2/tilt"))
-    assert caption == "+0.0 deg"
-    assert not any("rgb(255,170,0)" in c for c in colours)
+    for step, frame in (("c03/NC2/tilt", 35), ("c04/NC2/tilt", 20)):
+        caption, colours, _ = asyncio.run(shown(step, frame))
+        assert caption == "+0.0 deg"
+        assert not any("rgb(255,170,0)" in c for c in colours)
