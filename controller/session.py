@@ -30,6 +30,7 @@ from controller.recordings import EdxMap, Image, TiltSeries
 from controller.session_file import SessionFile
 from controller.steered_heating import SteeredHeating
 from controller.streams import Streams
+from controller.target import warm_up
 from controller.time_at_temperature import USUAL_Q_J_PER_MOL
 from drivers.clock import Clock, SteppedClock
 from drivers.errors import InterlockTripped, first_of
@@ -54,6 +55,11 @@ class Session:
     """Called with the endpoints once the sockets are open."""
 
     @property
+    def _looks(self) -> bool:
+        """Whether particles are looked for."""
+        return self.file.tracking.on or self.file.survey is not None or self.file.edx is not None
+
+    @property
     def dry(self) -> bool:
         return isinstance(self.clock, SteppedClock)
 
@@ -73,6 +79,9 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 endless = self._start_services(tasks)
+                if self._looks:
+                    with self.clock.working():
+                        await asyncio.to_thread(warm_up)
                 await self.instruments.connect()
                 begun = True
                 self._begin()

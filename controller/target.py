@@ -15,6 +15,12 @@ _MOST_MISSES = 2
 """Looks in a row without the target, after which the next look begins anew."""
 
 
+def warm_up() -> None:
+    """Import and load what looking takes: seconds, in which a guard would take the controller for hanging."""
+    y, x = np.indices((64, 64))
+    Target().off_centre_px(100.0 * (np.hypot(y - 32, x - 32) < 12) + y % 3, 1.0, np.zeros(2))
+
+
 class Target:
     """One particle of a session, told from its neighbours by following all of them from look to look."""
 

@@ -51,14 +51,11 @@ def by_network(values: NDArray[np.float64]) -> NDArray[np.int32]:
         rows, columns = (n // 2 * 2 for n in steps[-1].shape)
         fine = steps[-1][:rows, :columns]
         steps.append(0.25 * (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]))
-    found = np.zeros(values.shape, np.int32)
-    for level, step in enumerate(steps):
+    found = _bodies(*_told(runs, normalised(values, _EVERY)))
+    for level, step in enumerate(steps[1:], 1):
         chance, depth = _told(runs, normalised(step, _EVERY))
-        labels = _bodies(chance, depth)
-        if level:
-            labels = _enlarged(_large(labels), chance, 2**level, values.shape)
-        found = _with(found, labels)
-    return found
+        found = _with(found, _enlarged(_large(_bodies(chance, depth)), chance, 2**level, values.shape))
+    return _numbered(found)
 
 
 def _told(runs: Any, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -134,8 +131,14 @@ def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32]) -> NDArray[np.int3
             continue
         found[within[fine]] = 0
         found[body & (found == 0)] = len(areas) + number
-    names, places = np.unique(found, return_inverse=True)
-    return np.asarray(places.reshape(found.shape) + (names[0] > 0), np.int32)
+    return found
+
+
+def _numbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """From 1, without gaps."""
+    there = np.bincount(labels.ravel()) > 0
+    there[0] = False
+    return np.asarray(np.where(there, np.cumsum(there), 0)[labels], np.int32)
 
 
 @cache

@@ -13,6 +13,8 @@ from analysis.results import Estimate
 
 _EDGE_PX, _ALIKE_PX = 0.3, 3.0
 """How well each piece of an outline is placed, and how long such a piece is."""
+_ALL_PX = 0.3
+"""By how much a whole outline may lie too far out or in: sizes of drawn particles come out right to so much."""
 _ROUND, _LONG, _HOLLOW, _SQUARE = 1.15, 1.8, 0.93, 0.9
 """Aspect ratios up to which a body is round and from which it is a rod; solidity and circularity of classes."""
 
@@ -63,11 +65,13 @@ def measured(
         inside = labels[body.slice] == body.label
         perimeter = float(body.perimeter_crofton)
         pieces = max(perimeter / _ALIKE_PX, 1.0)
-        area_std = _EDGE_PX * perimeter / np.sqrt(pieces)
+        area_std = float(np.hypot(_EDGE_PX / np.sqrt(pieces), _ALL_PX)) * perimeter
         area = Estimate(body.area * pixel_nm**2, float(np.hypot(area_std, 2.0 * pixel_std * body.area)) * pixel_nm**2)
         diameter = float(np.sqrt(4.0 * body.area / np.pi))
         diameter_std = float(np.hypot(0.5 * area_std / body.area, pixel_std)) * diameter
-        feret_std = float(np.hypot(np.sqrt(2.0) * _EDGE_PX, pixel_std * body.feret_diameter_max))
+        feret_std = float(
+            np.hypot(np.hypot(np.sqrt(2.0) * _EDGE_PX, 2.0 * _ALL_PX), pixel_std * body.feret_diameter_max)
+        )
         long, wide = float(body.axis_major_length), max(float(body.axis_minor_length), 1.0)
         aspect_std = long / wide * _EDGE_PX * float(np.hypot(1.0 / long, 1.0 / wide))
         circularity = min(1.0, 4.0 * np.pi * body.area / max(perimeter, 1.0) ** 2)

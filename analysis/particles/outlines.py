@@ -66,7 +66,8 @@ def outlines(
         raise ValueError("the image has the same value everywhere")
     values = (values - values.min()) / np.ptp(values)
     values = _denoised(1.0 - values if bright_field else values, denoised)
-    bright = values > _otsu(values)
+    coarse = values[::2, ::2]
+    bright = coarse > _otsu(coarse)
     border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
     if bright.mean() > 0.5 and border.mean() > _BRIGHT_BORDER:
         other = "HAADF: drop --bright-field" if bright_field else "bright-field: give --bright-field"

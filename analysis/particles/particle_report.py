@@ -15,6 +15,7 @@ from analysis.particles.outlines import Labels
 from drivers.frames import plain
 
 _COLOUR = (255, 170, 0)
+_PICTURE_PX = 512
 
 
 def named(images: Sequence[Sequence[Measured]], pixels_nm: Sequence[float]) -> tuple[list[list[int]], list[Event]]:
@@ -56,10 +57,11 @@ def as_json(particles: Sequence[Measured], names: Sequence[int]) -> list[dict[st
 
 
 def picture(image: NDArray[np.generic], labels: Labels) -> NDArray[np.uint8]:
-    """The image (y, x, rgb), stretched, with outlines two pixels wide."""
+    """The image (y, x, rgb), stretched, a small one magnified, with outlines two pixels wide."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    values = np.asarray(image, np.float64)
+    times = max(1, _PICTURE_PX // max(image.shape))
+    values, labels = (np.repeat(np.repeat(p, times, axis=0), times, axis=1) for p in (np.float64(image), labels))
     low, high = np.percentile(values, (0.5, 99.8))
     grey = np.clip((values - low) * (255.0 / max(float(high - low), 1e-12)), 0, 255).astype(np.uint8)
     drawn = np.repeat(grey[..., None], 3, axis=2)
