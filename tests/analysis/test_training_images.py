@@ -38,6 +38,9 @@ def test_the_shipped_weights_are_small():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: the `training` extra")
+@pytest.mark.filterwarnings(
+    "default::DeprecationWarning"
+)  # PyTorch's plain exporter; its other one takes a package more
 def test_a_network_is_trained_exported_and_run(tmp_path):
     import onnxruntime
     import torch
