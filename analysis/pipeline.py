@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.arrhenius import ActivationEnergy, fit_arrhenius
+from analysis.blas_thread import one_blas_thread
 from analysis.edx.live_map import LiveMap
 from analysis.onset import OnsetAnalysis
 from analysis.particle import ParticleAnalysis
@@ -93,7 +93,7 @@ class Pipeline:
         if name not in self._particles:
             self._particles[name] = ParticleAnalysis(name, self._seed, self._spread, d_of_c=self._d_of_c)
         particle = self._particles[name]
-        with _one_blas_thread():
+        with one_blas_thread():
             results = particle.add_series(frames, end)
         if self._keep_volume is not None and particle.last_volume is not None:
             self._keep_volume(end.step, particle.last_volume)
@@ -116,7 +116,7 @@ class Pipeline:
     def tell(self) -> list[Result]:
         """What the running EDX map tells so far, or the outlines in the latest frame."""
         growing, self._untold = self._untold, None
-        with _one_blas_thread():
+        with one_blas_thread():
             return list(self._outlines.told()) if growing is None else [growing.told(final=False)]
 
     def _finish_map(self, end: SeriesEnd) -> list[Result]:
@@ -124,7 +124,7 @@ class Pipeline:
         found = self._maps.pop(end.step, None)
         if found is None:
             raise ValueError(f"{end.step} ends without a frame")
-        with _one_blas_thread():
+        with one_blas_thread():
             return [found.told(final=True)]
 
     def _arrhenius(self, results: list[Result]) -> list[Result]:
@@ -190,19 +190,11 @@ class Pipeline:
         late = self._spent_s + self._provisional_s > allowed_s
         if particle is None or len(frames) % _PROVISIONAL_EVERY or late:
             return []
-        with _one_blas_thread():
+        with one_blas_thread():
             found = particle.provisional(frames)
         self._provisional_s = time.monotonic() - now
         self._spent_s += self._provisional_s
         return [] if found is None else [found]
-
-
-def _one_blas_thread() -> AbstractContextManager[object]:
-    """Many small products: more BLAS threads only wait for each other, thirty times as long on a busy machine."""
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
-    return limits
 
 
 def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:

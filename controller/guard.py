@@ -18,6 +18,8 @@ from drivers.limits import ChipLimits
 
 COLD_C = 60.0
 """Below this nothing alloys and nothing burns."""
+_COLD_LIMIT_S = 10.0
+"""Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
 _QUICK_S, _STEADY_C = 0.02, 1.0
 """While readings change by more, the next one comes sooner."""
 
@@ -29,7 +31,7 @@ class Guard:
     ----------
     watch_clock : real time in a process of its own; the stepped clock in a dry run
     period_s : between two looks at the chip
-    heartbeat_limit_s : without a heartbeat for this long the chip is made safe
+    heartbeat_limit_s : without a heartbeat for this long a chip that is not cold is made safe
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class Guard:
         self.tripped = self.tripped or reason
         await self.make_safe()
         if first:
-            since_s = round(self._clock.now() - self._last_beat_s, 3)
+            since_s = round(self.silence_s, 3)
             hot_c = None if self._last is None else round(self._last.temperature_c, 1)
             self._journal.write("made_safe", reason=reason, since_heartbeat_s=since_s, temperature_c=hot_c)
             self._cold = False
@@ -127,9 +129,18 @@ class Guard:
             await self._look_once()
             await self._clock.sleep(0.02)
 
+    @property
+    def silence_s(self) -> float:
+        """Since the last heartbeat."""
+        return self._clock.now() - self._last_beat_s
+
     async def _look(self) -> str | None:
-        if self._clock.now() - self._last_beat_s > self._limit_s:
-            return f"no heartbeat from the controller for {self._limit_s:g} s"
+        limit_s = max(self._limit_s, _COLD_LIMIT_S) if self._cold else self._limit_s
+        if self.silence_s > limit_s:
+            # Where this process was held up, beats are still in the socket: let them be heard first.
+            await self._clock.sleep(_QUICK_S)
+            if self.silence_s > limit_s:
+                return f"no heartbeat from the controller for {limit_s:g} s"
         try:
             reading = await asyncio.wait_for(self._look_once(), 5.0)
         except (DeviceError, OSError, TimeoutError) as error:
@@ -148,7 +159,7 @@ class Guard:
             self._journal.write(
                 "cold",
                 temperature_c=round(reading.temperature_c, 1),
-                since_heartbeat_s=round(self._clock.now() - self._last_beat_s, 3),
+                since_heartbeat_s=round(self.silence_s, 3),
             )
         return reading
 

@@ -54,10 +54,8 @@ async def serve(settings: dict[str, Any]) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_answer_all(socket, guard, tasks), name="desk of the guard")
-    except* Leave:
+    except* (Leave, InterlockTripped):
         pass
-    except* InterlockTripped:
-        await asyncio.sleep(_STAY_S)
     finally:
         await _make_safe_for_sure(guard, journal)
         journal.write("end", tripped=guard.tripped)
@@ -130,12 +128,14 @@ async def _make_safe_for_sure(guard: Guard, journal: Journal) -> None:
 
 
 async def _watch(guard: Guard) -> None:
-    """Watch; after a trip stay a moment so that a controller that still lives hears the reason."""
+    """Watch; after a trip stay while the controller lives, so that it hears the reason and says goodbye."""
     try:
         await guard.watch()
     except InterlockTripped:
-        await asyncio.sleep(_STAY_S)
-        raise
+        while True:
+            await asyncio.sleep(_STAY_S)
+            if guard.silence_s > _STAY_S:
+                raise
 
 
 def main() -> int:

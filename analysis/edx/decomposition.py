@@ -14,6 +14,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.blas_thread import one_blas_thread
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -51,6 +53,7 @@ class Components:
     """(component, channel), each of sum 1."""
 
 
+@one_blas_thread()
 def principal_components(counts: NDArray[np.generic], most: int = 40) -> PrincipalComponents:
     """The first components of spectra (pixel, channel)."""
     from scipy.sparse import csr_array

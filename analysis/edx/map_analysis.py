@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.blas_thread import one_blas_thread
 from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
 from analysis.edx.k_factors import Basis, KFactors, k_factors
@@ -63,6 +64,7 @@ class MapResult:
         return [f.element for f in self.model.families[: len(self.factors.lines)]]
 
 
+@one_blas_thread()
 def analyse_map(
     image: SpectrumImage,
     lines: Sequence[str],

@@ -72,6 +72,39 @@ def test_without_a_heartbeat_the_chip_is_cold_within_a_second_and_stays_so(stepp
     stepped(main)
 
 
+def test_a_cold_chip_bears_a_late_controller_but_not_a_dead_one(stepped, tmp_path):
+    async def main(clock: SteppedClock) -> None:
+        with guard_of(clock, tmp_path) as guard:
+            await guard.connect()
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(_raised(guard.watch()))
+                await clock.sleep(5.0)
+                assert guard.tripped is None
+                assert "heartbeat" in str(await watch)
+            assert clock.now() < 11.0
+
+    stepped(main)
+
+
+def test_beats_that_wait_while_the_guard_is_held_up_are_heard_first(stepped, tmp_path):
+    async def main(clock: SteppedClock) -> None:
+        with guard_of(clock, tmp_path) as guard:
+            await guard.connect()
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(guard.watch())
+                guard.beat()
+                await guard.ramp_to(450.0, 2000.0)
+                # The guard stands still for 2 s, then looks before it hears: the beat is 10 ms behind.
+                guard._last_beat_s = clock.now() - 2.0
+                await clock.sleep(0.06)
+                guard.beat()
+                await clock.sleep(0.3)
+                assert guard.tripped is None
+                watch.cancel()
+
+    stepped(main)
+
+
 def test_a_reading_beyond_the_limit_trips_the_guard(stepped, tmp_path):
     async def main(clock: SteppedClock) -> None:
         chip = RunawayChip("chip", Bench(clock, 1, tmp_path))
