@@ -51,65 +51,40 @@ class Target:
             return None
         middle = 0.5 * (np.array(image.shape) - 1.0)
         offsets_px = np.array([(b.y_px, b.x_px) for b in bodies]).reshape(-1, 2) - middle
-        own = self._followed(bodies, offsets_px, pixel_nm, image_shift_nm) if self.known else None
-        if self.known and own is None:
+        first = not self.known
+        if first:
+            self._following, self._unit_nm = Following(), pixel_nm
+        names = self._names(bodies, offsets_px * pixel_nm - image_shift_nm)
+        if first and bodies:
+            self._own = names[_nearest(image, bodies, offsets_px)]
+        if self._own not in names:
             self._misses += 1
             if self._misses >= _MOST_MISSES:
                 self._own = None
             return None
-        if own is None:
-            own = self._first(image, bodies, offsets_px, pixel_nm, image_shift_nm)
-        if own is None:
-            return None
         self._misses = 0
-        return _weighed(image, labels, bodies[own])
+        return _weighed(image, labels, bodies[names.index(self._own)])
 
-    def _first(
-        self,
-        image: NDArray[np.generic],
-        bodies: tuple[Measured, ...],
-        offsets_px: NDArray[np.float64],
-        pixel_nm: float,
-        image_shift_nm: NDArray[np.float64],
-    ) -> int | None:
-        """The nearest to the centre of those that are no specks."""
-        if not bodies:
-            return None
-        self._following, self._unit_nm = Following(), pixel_nm
-        names = self._following.add(self._seen(bodies, offsets_px, pixel_nm, image_shift_nm))
-        dark = float(np.percentile(np.asarray(image, np.float64), 5.0))
-        light = np.array([b.area_nm2.value * (b.intensity.value - dark) for b in bodies])
-        distance = np.where(light > _NEIGHBOUR * light.max(), np.hypot(*offsets_px.T), np.inf)
-        own = int(np.argmin(distance))
-        self._own = names[own]
-        return own
-
-    def _followed(
-        self,
-        bodies: tuple[Measured, ...],
-        offsets_px: NDArray[np.float64],
-        pixel_nm: float,
-        image_shift_nm: NDArray[np.float64],
-    ) -> int | None:
+    def _names(self, bodies: tuple[Measured, ...], places_nm: NDArray[np.float64]) -> list[int | None]:
+        """Each body's, by its place on the specimen."""
+        seen = [
+            Seen(*map(float, place), body.diameter_nm.value / self._unit_nm)
+            for body, place in zip(bodies, places_nm / self._unit_nm, strict=True)
+        ]
         told = len(self._following.events)
         self._following.shift_px = np.zeros(2)  # heat moves a window each time another way
-        names = self._following.add(self._seen(bodies, offsets_px, pixel_nm, image_shift_nm))
+        names = self._following.add(seen)
         for event in self._following.events[told:]:
             if event.what == "merged" and event.name == self._own:
                 self._own = event.into
-        return names.index(self._own) if self._own in names else None
+        return [*names]
 
-    def _seen(
-        self,
-        bodies: tuple[Measured, ...],
-        offsets_px: NDArray[np.float64],
-        pixel_nm: float,
-        image_shift_nm: NDArray[np.float64],
-    ) -> list[Seen]:
-        """On the specimen, in pixels of the first look."""
-        places = (offsets_px * pixel_nm - image_shift_nm) / self._unit_nm
-        sizes = [b.diameter_nm.value / self._unit_nm for b in bodies]
-        return [Seen(float(y), float(x), size) for (y, x), size in zip(places, sizes, strict=True)]
+
+def _nearest(image: NDArray[np.generic], bodies: tuple[Measured, ...], offsets_px: NDArray[np.float64]) -> int:
+    """To the centre, of those that are no specks."""
+    dark = float(np.percentile(np.asarray(image, np.float64), 5.0))
+    light = np.array([b.area_nm2.value * (b.intensity.value - dark) for b in bodies])
+    return int(np.argmin(np.where(light > _NEIGHBOUR * light.max(), np.hypot(*offsets_px.T), np.inf)))
 
 
 def _weighed(image: NDArray[np.generic], labels: Labels, body: Measured) -> NDArray[np.float64] | None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import msgspec
 import numpy as np
 import pytest
-from rich.text import Text
 from textual.widgets import RichLog, Static
 
 from analysis.results import (
@@ -16,7 +15,6 @@ from analysis.results import (
     EdxResult,
     Estimate,
     IntervalDiffusivity,
-    Outlined,
     Preview,
     Provisional,
     StateResult,
@@ -24,25 +22,7 @@ from analysis.results import (
 )
 from controller import events as ev
 from controller.monitor.app import MonitorApp
-from controller.monitor.picture import PicturePanel, half_blocks
-from controller.monitor.plot import Curve, Plot, draw
-
-
-class Told:
-    """A source that tells what it is given and remembers commands."""
-
-    def __init__(self, events: list[ev.Event]) -> None:
-        self.given = events
-        self.commands: list[str] = []
-
-    async def events(self) -> AsyncIterator[ev.Event | None]:
-        for event in self.given:
-            yield event
-        await asyncio.Event().wait()
-
-    async def command(self, name: str) -> str:
-        self.commands.append(name)
-        return f"{name} done"
+from controller.monitor.plot import Plot
 
 
 def story() -> list[ev.Event]:
@@ -103,9 +83,9 @@ async def settled(pilot) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
-def test_state_temperature_tilt_progress_and_d_are_on_the_screen(size):
+def test_state_temperature_tilt_progress_and_d_are_on_the_screen(source, size):
     async def main() -> None:
-        app = MonitorApp(Told(story()))
+        app = MonitorApp(source(story()))
         async with app.run_test(size=size) as pilot:
             await settled(pilot)
             shown = words(app)
@@ -132,7 +112,7 @@ def test_state_temperature_tilt_progress_and_d_are_on_the_screen(size):
     asyncio.run(main())
 
 
-def test_a_running_series_shows_its_degree_so_far_and_then_its_own():
+def test_a_running_series_shows_its_degree_so_far_and_then_its_own(source):
     so_far = Provisional(
         step="c04/NC2/tilt", particle="NC2", frames=30, alloying=Estimate(0.612, 0.011), simulated=True
     )
@@ -141,7 +121,7 @@ def test_a_running_series_shows_its_degree_so_far_and_then_its_own():
 
     async def main() -> None:
         for given, wanted in (([], "0.612 +- 0.011, 30 tilts"), ([ev.Told(done)], "alloying 0.6093 +- 0.0035")):
-            app = MonitorApp(Told([*story(), ev.Told(so_far), *given]))
+            app = MonitorApp(source([*story(), ev.Told(so_far), *given]))
             async with app.run_test(size=(80, 24)) as pilot:
                 await settled(pilot)
                 assert wanted in words(app)
@@ -153,7 +133,7 @@ def test_a_running_series_shows_its_degree_so_far_and_then_its_own():
     asyncio.run(main())
 
 
-def test_a_map_shows_its_elements_spectrum_profile_and_composition_as_it_grows():
+def test_a_map_shows_its_elements_spectrum_profile_and_composition_as_it_grows(source):
     energies_kev = 0.02 * np.arange(512)
     peaks = [n * np.exp(-(((energies_kev - e) / 0.05) ** 2)) for n, e in ((900.0, 0.28), (400.0, 2.12), (250.0, 2.98))]
     ball = (200 * (np.hypot(*(np.indices((32, 32)) - 15.5)) < 9)).astype(np.uint8).tobytes()
@@ -188,7 +168,7 @@ def test_a_map_shows_its_elements_spectrum_profile_and_composition_as_it_grows()
 
     async def main() -> None:
         for size in ((80, 24), (150, 44)):
-            app = MonitorApp(Told([*story(), ev.Told(found)]))
+            app = MonitorApp(source([*story(), ev.Told(found)]))
             async with app.run_test(size=size) as pilot:
                 await settled(pilot)
                 assert "after 300 C: Ag 50.14 +- 0.25 at%" in words(app)
@@ -212,7 +192,7 @@ def test_a_map_shows_its_elements_spectrum_profile_and_composition_as_it_grows()
     asyncio.run(main())
 
 
-def test_d_over_1_t_takes_the_place_of_the_alloying_curve():
+def test_d_over_1_t_takes_the_place_of_the_alloying_curve(source):
     def steps(window: str, factor: float) -> DiffusivityResult:
         return DiffusivityResult(
             particle=window,
@@ -242,7 +222,7 @@ def test_d_over_1_t_takes_the_place_of_the_alloying_curve():
     told = [*story(), ev.Told(steps("centre", 1.0)), ev.Told(steps("edge", 0.14)), ev.Told(together)]
 
     async def main() -> None:
-        app = MonitorApp(Told(told))
+        app = MonitorApp(source(told))
         async with app.run_test(size=(120, 40)) as pilot:
             await settled(pilot)
             assert "window edge is 34.00 +- 0.80 C colder than centre; 40.0 sigma" in words(app)
@@ -261,29 +241,29 @@ def test_d_over_1_t_takes_the_place_of_the_alloying_curve():
     asyncio.run(main())
 
 
-def test_keys_act_and_abort_is_asked_once_more():
+def test_keys_act_and_abort_is_asked_once_more(source):
     async def main() -> None:
-        source = Told(story())
-        app = MonitorApp(source)
+        told = source(story())
+        app = MonitorApp(told)
         async with app.run_test(size=(80, 24)) as pilot:
             await settled(pilot)
             await pilot.press("p", "r")
             await pilot.press("a")
             await settled(pilot)
             assert "press a again" in words(app)
-            assert "abort" not in source.commands
+            assert "abort" not in told.commands
             await pilot.press("a")
             await pilot.press("!")
             await settled(pilot)
-            assert source.commands == ["pause", "resume", "abort", "stop"]
+            assert told.commands == ["pause", "resume", "abort", "stop"]
             assert "stop done" in words(app)
             await pilot.press("q")
 
     asyncio.run(main())
 
 
-def test_silence_of_the_session_is_said():
-    class Silent(Told):
+def test_silence_of_the_session_is_said(source):
+    class Silent(source):
         async def events(self) -> AsyncIterator[ev.Event | None]:
             for event in self.given:
                 yield event
@@ -297,58 +277,3 @@ def test_silence_of_the_session_is_said():
             assert "no news" in words(app)
 
     asyncio.run(main())
-
-
-def test_a_plot_puts_rising_data_in_rising_rows():
-    rising = draw([Curve([0, 1, 2, 3], [0, 1, 2, 3], "red")], 30, 8, "s")
-    rows = rising.plain.splitlines()
-    first = [min((i for i, c in enumerate(row[4:]) if c > "⠀"), default=99) for row in rows[:-1]]
-    assert first == sorted(first, reverse=True)
-    assert isinstance(draw([], 30, 8, "s"), Text)
-    assert Plot("t", "s", id="p").border_title == "t"
-
-
-@pytest.mark.parametrize("shape", [(64, 64), (20, 90), (90, 20), (1, 1)])
-def test_pictures_fit_whatever_their_shape(shape):
-    text = half_blocks(np.full(shape, 128, np.uint8), 21, 9)
-    lines = text.plain.splitlines()
-    assert len(lines) <= 9
-    assert max(map(len, lines)) <= 21
-
-
-def test_outlines_are_drawn_on_the_frame_they_belong_to_and_lost_particles_are_told():
-    rims = np.zeros((64, 64), np.uint8)
-    rims[20:44, [20, 43]] = rims[[20, 43], 20:44] = 1
-
-    def outlined(step: str, frame: int) -> ev.Told:
-        return ev.Told(
-            Outlined(
-                step=step,
-                particle="NC2",
-                frame=frame,
-                found=3,
-                touching=0,
-                cut=1,
-                diameter_nm=Estimate(52.13, 0.41),
-                happened=("particle 2 lost",),
-                shape=rims.shape,
-                rims=rims.tobytes(),
-            )
-        )
-
-    async def shown(step: str, frame: int) -> tuple[str, set[str], str]:
-        app = MonitorApp(Told([*story(), outlined(step, frame)]))
-        async with app.run_test(size=(160, 48)) as pilot:
-            await settled(pilot)
-            frame = app.query_one("#frame", PicturePanel)
-            colours = {str(span.style) for span in frame.render().spans}
-            return str(frame.border_subtitle), colours, words(app)
-
-    caption, colours, log = asyncio.run(shown("c04/NC2/tilt", 34))
-    assert caption == "+0.0 deg, 3 particles, 52.13 +- 0.41 nm, cut by the field"
-    assert any("rgb(255,170,0)" in c for c in colours)
-    assert "c04/NC2/tilt: particle 2 lost" in log
-    for step, frame in (("c03/NC2/tilt", 35), ("c04/NC2/tilt", 20)):
-        caption, colours, _ = asyncio.run(shown(step, frame))
-        assert caption == "+0.0 deg"
-        assert not any("rgb(255,170,0)" in c for c in colours)
