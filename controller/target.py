@@ -68,8 +68,8 @@ class Target:
     def _names(self, bodies: tuple[Measured, ...], places_nm: NDArray[np.float64]) -> list[int | None]:
         """Each body's, by its place on the specimen."""
         seen = [
-            Seen(*map(float, place), body.diameter_nm.value / self._unit_nm)
-            for body, place in zip(bodies, places_nm / self._unit_nm, strict=True)
+            Seen(float(y), float(x), body.diameter_nm.value / self._unit_nm)
+            for body, (y, x) in zip(bodies, places_nm / self._unit_nm, strict=True)
         ]
         told = len(self._following.events)
         self._following.shift_px = np.zeros(2)  # heat moves a window each time another way

@@ -145,6 +145,22 @@ def test_touching_and_cut_particles_are_said_to_be():
     assert any(b.cut for b in measured(drawn.image[y:], outlines(drawn.image[y:]), 1.0))
 
 
+def test_what_lies_under_another_is_completed_from_the_free_rim():
+    """Of spheres; within the error told, and no less for those wholly seen."""
+    off, sigmas = [], []
+    for seed in range(4):
+        drawn = draw("sphere", 50, 16, np.random.default_rng(seed), snr_db=10.0, overlap=0.3)
+        for body in measured(drawn.image, outlines(drawn.image, "learned"), 1.0):
+            nearest = int(np.argmin(np.hypot(*(drawn.places_px - (body.y_px, body.x_px)).T)))
+            assert np.hypot(*(drawn.places_px[nearest] - (body.y_px, body.x_px))) < 1.5
+            off.append(body.diameter_nm.value / 50.0 - 1.0)
+            sigmas.append((body.diameter_nm.value - 50.0) / body.diameter_nm.std)
+            assert body.shape == "round"
+    assert len(off) == 64
+    assert abs(np.mean(off)) < 0.01
+    assert np.mean(np.abs(sigmas) < 2.0) > 0.9
+
+
 def test_the_command_finds_and_follows(tmp_path):
     rng = np.random.default_rng(7)
     drawn = draw("sphere", 40, 12, rng, side_px=320, snr_db=14.55)
