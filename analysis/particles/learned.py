@@ -25,6 +25,8 @@ _TILE_PX, _HALO_PX = 1024, 96
 _PARTICLE, _CORE, _LEAST_PX, _SURE = 0.36, 0.45, 30, 0.7
 """Chance above which a pixel is a particle's, so that sizes are right in sharp images and in blurred ones; depth above
 which a body is one for itself; the smallest body; and how sure the network must be of it, on average."""
+_RIM_SMOOTHED = 0.65
+"""Chance at the outline in images that were smoothed over 5 x 5 pixels, which widens all particles."""
 _SEVERAL, _MANY, _FILLED, _FULL = 3, 6, 0.5, 0.93
 """Several bodies that fill half of a larger one, found in a smaller image, are no parts of it: it is a crowd. Unless
 they fill it wholly, as shards do, and are not many."""
@@ -38,23 +40,24 @@ def normalised(values: NDArray[Any], every: int = 1) -> NDArray[np.float32]:
     return np.asarray(np.clip((values - middle) / max(float(high - low), 1e-12), -3.0, 6.0), np.float32)
 
 
-def by_network(values: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Labels (y, x) from 1; 0 where there is no particle.
+def by_network(values: NDArray[np.float64], *, smoothed: bool = False) -> NDArray[np.int32]:
+    """Labels (y, x) from 1; 0 where there is no particle. The image may have been smoothed over 5 x 5 pixels.
 
     Raises
     ------
     ConfigError
         When onnxruntime is not installed.
     """
-    runs, steps = _network(), [values]
+    runs, steps, rim = _network(), [values], _RIM_SMOOTHED if smoothed else _PARTICLE
     while min(steps[-1].shape) >= 2 * _SMALLEST_SIDE_PX:
         rows, columns = (n // 2 * 2 for n in steps[-1].shape)
         fine = steps[-1][:rows, :columns]
         steps.append(0.25 * (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]))
-    found = _bodies(*_told(runs, normalised(values, _EVERY)))
+    chance, depth = _told(runs, normalised(values, _EVERY))
+    found = np.where(chance > rim, _bodies(chance, depth), 0).astype(np.int32)
     for level, step in enumerate(steps[1:], 1):
         chance, depth = _told(runs, normalised(step, _EVERY))
-        found = _with(found, _enlarged(_large(_bodies(chance, depth)), chance, 2**level, values.shape))
+        found = _with(found, _enlarged(_large(_bodies(chance, depth)), chance, rim, 2**level, values.shape))
     return _numbered(found)
 
 
@@ -99,7 +102,7 @@ def _large(labels: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def _enlarged(
-    labels: NDArray[np.int32], chance: NDArray[np.float32], times: int, shape: tuple[int, ...]
+    labels: NDArray[np.int32], chance: NDArray[np.float32], rim: float, times: int, shape: tuple[int, ...]
 ) -> NDArray[np.int32]:
     """Labels at the full resolution, from those of an image so many times smaller."""
     from scipy.ndimage import grey_dilation, zoom
@@ -111,7 +114,7 @@ def _enlarged(
     wide = np.repeat(np.repeat(wide, times, axis=0), times, axis=1)
     finely = np.asarray(zoom(chance, times, order=1, grid_mode=True, mode="nearest"))
     missing = [(0, n - m) for n, m in zip(shape, wide.shape, strict=True)]
-    return np.pad(np.where(finely > _PARTICLE, wide, 0), missing, "edge").astype(np.int32)
+    return np.pad(np.where(finely > rim, wide, 0), missing, "edge").astype(np.int32)
 
 
 def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -75,7 +75,7 @@ def outlines(
     if method == "learned":
         from analysis.particles.learned import by_network
 
-        return by_network(values)
+        return by_network(values, smoothed=denoised == "gaussian")
     return _by_otsu(values) if method == "otsu" else _by_watershed(values)
 
 

@@ -73,9 +73,10 @@ def test_otsu_cuts_spheres_short_as_the_paper_saw():
 @pytest.mark.parametrize("method", ["watershed", "learned"])
 def test_all_are_found_after_denoising_as_in_the_paper(method, denoised):
     drawn = draw("sphere", 50, 24, np.random.default_rng(6), snr_db=7.49)
-    f1, iou, _ = scored(drawn, outlines(drawn.image, method, denoised))
+    f1, iou, size = scored(drawn, outlines(drawn.image, method, denoised))
     assert f1 == 1.0
     assert iou > 0.93
+    assert abs(size) < 0.02
 
 
 @pytest.mark.parametrize("method", ["watershed", "learned"])
