@@ -92,9 +92,6 @@ async def _off_centre_nm(
     """Offset (y, x) in a look at a field wider than the data's; None when the particle is not seen whole."""
     wide = replace(settings, pixel_nm=_WIDER * settings.pixel_nm)
     scan = await acquisition.look(step, tilt_deg, wide)
-    if isinstance(step, EdxMap):  # a few nm across, in noise: too small to be outlined surely
-        off_px = off_centre_px(scan.image)
-        return None if off_px is None else off_px * scan.pixel_nm
     target = acquisition.targets.setdefault(step.particle.name, Target())
     with acquisition.clock.working():
         off_px = await asyncio.to_thread(target.off_centre_px, scan.image, scan.pixel_nm, np.array(scan.image_shift_nm))

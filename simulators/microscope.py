@@ -206,7 +206,7 @@ class SimulatedMicroscope:
             place = particle.place
             from_stage_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm])
             y_nm, x_nm = from_stage_nm + self._drift_nm + bulge_nm[1:]
-            if max(abs(y_nm), abs(x_nm)) > field_nm:
+            if max(abs(y_nm + shift_nm[0]), abs(x_nm + shift_nm[1])) > field_nm:
                 continue
             z_nm = self._stage.z_nm - place.z_nm + height_nm
             blur_nm = np.hypot(self._optics.probe_sigma_nm, _CONVERGENCE_RAD * (self._defocus_nm - z_nm))

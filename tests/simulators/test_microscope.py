@@ -36,6 +36,10 @@ def test_the_sign_of_every_shift(stepped, tmp_path: Path):
         await scope.move_to(StagePosition())
         await scope.shift_image(6.0, -4.0)
         assert centre_nm((await scope.scan(SETTINGS)).image) == pytest.approx((6.0, -4.0), abs=0.5)
+        # Farther off than the field is wide, and brought back.
+        await scope.move_to(StagePosition(y_nm=-200.0))
+        await scope.shift_image(200.0, 0.0)
+        assert centre_nm((await scope.scan(SETTINGS)).image) == pytest.approx((0.0, 0.0), abs=0.5)
         await scope.shift_image(0.0, 0.0)
         await scope.move_to(StagePosition(z_nm=10.0, tilt_deg=40.0))
         assert centre_nm((await scope.scan(SETTINGS)).image)[0] == pytest.approx(10.0 * np.sin(np.radians(40)), abs=0.6)
