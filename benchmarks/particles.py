@@ -27,6 +27,7 @@ DENOISED_DB = 7.49
 TWINS = ("NC1", "NC2", "NR1", "NR2", "NR4")
 TWIN_DWELLS_US = (1.0, 0.2)
 """At 50 pA."""
+SMALL_PX = 24
 UNSEEN = 77
 """Seed of images drawn as those that were learned from, not among them."""
 CASES = [
@@ -88,14 +89,16 @@ def images():
         for denoised in ("no", "gaussian", "non-local means") if snr_db == DENOISED_DB else ("no",):
             first = "" if denoised == "no" else f", {denoised}"
             yield f"{shape} {size_px} px{crowd}{first} | {snr_db or 'no noise'}", pairs, denoised
-    learned_from = []
-    for number in range(3 * len(SEEDS)):
+    large, small = [], []
+    for number in range(4 * len(SEEDS)):
         drawn = scene(UNSEEN, number, 512)
-        names = [n for n in np.unique(drawn.labels) if n]
-        if names:
+        masks = [drawn.labels == n for n in np.unique(drawn.labels) if n]
+        if masks:
             image = recorded(drawn, np.random.default_rng([UNSEEN, number])).astype(float)
-            learned_from.append((image, [drawn.labels == n for n in names]))
-    yield "all kinds, crowded, as learned from | 4.5 to 32", learned_from, "no"
+            typical_px = np.median([np.sqrt(4.0 * mask.sum() / np.pi) for mask in masks])
+            (large if typical_px > SMALL_PX else small).append((image, masks))
+    yield f"all kinds, crowded, as learned from, from {SMALL_PX} px | 4.5 to 32", large, "no"
+    yield f"the same, 8 to {SMALL_PX} px | 4.5 to 32", small, "no"
     for dwell_us in TWIN_DWELLS_US:
         fields, snr_db = zip(*(of_the_twin(seed, dwell_us) for seed in SEEDS[:3]), strict=True)
         yield f"the twin's cubes and rods, in silica | {np.mean(snr_db):.1f}", fields, "no"

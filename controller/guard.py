@@ -20,6 +20,7 @@ COLD_C = 60.0
 """Below this nothing alloys and nothing burns."""
 _COLD_LIMIT_S = 10.0
 """Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
+_READ_LIMIT_S = 5.0
 _QUICK_S, _STEADY_C = 0.02, 1.0
 """While readings change by more, the next one comes sooner."""
 
@@ -142,7 +143,8 @@ class Guard:
             if self.silence_s > limit_s:
                 return f"no heartbeat from the controller for {limit_s:g} s"
         try:
-            reading = await asyncio.wait_for(self._look_once(), 5.0)
+            async with asyncio.timeout(_READ_LIMIT_S):  # never wait_for: it may swallow a cancellation
+                reading = await self._look_once()
         except (DeviceError, OSError, TimeoutError) as error:
             return f"the chip cannot be read ({error or type(error).__name__})"
         return self._limits.breach(reading)

@@ -21,6 +21,7 @@ from drivers.interfaces import HeaterReading
 BEAT_S = 0.1
 HANG_LIMIT_S = 2.0
 _START_LIMIT_S = 30.0
+_LEAVE_LIMIT_S = 20.0
 
 
 class GuardClient:
@@ -113,10 +114,16 @@ class GuardClient:
         self._closing.set()
         if self._heart.is_alive():
             await asyncio.to_thread(self._heart.join)
-        if self._process is not None:
-            process = self._process
-            await asyncio.to_thread(_wait, process)
+        left, process = True, self._process
+        if process is not None:
+            left = await asyncio.to_thread(_left, process)
         self._context.destroy(linger=200)
+        if not left:
+            raise errors.DeviceError(
+                self.name,
+                f"the guard did not leave within {_LEAVE_LIMIT_S:g} s and was ended; "
+                "the state of the chip is unknown: check it by hand, see guard.jsonl",
+            )
 
     async def _call(self, call: str, *args: float) -> Any:
         if not self._serving:
@@ -169,9 +176,12 @@ def _error(device: str, kind: str, message: str) -> AlloyscopeError:
     return error
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
+def _left(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended by itself; else it is ended."""
     try:
-        process.wait(8.0)
+        process.wait(_LEAVE_LIMIT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+        return False
+    return True

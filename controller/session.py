@@ -290,5 +290,6 @@ class Session:
         failures = [str(o) for o in outcomes if isinstance(o, BaseException)]
         for failure in failures:
             self.journal.write("close_failed", message=failure)
+            self._log("error", failure)
         self.streams.close()
         self.journal.close()

@@ -72,6 +72,27 @@ def test_without_a_heartbeat_the_chip_is_cold_within_a_second_and_stays_so(stepp
     stepped(main)
 
 
+def test_watching_ends_whenever_it_is_cancelled(stepped, tmp_path):
+    """Also just as a reading has come: a guard that watched on would never leave."""
+
+    async def main(clock: SteppedClock) -> None:
+        with guard_of(clock, tmp_path) as guard:
+            await guard.connect()
+            for steps in range(12):
+                watch = asyncio.create_task(guard.watch())
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                watch.cancel()
+                for _ in range(12):
+                    await asyncio.sleep(0)
+                ended = watch.done()
+                watch.cancel()
+                await asyncio.wait([watch])
+                assert ended, f"cancelled after {steps} turns of the loop"
+
+    stepped(main)
+
+
 def test_a_cold_chip_bears_a_late_controller_but_not_a_dead_one(stepped, tmp_path):
     async def main(clock: SteppedClock) -> None:
         with guard_of(clock, tmp_path) as guard:
