@@ -8,11 +8,15 @@ same class runs on the stepped clock. Once it has tripped, the chip stays cold u
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
 
 from controller.chip_readings import ChipReadings
 from controller.journal import Journal
 from drivers.clock import Clock
-from drivers.errors import DeviceError, InterlockTripped, ungrouped
+from drivers.errors import AlloyscopeError, DeviceError, InterlockTripped, ungrouped
 from drivers.interfaces import HeaterReading, HeatingChip
 from drivers.limits import ChipLimits
 
@@ -21,6 +25,8 @@ COLD_C = 60.0
 _COLD_LIMIT_S = 10.0
 """Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
 _READ_LIMIT_S = 5.0
+_AGAIN_S = 0.5
+"""Until the next try to switch off a chip that does not answer."""
 _QUICK_S, _STEADY_C = 0.02, 1.0
 """While readings change by more, the next one comes sooner."""
 
@@ -54,7 +60,7 @@ class Guard:
         self._period_s, self._limit_s = period_s, heartbeat_limit_s
         self._last_beat_s = watch_clock.now()
         self._last: HeaterReading | None = None
-        self._cold, self._moving = True, False
+        self._cold, self._moving, self._failed = True, False, False
         self._ramp: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
@@ -70,6 +76,7 @@ class Guard:
         self._refuse_if_tripped()
         self._limits.check_target(self.name, target_c, rate_c_per_s)
         self._journal.write("ramp", target_c=target_c, rate_c_per_s=rate_c_per_s)
+        self._cold = False
         with ungrouped():
             async with asyncio.TaskGroup() as tasks:
                 self._ramp = tasks.create_task(self._chip.ramp_to(target_c, rate_c_per_s), name="ramp")
@@ -104,65 +111,93 @@ class Guard:
         await self._chip.close()
 
     async def watch(self) -> None:
-        """Look at the chip for ever; raises `InterlockTripped` once the chip has been made safe."""
-        while True:
-            reason = await self._look()
-            if reason is not None:
-                await self.trip(reason)
-                await self.until_cold()
-                raise InterlockTripped(f"{self.name}: {reason}; the chip was made safe")
-            await self._clock.sleep(min(_QUICK_S, self._period_s) if self._moving else self._period_s)
+        """Look at the chip for ever; raises `InterlockTripped` once the chip has been made safe and is cold."""
+        looks = [asyncio.create_task(self._until_silent()), asyncio.create_task(self._until_wrong())]
+        try:
+            done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for look in looks:  # not waited for: a reading that hangs must not keep the chip hot
+                look.cancel()
+        reason = done.pop().result()
+        await self.trip(reason)
+        await self.until_cold()
+        raise InterlockTripped(f"{self.name}: {reason}; the chip was made safe")
 
     async def trip(self, reason: str) -> None:
         """Make the chip safe at once and write down why."""
         first = self.tripped is None
         self.tripped = self.tripped or reason
-        await self.make_safe()
+        self._failed = not await self._tried(self.make_safe())
         if first:
-            since_s = round(self.silence_s, 3)
-            hot_c = None if self._last is None else round(self._last.temperature_c, 1)
-            self._journal.write("made_safe", reason=reason, since_heartbeat_s=since_s, temperature_c=hot_c)
+            hot_c = None if self._last is None else self._last.temperature_c
+            told_c = round(hot_c, 1) if hot_c is not None and math.isfinite(hot_c) else None
             self._cold = False
+            self._note("made_safe", reason=reason, since_heartbeat_s=round(self.silence_s, 3), temperature_c=told_c)
 
     async def until_cold(self) -> None:
-        """Follow a chip that has been switched off until it is cold, and write that down."""
+        """Follow a chip that has been switched off until it is cold; where that fails, switch it off again."""
         while not self._cold:
-            await self._look_once()
-            await self._clock.sleep(0.02)
+            if self._failed:
+                await self._tried(self.make_safe())
+            self._failed = not await self._tried(self._look_once())
+            await self._clock.sleep(_AGAIN_S if self._failed else _QUICK_S)
 
     @property
     def silence_s(self) -> float:
         """Since the last heartbeat."""
         return self._clock.now() - self._last_beat_s
 
-    async def _look(self) -> str | None:
-        limit_s = max(self._limit_s, _COLD_LIMIT_S) if self._cold else self._limit_s
-        if self.silence_s > limit_s:
-            # Where this process was held up, beats are still in the socket: let them be heard first.
-            await self._clock.sleep(_QUICK_S)
-            if self.silence_s > limit_s:
-                return f"no heartbeat from the controller for {limit_s:g} s"
+    async def _tried(self, call: Coroutine[Any, Any, object]) -> bool:
+        """Whether the driver did it in time; a failure is written down."""
         try:
             async with asyncio.timeout(_READ_LIMIT_S):  # never wait_for: it may swallow a cancellation
-                reading = await self._look_once()
-        except (DeviceError, OSError, TimeoutError) as error:
-            return f"the chip cannot be read ({error or type(error).__name__})"
-        return self._limits.breach(reading)
+                await call
+        except Exception as error:  # noqa: BLE001  # a driver may raise anything; the next try is what matters
+            self._note("make_safe_failed", message=str(error) or type(error).__name__)
+            return False
+        return True
+
+    def _note(self, what: str, **details: Any) -> None:
+        """A full disk must not keep the chip hot."""
+        with suppress(AlloyscopeError, OSError):
+            self._journal.write(what, **details)
+
+    async def _until_silent(self) -> str:
+        """On its own, so that a slow reading delays nothing."""
+        while True:
+            limit_s = max(self._limit_s, _COLD_LIMIT_S) if self._cold else self._limit_s
+            if self.silence_s > limit_s:
+                # Where this process was held up, beats are still in the socket: let them be heard first.
+                await self._clock.sleep(_QUICK_S)
+                if self.silence_s > limit_s:
+                    return f"no heartbeat from the controller for {limit_s:g} s"
+            await self._clock.sleep(self._limit_s / 8)
+
+    async def _until_wrong(self) -> str:
+        while True:
+            try:
+                async with asyncio.timeout(_READ_LIMIT_S):
+                    reading = await self._look_once()
+            except Exception as error:  # noqa: BLE001  # a driver may raise anything, and the chip may be hot
+                return f"the chip cannot be read ({error or type(error).__name__})"
+            breach = self._limits.breach(reading)
+            if breach is not None:
+                return breach
+            await self._clock.sleep(min(_QUICK_S, self._period_s) if self._moving else self._period_s)
 
     async def _look_once(self) -> HeaterReading:
         before, reading = self._last, await self._chip.read()
         self._last = reading
         self._moving = before is not None and abs(reading.temperature_c - before.temperature_c) > _STEADY_C
-        self._readings.add(reading)
+        ramping = self._ramp is not None and not self._ramp.done()
         if reading.temperature_c >= COLD_C:
             self._cold = False
-        elif not self._cold and reading.power_mw < 1.0:
+        elif not (self._cold or ramping) and reading.temperature_c < COLD_C and reading.power_mw < 1.0:
             self._cold = True
-            self._journal.write(
-                "cold",
-                temperature_c=round(reading.temperature_c, 1),
-                since_heartbeat_s=round(self.silence_s, 3),
+            self._note(
+                "cold", temperature_c=round(reading.temperature_c, 1), since_heartbeat_s=round(self.silence_s, 3)
             )
+        self._readings.add(reading)
         return reading
 
     def _refuse_if_tripped(self) -> None:

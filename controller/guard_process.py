@@ -1,8 +1,8 @@
 """The guard as a process of its own: ``python -m controller.guard_process``.
 
 It answers on one ROUTER socket. Requests are JSON ``{"id", "call", "args"}`` with the calls ``connect ramp_to quench
-read make_safe close beat``; a long call does not hold up a short one. It outlives its controller: when heartbeats
-stop it makes the chip safe, writes so in ``guard.jsonl`` and leaves once the chip has been cold for a while.
+read make_safe stop beat leave``; a long call does not hold up a short one. It outlives its controller: when heartbeats
+stop it makes the chip safe, writes so in ``guard.jsonl`` and leaves once it is cold and the controller silent for 5 s.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import json
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ async def serve(settings: dict[str, Any]) -> None:
         pass
     finally:
         await _make_safe_for_sure(guard, journal)
-        journal.write("end", tripped=guard.tripped)
+        with suppress(AlloyscopeError, OSError):  # of a full disk
+            journal.write("end", tripped=guard.tripped)
         journal.close()
         readings.close()
         context.destroy(linger=200)
@@ -121,7 +123,8 @@ async def _make_safe_for_sure(guard: Guard, journal: Journal) -> None:
                 await guard.until_cold()
             return
         except Exception as error:  # noqa: BLE001  # whatever the driver raises, the next try is what matters
-            journal.write("make_safe_failed", message=str(error) or type(error).__name__)
+            with suppress(AlloyscopeError, OSError):
+                journal.write("make_safe_failed", message=str(error) or type(error).__name__)
         if asyncio.get_running_loop().time() > deadline:
             return
         await asyncio.sleep(0.1)

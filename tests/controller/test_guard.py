@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,24 @@ class RunawayChip(SimulatedChip):
     async def read(self) -> HeaterReading:
         reading = await super().read()
         return HeaterReading(reading.time_s, 200.0 + 100.0 * reading.time_s, 200.0, 1.0, 20.0)
+
+
+class BrokenChip(SimulatedChip):
+    """Heated, its readings fail, or are no numbers, or take their time, for 3 s."""
+
+    def __init__(self, *args, how: str) -> None:
+        super().__init__(*args)
+        self.how, self.broken_at_s = how, float("inf")
+
+    async def read(self) -> HeaterReading:
+        reading = await super().read()
+        if self.broken_at_s <= reading.time_s < self.broken_at_s + 3.0:
+            if self.how == "fails":
+                raise OSError("no such port")
+            if self.how == "hangs":
+                await self._clock.sleep(3.0)
+            return replace(reading, temperature_c=float("nan"), power_mw=0.0)
+        return reading
 
 
 @contextmanager
@@ -115,6 +134,7 @@ def test_beats_that_wait_while_the_guard_is_held_up_are_heard_first(stepped, tmp
                 watch = tasks.create_task(guard.watch())
                 guard.beat()
                 await guard.ramp_to(450.0, 2000.0)
+                assert not guard._cold
                 # The guard stands still for 2 s, then looks before it hears: the beat is 10 ms behind.
                 guard._last_beat_s = clock.now() - 2.0
                 await clock.sleep(0.06)
@@ -122,6 +142,36 @@ def test_beats_that_wait_while_the_guard_is_held_up_are_heard_first(stepped, tmp
                 await clock.sleep(0.3)
                 assert guard.tripped is None
                 watch.cancel()
+
+    stepped(main)
+
+
+@pytest.mark.parametrize(("how", "told"), [("fails", "no such port"), ("no number", "nan"), ("hangs", "heartbeat")])
+def test_a_hot_chip_that_cannot_be_read_is_switched_off_and_followed_until_it_is_cold(stepped, tmp_path, how, told):
+    async def main(clock: SteppedClock) -> None:
+        chip = BrokenChip("chip", Bench(clock, 1, tmp_path), how=how)
+        with guard_of(clock, tmp_path, chip) as guard:
+            await guard.connect()
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(_raised(guard.watch()))
+                guard.beat()
+                await guard.ramp_to(450.0, 2000.0)
+                await clock.sleep(0.2)
+                guard.beat()
+                chip.broken_at_s = broken_s = clock.now()
+                while guard.tripped is None and clock.now() < broken_s + 5.0:
+                    await clock.sleep(0.02)
+                    if how != "hangs":
+                        guard.beat()
+                assert guard.tripped is not None
+                assert clock.now() - broken_s < 0.8
+                with pytest.raises(InterlockTripped):
+                    await guard.read()
+                assert told in str(await watch)
+            safe, cold = (next(r for r in records(tmp_path) if r["what"] == w) for w in ("made_safe", "cold"))
+            assert told in safe["reason"]
+            assert cold["temperature_c"] < 60.0
+            assert clock.now() - broken_s >= 3.0
 
     stepped(main)
 

@@ -16,6 +16,8 @@ from analysis.store import read_journal, read_session
 from drivers.frames import Frame
 
 ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
+HANGING_S = 200.0
+"""What takes longer hangs; what must be fast is measured by the files."""
 SHORT = {
     "durations_s": "[4000.0]",
     "step_deg": 4.0,
@@ -65,22 +67,22 @@ def running(session_file, tmp_path) -> Iterator[Callable[..., tuple[subprocess.P
 def test_the_guard_quenches_within_a_second_of_the_last_heartbeat(running, blow):
     process, folder = running(4.0, **SHORT)
     guard = folder / "guard.jsonl"
-    until(lambda: happened(folder / "journal.jsonl", "heat"), 60.0, "the heat pulse")
+    until(lambda: happened(folder / "journal.jsonl", "heat"), HANGING_S, "the heat pulse")
     time.sleep(1.0)
     os.kill(process.pid, blow)
-    until(lambda: happened(guard, "cold"), 10.0, "the quench")
+    until(lambda: happened(guard, "cold"), HANGING_S, "the quench")
     (safe,), (cold,) = happened(guard, "made_safe"), happened(guard, "cold")
     assert "heartbeat" in safe["reason"]
     assert safe["temperature_c"] == pytest.approx(450.0, abs=3.0)
     assert cold["temperature_c"] < 60.0
     assert cold["since_heartbeat_s"] < 1.0
-    until(lambda: happened(guard, "end"), 15.0, "the end of the guard")
+    until(lambda: happened(guard, "end"), HANGING_S, "the end of the guard")
 
 
 def test_killing_everything_in_a_tilt_series_loses_no_acknowledged_frame(running):
     process, folder = running(30.0, durations_s="[20.0]", step_deg=2.0)
     journal = folder / "journal.jsonl"
-    until(lambda: len(happened(journal, "frame")) > 90, 120.0, "the second tilt series")
+    until(lambda: len(happened(journal, "frame")) > 90, HANGING_S, "the second tilt series")
     pids = [process.pid, *(r["pid"] for r in happened(journal, "analysis"))]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
@@ -101,29 +103,29 @@ def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(ru
     journal = folder / "journal.jsonl"
 
     def send(command: str) -> str:
-        done = subprocess.run([*ALLOYSCOPE, command, str(folder)], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([*ALLOYSCOPE, command, str(folder)], capture_output=True, text=True, timeout=HANGING_S)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    until(lambda: len(happened(journal, "frame")) > 3, 60.0, "the first frames")
+    until(lambda: len(happened(journal, "frame")) > 3, HANGING_S, "the first frames")
     assert "pausing" in send("pause")
-    until(lambda: any(r["state"] == "paused" for r in happened(journal, "state")), 10.0, "the pause")
+    until(lambda: any(r["state"] == "paused" for r in happened(journal, "state")), HANGING_S, "the pause")
     before = len(happened(journal, "frame"))
     time.sleep(0.6)
     assert len(happened(journal, "frame")) == before
     assert "running" in send("resume")
-    until(lambda: len(happened(journal, "frame")) > before + 3, 10.0, "more frames")
+    until(lambda: len(happened(journal, "frame")) > before + 3, HANGING_S, "more frames")
     assert "aborting" in send("abort")
-    assert process.wait(60.0) == 0
+    assert process.wait(HANGING_S) == 0
     assert happened(journal, "end")[-1]["reason"] == "aborted"
     assert happened(folder / "guard.jsonl", "end")
 
 
 def test_an_emergency_stop_from_another_process_cools_the_chip_and_ends_the_run(running):
     process, folder = running(4.0, **SHORT)
-    until(lambda: happened(folder / "guard.jsonl", "ramp"), 60.0, "the heat pulse")
+    until(lambda: happened(folder / "guard.jsonl", "ramp"), HANGING_S, "the heat pulse")
     time.sleep(0.5)
-    subprocess.run([*ALLOYSCOPE, "stop", str(folder)], check=True, timeout=30, capture_output=True)
-    assert process.wait(60.0) == 1
+    subprocess.run([*ALLOYSCOPE, "stop", str(folder)], check=True, timeout=HANGING_S, capture_output=True)
+    assert process.wait(HANGING_S) == 1
     assert happened(folder / "guard.jsonl", "made_safe")[0]["reason"] == "emergency stop"
     assert happened(folder / "guard.jsonl", "cold")
