@@ -32,9 +32,18 @@ _MOST_HEIGHT_NM = 5000.0
 """More is no drift: the particle was mistaken for another."""
 
 
-def most_frames_of_looks(tracking: Tracking, *, of_a_map: bool) -> float:
-    """Of how many frames the dose is that looking for a particle may take."""
-    looks = (3 if tracking.eucentric else 0) + (_MOST_LOOKS if tracking.on or of_a_map else 0)
+def most_frames_of_looks(tracking: Tracking, taken: Recording, finer: float) -> float:
+    """Of how many frames the dose is that looking for a particle may take.
+
+    Parameters
+    ----------
+    finer : how many times smaller the pixels of EDX maps are than those of frames
+    """
+    of_a_map = isinstance(taken, EdxMap)
+    centred = tracking.on or of_a_map or bool(taken.particle.choose)
+    looks = (3.0 if tracking.eucentric else 0.0) + (_MOST_LOOKS if centred else 0)
+    if of_a_map and finer > 1.0:
+        looks += _MOST_LOOKS * finer**2
     return looks / _WIDER**2
 
 
@@ -45,7 +54,7 @@ async def bring_back(acquisition: Acquisition, step: Recording) -> None:
     """
     if acquisition.tracking.eucentric:
         await _to_axis(acquisition, step)
-    first = bool(step.particle.choose) and step.particle.name not in acquisition.targets
+    first = bool(step.particle.choose) and not _known(acquisition, step)
     if acquisition.tracking.on or isinstance(step, EdxMap) or first:
         await _to_middle(acquisition, step, acquisition.settings)
     if isinstance(step, EdxMap):
@@ -71,19 +80,29 @@ async def _to_middle(acquisition: Acquisition, step: Recording, settings: ScanSe
 async def _to_axis(acquisition: Acquisition, step: Recording) -> None:
     """A feature above the axis moves to larger y when the tilt grows: y = z sin(tilt) + what does not tilt."""
     name, at_deg = step.particle.name, acquisition.tracking.at_deg
-    if name not in acquisition.targets or not acquisition.targets[name].known:
+    if not _known(acquisition, step):
         # Tilted, a particle off the axis is far from the middle: which one it is shows untilted.
         await _off_centre_nm(acquisition, step, 0.0, acquisition.settings)
-    low, high = [await _off_centre_nm(acquisition, step, t, acquisition.settings) for t in (-at_deg, at_deg)]
-    if low is None or high is None:
-        acquisition.journal.write("not_eucentric", step=step.id, reason=_NOT_SEEN)
-        return
-    above_nm = float(high[0] - low[0]) / (2.0 * float(np.sin(np.radians(at_deg))))
+    seen_nm: list[float] = []
+    for tilt_deg in (-at_deg, at_deg):
+        known = _known(acquisition, step)
+        off_nm = await _off_centre_nm(acquisition, step, tilt_deg, acquisition.settings) if known else None
+        if off_nm is None:
+            acquisition.journal.write("not_eucentric", step=step.id, reason=_NOT_SEEN)
+            return
+        seen_nm.append(float(off_nm[0]))
+    above_nm = (seen_nm[1] - seen_nm[0]) / (2.0 * float(np.sin(np.radians(at_deg))))
     if abs(above_nm) > _MOST_HEIGHT_NM:
         acquisition.journal.write("not_eucentric", step=step.id, reason=f"{above_nm:.0f} nm off is not believed")
         return
     acquisition.height_nm[name] = acquisition.height_nm.get(name, 0.0) - above_nm
     acquisition.journal.write("eucentric", step=step.id, above_axis_nm=round(above_nm, 2))
+
+
+def _known(acquisition: Acquisition, step: Recording) -> bool:
+    """Whether an earlier look has told which particle it is."""
+    target = acquisition.targets.get(step.particle.name)
+    return target is not None and target.known
 
 
 async def _off_centre_nm(

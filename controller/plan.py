@@ -145,10 +145,9 @@ class Plan:
 
     def dose_of_e_per_nm2(self, taken: Recording) -> float:
         """Electrons per nm2 of a recording at most, with the looks before it."""
-        looks = (
-            most_frames_of_looks(self.session.tracking, of_a_map=isinstance(taken, EdxMap))
-            * self.frame_dose_e_per_nm2()
-        )
+        edx, scan = self.session.edx, self.session.scan
+        finer = 1.0 if edx is None else scan.pixel_nm / edx.pixel_nm
+        looks = most_frames_of_looks(self.session.tracking, taken, finer) * self.frame_dose_e_per_nm2()
         return looks + taken.exposures * self.frame_dose_e_per_nm2(taken)
 
     def dose_e_per_nm2(self) -> dict[str, float]:

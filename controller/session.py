@@ -33,7 +33,7 @@ from controller.streams import Streams
 from controller.target import warm_up
 from controller.time_at_temperature import USUAL_Q_J_PER_MOL
 from drivers.clock import Clock, SteppedClock
-from drivers.errors import InterlockTripped, first_of
+from drivers.errors import AlloyscopeError, InterlockTripped, first_of
 from drivers.interfaces import HeaterReading
 
 _READING_PERIOD_S = 0.5
@@ -103,11 +103,13 @@ class Session:
             raise
         else:
             self._tell_end(reason.value, "")
-            return reason
         finally:
-            await self._close()
+            failures = await self._close()
             if fresh and not begun:
                 shutil.rmtree(self.folder, ignore_errors=True)
+        if failures:
+            raise AlloyscopeError(f"the session has ended ({reason.value}), but not well: {'; '.join(failures)}")
+        return reason
 
     def json(self) -> dict[str, Any]:
         """Results so far, in the form of every run."""
@@ -284,8 +286,8 @@ class Session:
         self.journal.write("end", reason=reason, message=message, dose_e_per_nm2=self.ledger.dose_e_per_nm2)
         self.events.tell(ev.Finished(reason, message, str(self.folder)))
 
-    async def _close(self) -> None:
-        """One failure never keeps the others from being tried."""
+    async def _close(self) -> list[str]:
+        """What failed, in words; one failure never keeps the others from being tried."""
         outcomes = await asyncio.gather(self.instruments.close(), self.recorder.close(), return_exceptions=True)
         failures = [str(o) for o in outcomes if isinstance(o, BaseException)]
         for failure in failures:
@@ -293,3 +295,4 @@ class Session:
             self._log("error", failure)
         self.streams.close()
         self.journal.close()
+        return failures

@@ -15,7 +15,8 @@ from analysis.particles.particle_report import line
 from controller import events as ev
 from controller.recordings import Image
 from controller.session_file import ParticleSection
-from drivers.errors import ConfigError
+from controller.target import Target
+from drivers.errors import NothingSuitable
 from drivers.interfaces import Scan
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ async def choose(acquisition: Acquisition) -> None:
 
     Raises
     ------
-    ConfigError
+    NothingSuitable
         When no particle in an overview is as asked for.
     """
     for particle in acquisition.particles:
@@ -57,10 +58,13 @@ async def _choose(acquisition: Acquisition, particle: ParticleSection) -> None:
     free = [b for b in suited if all(np.hypot(*(place_nm(b) - t)) > b.feret_nm.value for t in taken_nm)]
     if not free:
         found = line("the overview", bodies)
-        words = f"asked for {particle.choose!r}; {found}; {len(suited)} that would do are taken already"
-        raise ConfigError(f"particle {particle.name}", [words, "widen choose, or look elsewhere: x_nm, y_nm, [survey]"])
+        raise NothingSuitable(
+            f"particle {particle.name}: asked for {particle.choose!r}; {found}; {len(suited)} that would do are taken "
+            "already; widen choose, or look elsewhere: x_nm, y_nm, [survey]"
+        )
     own = free[0]
     acquisition.places_nm[particle.name] = place_nm(own)
+    acquisition.targets[particle.name] = Target(diameter_nm=own.diameter_nm.value)
     y_nm, x_nm = (round(float(v), 1) for v in place_nm(own))
     diameter_nm = own.diameter_nm
     acquisition.journal.write(
@@ -82,4 +86,4 @@ def _found(scan: Scan, method: Method, name: str) -> tuple[Measured, ...]:
     try:
         return measured(scan.image, outlines(scan.image, method), scan.pixel_nm)
     except ValueError as error:
-        raise ConfigError(f"particle {name}", [f"nothing to choose from: {error}"]) from None
+        raise NothingSuitable(f"particle {name}: nothing to choose from: {error}") from None

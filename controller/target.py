@@ -11,6 +11,8 @@ from analysis.particles.outlines import Labels, Method, best_method, outlines
 
 _NEIGHBOUR, _CUT = 0.2, 0.1
 """A body with this part of the brightest one's light may be a target; with this part of the border, it is cut by it."""
+_SIZES_APART = 0.3
+"""Of ln diameter, seen twice of one particle."""
 _MOST_MISSES = 2
 """Looks in a row without the target, after which the next look begins anew."""
 
@@ -22,9 +24,15 @@ def warm_up() -> None:
 
 
 class Target:
-    """One particle of a session, told from its neighbours by following all of them from look to look."""
+    """One particle of a session, told from its neighbours by following all of them from look to look.
 
-    def __init__(self, method: Method | None = None) -> None:
+    Parameters
+    ----------
+    diameter_nm : where it is known; else that of the first look counts from then on
+    """
+
+    def __init__(self, method: Method | None = None, *, diameter_nm: float | None = None) -> None:
+        self._diameter_nm = diameter_nm
         self._method = method or best_method()
         self._following = Following()
         self._own: int | None = None
@@ -41,8 +49,8 @@ class Target:
     ) -> NDArray[np.float64] | None:
         """Offset (y, x) of the target from the image's centre; None when it is not seen whole.
 
-        In the first look it is the particle nearest to the centre. Looks may differ in pixel size and image shift: what
-        was shifted on purpose is not drift. Slow: not for the event loop.
+        In the first look it is the particle of its size that is nearest to the centre. Looks may differ in pixel size
+        and image shift: what was shifted on purpose is not drift. Slow: not for the event loop.
         """
         try:
             labels = outlines(image, self._method)
@@ -56,7 +64,8 @@ class Target:
             self._following, self._unit_nm = Following(), pixel_nm
         names = self._names(bodies, offsets_px * pixel_nm - image_shift_nm)
         if first and bodies:
-            self._own = names[_nearest(image, bodies, offsets_px)]
+            nearest = _nearest(image, bodies, offsets_px, self._diameter_nm)
+            self._own, self._diameter_nm = names[nearest], self._diameter_nm or bodies[nearest].diameter_nm.value
         if self._own not in names:
             self._misses += 1
             if self._misses >= _MOST_MISSES:
@@ -80,8 +89,17 @@ class Target:
         return [*names]
 
 
-def _nearest(image: NDArray[np.generic], bodies: tuple[Measured, ...], offsets_px: NDArray[np.float64]) -> int:
-    """To the centre, of those that are no specks."""
+def _nearest(
+    image: NDArray[np.generic],
+    bodies: tuple[Measured, ...],
+    offsets_px: NDArray[np.float64],
+    diameter_nm: float | None,
+) -> int:
+    """To the centre, of those of such a size; where there is none or it is not known, of those that are no specks."""
+    if diameter_nm is not None:
+        alike = np.abs([np.log(b.diameter_nm.value / diameter_nm) for b in bodies]) < _SIZES_APART
+        if alike.any():
+            return int(np.argmin(np.where(alike, np.hypot(*offsets_px.T), np.inf)))
     dark = float(np.percentile(np.asarray(image, np.float64), 5.0))
     light = np.array([b.area_nm2.value * (b.intensity.value - dark) for b in bodies])
     return int(np.argmin(np.where(light > _NEIGHBOUR * light.max(), np.hypot(*offsets_px.T), np.inf)))

@@ -34,6 +34,10 @@ class LimitExceeded(DeviceError):
     """A value outside the limits was asked of a device, or read back from it."""
 
 
+class NothingSuitable(AlloyscopeError):
+    """Nothing that was found is as asked for."""
+
+
 class NotConnected(AlloyscopeError):
     """One or more devices could not be connected; carries all failures."""
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_ROUND, _LEAST_PX = 1.3, 15.0
+"""Length over width up to which, and diameter from which, an ellipse is told from a square or a short rod."""
 _MOST_HIDDEN = 0.45
 """Of the particle: more of it is not guessed."""
 _FREE_RIM = 0.5
@@ -62,6 +64,8 @@ def whole(body: NDArray[np.bool_], others: NDArray[np.bool_]) -> Ellipse | None:
     y_px, x_px = (float(m + scale * c) for m, c in zip(middle, centre, strict=True))
     found = Ellipse(y_px, x_px, long_px, wide_px)
     straight = off_px > _OFF_PX + _OFF * 0.25 * (long_px + wide_px)
+    if long_px > _ROUND * wide_px or np.sqrt(long_px * wide_px) < _LEAST_PX:
+        return None
     if straight or seen < _FREE_RIM or body.sum() < (1.0 - _MOST_HIDDEN) * found.area_px2:
         return None
     return found

@@ -19,7 +19,7 @@ OUTPUTS = 2
 class Outliner(nn.Module):
     """(image, 1, y, x) to (image, 2, y, x); y and x are multiples of 32."""
 
-    def __init__(self, outputs: int = OUTPUTS) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.fold, self.unfold = nn.PixelUnshuffle(2), nn.PixelShuffle(2)
         before = (4, *WIDTHS[:-1])
@@ -30,7 +30,7 @@ class Outliner(nn.Module):
         self.across = nn.ModuleList(nn.Conv2d(deep, here, 1) for here, deep in pairwise(WIDTHS))
         self.up = nn.ModuleList(nn.Sequential(_step(here, here), _step(here, here)) for here in WIDTHS[:-1])
         self.enlarge = nn.Upsample(scale_factor=2, mode="nearest")
-        self.tell = nn.Conv2d(WIDTHS[0], 4 * outputs, 1)
+        self.tell = nn.Conv2d(WIDTHS[0], 4 * OUTPUTS, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         here, levels = self.fold(image), []

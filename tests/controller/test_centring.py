@@ -64,6 +64,14 @@ def test_a_speck_is_no_target_and_one_at_the_border_is_still_brought_back():
     assert Target("watershed").off_centre_px(leaving, 1.0, np.zeros(2))[0] == pytest.approx(48.0, abs=2.0)
 
 
+def test_one_chosen_by_its_size_is_no_speck_beside_a_large_one():
+    field = discs((2.0, 1.0), radius=6.0, side=144) + discs((36.0, 30.0), radius=25.0, side=144) - 100.0
+    own = Target("watershed", diameter_nm=12.0).off_centre_px(field, 1.0, np.zeros(2))
+    np.testing.assert_allclose(own, (2.0, 1.0), atol=0.3)
+    brightest = Target("watershed").off_centre_px(field, 1.0, np.zeros(2))
+    np.testing.assert_allclose(brightest, (36.0, 30.0), atol=0.3)
+
+
 def test_looking_for_a_particle_leaves_the_event_loop_alive():
     """The guard takes a loop that stands still for a controller that hangs."""
 

@@ -7,7 +7,7 @@ import tifffile
 from analysis.store import read_journal, read_session
 from controller.centring import off_centre_px
 from controller.check import checked_session, timeline
-from drivers.errors import ConfigError
+from drivers.errors import ConfigError, NothingSuitable
 from drivers.frames import Frame
 from simulators.microscope import SimulatedMicroscope
 from tests.flows.test_dry_run import session_in
@@ -61,7 +61,7 @@ def test_no_particle_as_asked_for_ends_the_session_with_what_there_is(session_fi
         beam_pa.append(self.current_pa)
 
     monkeypatch.setattr(SimulatedMicroscope, "close", closing)
-    with pytest.raises(ConfigError, match="4 particles"):
+    with pytest.raises(NothingSuitable, match="4 particles"):
         clock.run(session.run())
     assert beam_pa == [0.0]
     assert tifffile.imread(tmp_path / "s" / "overviews" / "NC2.tif").shape == (400, 400)
