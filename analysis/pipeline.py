@@ -15,6 +15,7 @@ from analysis.onset import OnsetAnalysis
 from analysis.particle import ParticleAnalysis
 from analysis.particles.live_outlines import LiveOutlines
 from analysis.results import DiffusivityResult, Preview, Result, StateResult
+from analysis.thumbnail import SCREEN_PX, stride_for
 from analysis.tomography.counting import darkest_level
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import Reconstruction
@@ -22,7 +23,6 @@ from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, StreamItem
 
 _SLAB = 16
 _PREVIEW_EVERY = 4
-_PREVIEW_SIDE = 96
 _PROVISIONAL_EVERY = 6
 _PROVISIONAL_SHARE = 0.3
 """Of a tilt series' time that provisional degrees may take: a fast dry run gets none, a live session all."""
@@ -210,7 +210,7 @@ def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _as_picture(slice_: NDArray[np.float32]) -> NDArray[np.uint8]:
-    stride = max(1, -(-max(slice_.shape) // _PREVIEW_SIDE))
+    stride = stride_for(slice_.shape, SCREEN_PX)
     small = slice_[::stride, ::stride]
     top = float(np.percentile(small, 99.5))
     return np.asarray(np.clip(small * (255.0 / top if top > 0 else 0.0), 0, 255), np.uint8)
