@@ -137,10 +137,11 @@ def _built_problems(path: Path, session: SessionFile) -> Iterator[str]:
     except ConfigError as error:
         yield from error.problems
         return
-    except (TypeError, ValueError) as error:
-        yield f"a backend refuses its options: {error}; see its docstring"
+    try:
+        low, high = microscope.tilt_range_deg()
+    except Exception as error:  # noqa: BLE001  # a vendor's driver may raise anything
+        yield f"microscope backend {session.microscope.backend!r} must know its tilt range unconnected (found: {error})"
         return
-    low, high = microscope.tilt_range_deg()
     tilts = [("tilt.from_deg", session.tilt.from_deg), ("tilt.to_deg", session.tilt.to_deg)]
     tilts += [("edx.tilts_deg", tilt_deg) for tilt_deg in (() if session.edx is None else session.edx.tilts_deg)]
     for key, tilt_deg in tilts:

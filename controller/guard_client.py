@@ -171,6 +171,8 @@ class GuardClient:
 def _error(device: str, kind: str, message: str) -> AlloyscopeError:
     if kind == "InterlockTripped":
         return errors.InterlockTripped(message)
+    if getattr(errors, kind, None) is None:  # a vendor's own
+        return errors.DeviceError(device, message)
     error = AlloyscopeError.__new__({"LimitExceeded": errors.LimitExceeded}.get(kind, errors.DeviceError))
     Exception.__init__(error, message)
     return error

@@ -33,7 +33,7 @@ from controller.streams import Streams
 from controller.target import warm_up
 from controller.time_at_temperature import USUAL_Q_J_PER_MOL
 from drivers.clock import Clock, SteppedClock
-from drivers.errors import AlloyscopeError, InterlockTripped, first_of
+from drivers.errors import AlloyscopeError, InterlockTripped, first_of, in_a_sentence
 from drivers.interfaces import HeaterReading
 
 _READING_PERIOD_S = 0.5
@@ -95,9 +95,9 @@ class Session:
                 for task in endless:
                     task.cancel()
         except BaseExceptionGroup as group:
-            error = first_of(group)
+            error = in_a_sentence(first_of(group), self.folder / "error.log")
             self._tell_end("failed", str(error))
-            raise error from None
+            raise error from error.__cause__
         except BaseException as error:
             self._tell_end("failed", str(error) or type(error).__name__)
             raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 
 class AlloyscopeError(Exception):
@@ -81,3 +83,16 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
     collect(group)
     return min(leaves, key=lambda e: (not isinstance(e, InterlockTripped), not isinstance(e, AlloyscopeError)))
+
+
+def in_a_sentence(error: BaseException, details: Path) -> BaseException:
+    """An error of ours, or an interruption, as it is; any other told in a sentence, and whole in a file."""
+    if isinstance(error, AlloyscopeError) or not isinstance(error, Exception):
+        return error
+    where = ""
+    with suppress(OSError):
+        details.write_text("".join(traceback.format_exception(error)))
+        where = f"; where it came from is in {details}"
+    told = AlloyscopeError(f"{type(error).__name__}: {error}{where}")
+    told.__cause__ = error
+    return told

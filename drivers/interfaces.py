@@ -185,7 +185,7 @@ class Microscope(Device, Protocol):
         ...
 
     def tilt_range_deg(self) -> tuple[float, float]:
-        """What the holder allows."""
+        """What the holder allows; known before `connect`."""
         ...
 
 

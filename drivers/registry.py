@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-from drivers.errors import ConfigError, NotConnected
+from drivers.errors import AlloyscopeError, ConfigError, NotConnected
 from drivers.interfaces import Bench, Device
 
 Kind = Literal["chip", "microscope", "edx", "rehearsal"]
@@ -35,10 +35,10 @@ def find(kind: Kind, backend: str) -> Callable[..., Any]:
         module, _, attribute = backend.partition(":")
         try:
             found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
+        except Exception as error:  # a vendor's module may raise anything
             raise ConfigError(
                 f"{kind}.backend",
-                [f"{backend!r} cannot be loaded ({error}); write module:Class of a class on the path"],
+                [f"{backend!r} cannot be loaded ({_in_words(error)}); write module:Class of a class on the path"],
             ) from error
         return found
     for point in entry_points(group=group(kind)):
@@ -67,11 +67,23 @@ def check_options(kind: Kind, backend: str, options: Mapping[str, Any]) -> list[
 
 
 def load(kind: Kind, backend: str, bench: Bench, options: Mapping[str, Any]) -> Any:
-    """Build a backend. The caller knows which Protocol the kind stands for."""
+    """Build a backend; the caller knows which Protocol the kind stands for. Raises `ConfigError` with its reason."""
     problems = check_options(kind, backend, options)
     if problems:
         raise ConfigError(f"{kind} backend {backend!r}", problems)
-    return find(kind, backend)(name=kind, bench=bench, **options)
+    try:
+        return find(kind, backend)(name=kind, bench=bench, **options)
+    except AlloyscopeError:
+        raise
+    except Exception as error:  # a vendor's library may be missing, or worse
+        why = f"cannot be built ({_in_words(error)}); see what its driver needs"
+        if isinstance(error, (TypeError, ValueError)):
+            why = f"refuses its options: {error}; see its docstring"
+        raise ConfigError(f"{kind}.backend", [f"{kind} backend {backend!r} {why}"]) from error
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 async def connect_all(devices: Iterable[Device]) -> None:

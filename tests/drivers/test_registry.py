@@ -51,3 +51,27 @@ def test_all_failures_to_connect_are_reported_together():
     assert set(caught.value.failures) == {"chip", "stage"}
     assert "port 5557" in str(caught.value)
     assert "licence missing" in str(caught.value)
+
+
+class NoLibrary:
+    def __init__(self, name: str, bench: Bench) -> None:
+        raise OSError("vendor.dll was not found")
+
+
+class Picky(NoLibrary):
+    def __init__(self, name: str, bench: Bench) -> None:
+        raise ValueError("port must be above 1024")
+
+
+@pytest.mark.parametrize(("driver", "told"), [(NoLibrary, "vendor.dll was not found"), (Picky, "above 1024")])
+def test_a_driver_that_cannot_be_built_says_why(driver, told):
+    with pytest.raises(ConfigError, match=told) as caught:
+        load("chip", f"{__name__}:{driver.__name__}", Bench(SteppedClock(), 0, Path("unused")), {})
+    assert driver.__name__ in str(caught.value)
+
+
+def test_a_vendors_module_that_fails_to_load_says_why(tmp_path, monkeypatch):
+    (tmp_path / "without_its_dll.py").write_text('raise RuntimeError("the vendor\'s server is not running")\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match="server is not running"):
+        find("microscope", "without_its_dll:Microscope")
