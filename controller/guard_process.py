@@ -12,6 +12,7 @@ import asyncio
 import json
 import signal
 import sys
+import traceback
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -110,6 +111,9 @@ async def _answer(
         answer["value"] = value
     except Exception as error:  # noqa: BLE001  # a driver may raise anything; the controller must hear it in words
         answer["error"] = [type(error).__name__, str(error) or type(error).__name__]
+        if not isinstance(error, AlloyscopeError):
+            with suppress(OSError):
+                traceback.print_exc()  # into guard.log
     await socket.send_multipart([client, json.dumps(answer).encode()])
 
 

@@ -106,6 +106,7 @@ def test_a_chip_that_refuses_is_named(tmp_path):
             await client.ramp_to(400.0, 100.0)
 
     asyncio.run(with_guard(client, heat))
+    assert "Traceback" in (tmp_path / "s" / "guard.log").read_text()
 
 
 def test_a_controller_whose_event_loop_hangs_finds_its_chip_cold(tmp_path):
