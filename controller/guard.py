@@ -15,7 +15,7 @@ from typing import Any
 
 from controller.chip_readings import ChipReadings
 from controller.journal import Journal
-from drivers.clock import Clock
+from drivers.clock import Clock, within
 from drivers.errors import AlloyscopeError, DeviceError, InterlockTripped, ungrouped
 from drivers.interfaces import HeaterReading, HeatingChip
 from drivers.limits import ChipLimits
@@ -25,6 +25,7 @@ COLD_C = 60.0
 _COLD_LIMIT_S = 10.0
 """Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
 _READ_LIMIT_S = 5.0
+_COOLING_LIMIT_S = 10.0
 _AGAIN_S = 0.5
 """Until the next try to switch off a chip that does not answer."""
 _QUICK_S, _STEADY_C = 0.02, 1.0
@@ -108,7 +109,16 @@ class Guard:
             await asyncio.wait([self._ramp], timeout=1.0)
 
     async def close(self) -> None:
-        await self._chip.close()
+        """Let go of the chip once it is cold; raises `DeviceTimeout` when it does not cool."""
+        try:
+            if not self._cold:
+                await within(self._clock, _COOLING_LIMIT_S, self.name, "cool down", self._cooled())
+        finally:
+            await self._chip.close()
+
+    async def _cooled(self) -> None:
+        self._failed = not await self._tried(self.make_safe())
+        await self.until_cold()
 
     async def watch(self) -> None:
         """Look at the chip for ever; raises `InterlockTripped` once the chip has been made safe and is cold."""

@@ -33,6 +33,7 @@ from drivers.registry import load
 PERIOD_S = 0.05
 HEARTBEAT_LIMIT_S = 0.5
 _STAY_S = 5.0
+_LET_GO_S = 2.0
 _SILENCE_S = 60.0
 
 
@@ -60,6 +61,9 @@ async def serve(settings: dict[str, Any]) -> None:
         pass
     finally:
         await _make_safe_for_sure(guard, journal)
+        with suppress(Exception):  # it is as safe as it gets
+            async with asyncio.timeout(_LET_GO_S):
+                await guard.close()
         with suppress(AlloyscopeError, OSError):  # of a full disk
             journal.write("end", tripped=guard.tripped)
         journal.close()

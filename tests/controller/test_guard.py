@@ -91,6 +91,18 @@ def test_without_a_heartbeat_the_chip_is_cold_within_a_second_and_stays_so(stepp
     stepped(main)
 
 
+def test_a_hot_chip_is_let_go_only_when_it_is_cold(stepped, tmp_path):
+    async def main(clock: SteppedClock) -> None:
+        with guard_of(clock, tmp_path) as guard:
+            await guard.connect()
+            await guard.ramp_to(450.0, 2000.0)
+            await guard.close()
+            assert guard._last.temperature_c < 60.0
+            assert records(tmp_path)[-1]["what"] == "cold"
+
+    stepped(main)
+
+
 def test_watching_ends_whenever_it_is_cancelled(stepped, tmp_path):
     """Also just as a reading has come: a guard that watched on would never leave."""
 
