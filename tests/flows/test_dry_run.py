@@ -161,12 +161,14 @@ def test_a_recorded_session_replays_to_the_same_numbers(session_file, tmp_path):
 
 
 def test_a_dead_analysis_is_started_again_and_loses_nothing(session_file, tmp_path):
+    """It also leaves the processor to the chip's controller, while it lives."""
     import os
     import signal
 
     def hear(event: ev.Event) -> None:
         if isinstance(event, ev.Picture) and event.step == "c01/NC2/tilt" and not killed:
             pids = [r["pid"] for r in read_journal(tmp_path / "s") if r["what"] == "analysis"]
+            assert os.getpriority(os.PRIO_PROCESS, pids[-1]) > os.getpriority(os.PRIO_PROCESS, 0)
             os.kill(pids[-1], signal.SIGKILL)
             killed.append(pids[-1])
 
