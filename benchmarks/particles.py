@@ -119,7 +119,7 @@ def of_the_twin(seed, dwell_us):
     ]
     settings = ScanSettings(1.5, (512, 512), dwell_us * 1e-6)
 
-    async def seen():
+    async def taken():
         await microscope.connect()
         await microscope.set_beam_blank(False)
         return await microscope.scan(settings)
@@ -127,15 +127,18 @@ def of_the_twin(seed, dwell_us):
     with tempfile.TemporaryDirectory() as folder:
         clock = SteppedClock()
         microscope = SimulatedMicroscope("m", Bench(clock, seed, Path(folder)), particles, voxels_across=48.0)
-        image = clock.run(seen()).image.astype(float)
+        image = clock.run(taken()).image.astype(float)
         views = list(microscope.views(settings.pixel_nm, settings.shape, 0.0))
     noiseless = sum(scattering(*particle.shown, view) for particle, view in views)
     masks = []
     for particle, view in views:
         metal, (rows, columns) = particle.shown[0], settings.shape
-        finer = replace(view, probe_sigma_nm=0.0, pixel_nm=0.5 * settings.pixel_nm, shape=(2 * rows, 2 * columns))
-        inside = finer.of((metal.metal, metal.voxel_nm)) > 0.5 * metal.voxel_nm
-        masks.append(inside.reshape(rows, 2, columns, 2).mean(axis=(1, 3)) > 0.5)
+        # A voxel that is half metal has the surface through it, however many of them lie behind each other.
+        shadow = np.ascontiguousarray(np.broadcast_to(metal.metal.max(axis=0), metal.metal.shape))
+        finer = replace(view, probe_sigma_nm=0.0, pixel_nm=settings.pixel_nm / 3.0, shape=(3 * rows, 3 * columns))
+        seen = finer.of((shadow, metal.voxel_nm))
+        inside = seen > 0.5 * seen.max()
+        masks.append(inside.reshape(rows, 3, columns, 3).mean(axis=(1, 3)) > 0.5)
     per_signal = np.polyfit(noiseless.ravel(), image.ravel(), 1)
     noise = image - np.polyval(per_signal, noiseless)
     return (image, masks), 10.0 * np.log10(np.var(image - noise) / np.var(noise))
