@@ -22,7 +22,7 @@ _SMOOTH_PX = 0.7
 _EVERY = 2
 """Pixel looked at for the image's range: enough, and faster."""
 _TILE_PX, _HALO_PX = 1024, 96
-_PARTICLE, _CORE, _LEAST_PX, _SURE = 0.33, 0.45, 30, 0.7
+_PARTICLE, _CORE, _LEAST_PX, _SURE = 0.35, 0.45, 30, 0.7
 """Chance above which a pixel is a particle's, so that sizes are right in sharp images and in blurred ones; depth above
 which a body is one for itself; the smallest body; and how sure the network must be of it, on average."""
 _RIM_SMOOTHED = 0.65

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from scipy.optimize import linear_sum_assignment
 
+from analysis.edx.spectrum_file import read_spectrum_image
 from analysis.particles.candidates import Wanted, candidates
 from analysis.particles.image_file import read_image
 from analysis.particles.measurement import measured
@@ -231,11 +232,34 @@ def test_real_images_are_outlined_as_a_person_would(real_data):
     owners = [np.bincount(labels[bright == number]).argmax() for number in range(1, bright.max() + 1)]
     assert len(owners) >= 6
     assert len({*owners} - {0}) == len(owners)
-    summed, pixel_nm = read_image(real_data / "fept_core_shell_eds" / "core_shell.hspy")
+
+
+def test_outlines_of_real_particles_hold_their_shells(real_data):
+    """Iron-platinum cores in iron oxide: the map's iron tells where the particles end, its platinum where the cores do."""
+    path = real_data / "fept_core_shell_eds" / "core_shell.hspy"
+    summed, pixel_nm = read_image(path)
     bodies = measured(summed, outlines(summed, "learned"), pixel_nm)
-    whole = [b.diameter_nm.value for b in bodies if not b.cut]
     assert 8 <= len(bodies) <= 12
-    assert np.mean(whole) == pytest.approx(5.0, abs=0.6)
+    small = [b for b in bodies if not b.cut and b.diameter_nm.value < 8.0]
+    assert len(small) >= 6
+    spectra = read_spectrum_image(path)
+    distances_nm = [pixel_nm * np.hypot(*(np.indices(summed.shape).T - (b.y_px, b.x_px)).T) for b in small]
+
+    def ends_nm(line_kev: float) -> float:
+        """Diameter at which the line's counts are half of those in the middle."""
+        off_kev = np.abs(spectra.axis.energies_kev - line_kev)
+        counts = spectra.counts[..., off_kev < 0.15].sum(axis=-1, dtype=float)
+        counts -= spectra.counts[..., (off_kev > 0.45) & (off_kev < 0.6)].sum(axis=-1, dtype=float)
+        edges_nm = np.arange(0.0, 6.5, 0.5)
+        rings = [[counts[(r >= e) & (r < e + 0.5)].mean() for e in edges_nm] for r in distances_nm]
+        course = np.mean(rings, axis=0) - np.mean(rings, axis=0)[-2:].mean()
+        return 2.0 * float(np.interp(-0.5 * course[:2].mean(), -course, edges_nm + 0.25))
+
+    shell_nm, core_nm = ends_nm(6.404), ends_nm(9.442)
+    told_nm = np.mean([b.diameter_nm.value for b in small])
+    assert core_nm < 0.7 * told_nm
+    print(core_nm, told_nm, shell_nm)
+    assert told_nm == pytest.approx(shell_nm, rel=0.15), f"the shells end at {shell_nm:.2f} nm"
 
 
 def test_a_crowd_of_small_particles_is_not_taken_for_a_large_one():
