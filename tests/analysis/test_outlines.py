@@ -235,7 +235,7 @@ def test_real_images_are_outlined_as_a_person_would(real_data):
 
 
 def test_outlines_of_real_particles_hold_their_shells(real_data):
-    """Iron-platinum cores in iron oxide: the map's iron tells where the particles end, its platinum where the cores do."""
+    """Iron-platinum cores in iron oxide: iron tells where the particles end, platinum where the cores do."""
     path = real_data / "fept_core_shell_eds" / "core_shell.hspy"
     summed, pixel_nm = read_image(path)
     bodies = measured(summed, outlines(summed, "learned"), pixel_nm)
