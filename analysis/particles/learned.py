@@ -29,7 +29,9 @@ _RIM_SMOOTHED = 0.65
 """Chance at the outline in images that were smoothed over 5 x 5 pixels, which widens all particles."""
 _SEVERAL, _MANY, _FILLED, _FULL = 3, 6, 0.5, 0.93
 """Several bodies that fill half of a larger one, found in a smaller image, are no parts of it: it is a crowd. Unless
-they fill it wholly, as shards do, and are not many."""
+they fill it wholly, as shards do, and are not many; or no border between them is to be seen."""
+_SEEN = 0.1
+"""Of the contrast: a border between two bodies that are there."""
 _LARGE_PX, _SMALLEST_SIDE_PX = 45.0, 64
 """Across, in an image made smaller: what is taken from there; and the smallest side of such an image."""
 
@@ -57,7 +59,8 @@ def by_network(values: NDArray[np.float64], *, smoothed: bool = False) -> NDArra
     found = np.where(chance > rim, _bodies(chance, depth), 0).astype(np.int32)
     for level, step in enumerate(steps[1:], 1):
         chance, depth = _told(runs, normalised(step, _EVERY))
-        found = _with(found, _enlarged(_large(_bodies(chance, depth)), chance, rim, 2**level, values.shape))
+        large = _enlarged(_large(_bodies(chance, depth)), chance, rim, 2**level, values.shape)
+        found = _with(found, large, values)
     return _numbered(found)
 
 
@@ -117,7 +120,7 @@ def _enlarged(
     return np.pad(np.where(finely > rim, wide, 0), missing, "edge").astype(np.int32)
 
 
-def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32]) -> NDArray[np.int32]:
+def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[np.int32]:
     """The large bodies of a smaller image in the place of what the finer one shows there, unless that is a crowd."""
     if not coarse.any():
         return fine
@@ -130,11 +133,27 @@ def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32]) -> NDArray[np.int3
         within[0] = False
         filled = inside[within].sum() / max(1, body.sum())
         several = within.sum() >= (_SEVERAL if filled < _FULL else _MANY)
-        if not body.any() or (several and filled > _FILLED):
+        crowd = several and filled > _FILLED and _parted(values, np.where(within[fine] & body, fine, 0), body)
+        if not body.any() or crowd:
             continue
         found[within[fine]] = 0
         found[body & (found == 0)] = len(areas) + number
     return found
+
+
+def _parted(values: NDArray[np.float64], labels: NDArray[np.int32], body: NDArray[np.bool_]) -> bool:
+    """Whether the image (y, x) shows borders or gaps between the labels in a body; shards of one have none."""
+    from scipy.ndimage import binary_dilation, binary_erosion
+
+    border = binary_erosion(body, iterations=4) & (labels == 0)
+    for one, other, place in ((labels[1:], labels[:-1], border[1:]), (labels[:, 1:], labels[:, :-1], border[:, 1:])):
+        place |= (one != other) & (one > 0) & (other > 0)
+    beside = binary_dilation(border, iterations=5) & ~binary_dilation(border, iterations=2) & (labels > 0)
+    if not (border.any() and beside.any()):
+        return True
+    level = float(values[beside].mean())
+    contrast = level - float(np.median(values[~body]))
+    return bool(abs(level - values[border].mean()) > _SEEN * abs(contrast))
 
 
 def _numbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:

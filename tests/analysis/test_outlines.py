@@ -271,3 +271,19 @@ def test_a_crowd_of_small_particles_is_not_taken_for_a_large_one():
     labels = outlines(image + np.random.default_rng(1).normal(0.0, 0.05, image.shape), "learned")
     assert 95 <= labels.max() <= 105
     assert np.median(np.bincount(labels.ravel())[1:]) == pytest.approx(np.pi * 100.0, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", ["disc", "square", "ball"])
+@pytest.mark.parametrize("across_px", [60, 100, 120, 150, 205, 280])
+def test_one_particle_alone_is_one_whatever_its_size(shape, across_px):
+    """Flat ones as well, which show the network no middle."""
+    y, x = np.indices((513, 513))
+    far = np.hypot(y - 256, x - 205) / (0.5 * across_px)
+    drawn = {
+        "disc": (far < 1.0).astype(float),
+        "square": (np.maximum(abs(y - 256), abs(x - 205)) < 0.5 * across_px).astype(float),
+        "ball": np.sqrt(np.maximum(1.0 - far**2, 0.0)),
+    }[shape]
+    labels = outlines(1000.0 * drawn + np.random.default_rng(0).normal(0.0, 30.0, drawn.shape), "learned")
+    assert labels.max() == 1
+    assert (labels > 0).sum() == pytest.approx((drawn > 0).sum(), rel=0.05)
