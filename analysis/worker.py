@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -28,7 +27,6 @@ from drivers.frames import StreamItem, seq_of, unpack
 _POLL_MS = 300
 _ANSWER_MS = 5000
 _ORPHAN_S = 20.0
-_NICENESS = 10
 
 
 class Worker:
@@ -115,8 +113,6 @@ def main() -> int:
     parser.add_argument("--activation", type=json.loads, default=None, help="prior on the activation energy, JSON")
     parser.add_argument("--volumes", type=Path, default=None, help="folder for reconstructions")
     arguments = parser.parse_args()
-    if hasattr(os, "nice"):  # heartbeats and readings of the chip come first on a busy computer
-        os.nice(_NICENESS)
 
     def keep(step: str, volume: Volume) -> None:
         arguments.volumes.mkdir(parents=True, exist_ok=True)

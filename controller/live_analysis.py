@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -17,6 +19,7 @@ from controller.session_file import SessionFile
 from drivers.clock import Clock
 
 _LIVES = 5
+_NICENESS = 10
 
 
 class LiveAnalysis:
@@ -136,6 +139,8 @@ class LiveAnalysis:
                 stdout=log,
                 stderr=log,
             )
+        with suppress(AttributeError, OSError):  # heartbeats and readings of the chip come first on a busy computer
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         self._journal.write("analysis", pid=process.pid)
         try:
             return await process.wait()
