@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from drivers.recorded.folder import SessionFolder
+
 _MOST_IN_PLANE_DEG = 15.0
 
 
@@ -52,9 +54,9 @@ def dry_run(session: Path, seed: int, *, poses: bool = False) -> dict[str, Any]:
         )
         if done.returncode:
             raise SystemExit(f"seed {seed}: {done.stderr[-2000:]}")
-        states = [json.loads(line) for line in (folder / "truth" / "states.jsonl").read_text().splitlines()]
-        series = sum("/tilt" in line and "series_end" in line for line in (folder / "journal.jsonl").open())
-        truth = json.loads((folder / "truth" / "truth.json").read_text())
+        states = [json.loads(line) for line in SessionFolder(folder).states_truth.read_text().splitlines()]
+        series = sum("/tilt" in line and "series_end" in line for line in SessionFolder(folder).journal.open())
+        truth = json.loads(SessionFolder(folder).particles_truth.read_text())
         return json.loads(out.read_text()) | {"truth": truth, "end": states[-1]["particles"], "tilt_series": series}
 
 

@@ -15,7 +15,7 @@ from analysis.edx.decomposition import (
     non_negative_components,
     principal_components,
 )
-from analysis.edx.live_map import LiveMap
+from analysis.live.live_map import LiveMap
 from drivers.frames import Frame, FrameHeader, SpectrumHeader
 from simulators.edx_particles import amounts, emission, segregated_ball
 from simulators.x_rays import XRayDetector, photons, spectrum_image
@@ -118,7 +118,7 @@ def live(atoms) -> None:
         following = following or LiveMap(frame)
         began = time.perf_counter()
         following.add(frame)
-        told = following.told(final=False)
+        told = following.result(final=False)
         taken.append(time.perf_counter() - began)
     taken_s = np.array(taken[1:])
     print(f"a frame of a live map, {told.report['counts']} counts at last: median {np.median(taken_s):.2f} s, ", end="")

@@ -5,23 +5,24 @@ chip's own. The truth is the simulated chip's, which the controller never sees.
 """
 
 import asyncio
-import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from controller.chip_readings import ChipReadings
 from controller.engine import Engine
-from controller.guard import Guard
-from controller.heating import Heating
-from controller.journal import Journal
-from controller.ledger import Ledger
-from controller.plan import Heat
-from controller.session_file import Chip
+from controller.guard.chip_readings import ChipReadings
+from controller.guard.guard import Guard
+from controller.heat.heating import Heating
+from controller.plan.session_file import ChipSection
+from controller.plan.steps import Heat
+from controller.record.ledger import Ledger
 from drivers.clock import SteppedClock
-from drivers.interfaces import Bench
+from drivers.interfaces import DriverContext
 from drivers.limits import ChipLimits
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import Journal, read_journal
+from drivers.recorded.records import Heated
 from simulators.chip import SimulatedChip
 from simulators.thermal_history import ThermalHistory
 
@@ -31,12 +32,12 @@ PULSES = ((450.0, 1000.0, 1.0), (450.0, 1000.0, 0.3), (300.0, 100.0, 1.0), (600.
 
 
 async def pulse(clock: SteppedClock, folder: Path, seed: int, target_c: float, rate: float, tolerance_c: float) -> None:
-    chip = SimulatedChip("chip", Bench(clock, seed, folder))
-    journal = Journal(folder / "journal.jsonl", clock)
-    readings = ChipReadings(folder)
+    chip = SimulatedChip("chip", DriverContext(clock, seed, folder))
+    journal = Journal(SessionFolder(folder).journal, clock)
+    readings = ChipReadings(SessionFolder(folder).chip_readings)
     guard = Guard(chip, ChipLimits(), journal, readings, clock, period_s=0.1, heartbeat_limit_s=1e9)
     await guard.connect()
-    section = Chip(backend="simulated", ramp_c_per_s=rate, tolerance_c=tolerance_c)
+    section = ChipSection(backend="simulated", ramp_c_per_s=rate, tolerance_c=tolerance_c)
     engine = Engine(clock, lambda *_: None)
     ledger = Ledger()
     heating = Heating(guard, section, clock, engine, ledger, journal, lambda *_: None, 208e3)
@@ -64,10 +65,9 @@ def main() -> None:
                 clock = SteppedClock()
                 clock.run(pulse(clock, Path(name), seed, target_c, rate, tolerance_c))
                 time_s, true_c = ThermalHistory(Path(name)).new().T
-                records = [json.loads(line) for line in (Path(name) / "journal.jsonl").read_text().splitlines()]
-                ended_s = next(r["time_s"] for r in records if r["what"] == "heated")
-                held_s = next(r["duration_s"] for r in records if r["what"] == "heated")
-                began_s = next(r["time_s"] for r in records if r["what"] == "heat")
+                asked, heated = read_journal(Path(name))
+                assert isinstance(heated.record, Heated)
+                began_s, ended_s, held_s = asked.time_s, heated.time_s, heated.record.duration_s
                 fine_s = np.arange(ended_s - held_s, ended_s, 0.002)
                 errors.append(float(np.abs(np.interp(fine_s, time_s, true_c) - target_c).max()))
                 reached.append(ended_s - held_s - began_s)

@@ -1,4 +1,6 @@
-"""Particles found in simulated images under paper 003's conditions and harder ones: a table for docs/validation.md.
+"""Particles found in simulated images: a table for docs/validation.md.
+
+Under the conditions of Zhang et al., arXiv:2409.16637 (2024), and harder ones.
 
 F1 at an intersection over union of 0.5, the mean of that of those matched, mean error of the diameter that is told,
 seconds per image.
@@ -14,16 +16,16 @@ from scipy.optimize import linear_sum_assignment
 
 from analysis.particles.measurement import measured
 from analysis.particles.outlines import outlines
-from analysis.particles.training_images import recorded, scene
+from analysis.particles.training.drawn_images import recorded, scene
 from drivers.clock import SteppedClock
-from drivers.interfaces import Bench, ScanSettings
+from drivers.interfaces import DriverContext, ScanSettings
 from simulators.imaging import scattering
 from simulators.microscope import SimulatedMicroscope
 from simulators.particle_images import draw
 
 SEEDS = range(100, 110)
 DENOISED_DB = 7.49
-"""At which paper 003 denoised first."""
+"""At which Zhang et al., arXiv:2409.16637 (2024) denoised first."""
 TWINS = ("NC1", "NC2", "NR1", "NR2", "NR4")
 TWIN_DWELLS_US = (1.0, 0.2)
 """At 50 pA."""
@@ -126,7 +128,7 @@ def of_the_twin(seed, dwell_us):
 
     with tempfile.TemporaryDirectory() as folder:
         clock = SteppedClock()
-        microscope = SimulatedMicroscope("m", Bench(clock, seed, Path(folder)), particles, voxels_across=48.0)
+        microscope = SimulatedMicroscope("m", DriverContext(clock, seed, Path(folder)), particles, voxels_across=48.0)
         image = clock.run(taken()).image.astype(float)
         views = list(microscope.views(settings.pixel_nm, settings.shape, 0.0))
     noiseless = sum(scattering(*particle.shown, view) for particle, view in views)

@@ -1,4 +1,4 @@
-"""How many tilt series `most-informative` needs for the sigma(D) that paper 002's fixed pulses reach.
+"""How many tilt series `most-informative` needs for the sigma(D) that the fixed pulses of Mychinko et al. reach.
 
 For each particle the fixed schedule runs on the twin; then the steered one, asked for the sigma that the fixed one
 ended with. A steered session that ends without having reached it counts as if it had saved nothing.

@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from controller.plan import Plan, Step
+from controller.plan.steps import Plan, Step
 from drivers.clock import Clock
 from drivers.errors import ungrouped
 

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import assert_never
 
 import msgspec
 
-from analysis.results import (
-    Arrhenius,
-    DiffusivityResult,
-    EdxResult,
-    ImageResult,
-    Outlined,
-    Preview,
-    Provisional,
-    Result,
-    StateResult,
-)
+from analysis.results import AnyResult
 from drivers.frames import plain
+
+PICTURE_PX = 96
+"""Longest side of a picture in an event."""
 
 
 class Started(msgspec.Struct, frozen=True, tag=True):
@@ -35,7 +29,7 @@ class RunStateChanged(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-class Progress(msgspec.Struct, frozen=True, tag=True):
+class StepProgress(msgspec.Struct, frozen=True, tag=True):
     """Where the plan is; `left_s` is an estimate in session time."""
 
     time_s: float
@@ -48,7 +42,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     tilt_deg: float | None = None
 
 
-class Reading(msgspec.Struct, frozen=True, tag=True):
+class ChipReading(msgspec.Struct, frozen=True, tag=True):
     time_s: float
     temperature_c: float
     setpoint_c: float
@@ -68,10 +62,10 @@ class Picture(msgspec.Struct, frozen=True, tag=True):
     """Of the frame within its step."""
 
 
-class Told(msgspec.Struct, frozen=True, tag=True):
+class ResultReceived(msgspec.Struct, frozen=True, tag=True):
     """A result of the analysis."""
 
-    result: Result
+    result: AnyResult
 
 
 class Log(msgspec.Struct, frozen=True, tag=True):
@@ -87,7 +81,7 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     folder: str
 
 
-Event = Started | RunStateChanged | Progress | Reading | Picture | Told | Log | Finished
+Event = Started | RunStateChanged | StepProgress | ChipReading | Picture | ResultReceived | Log | Finished
 Listener = Callable[[Event], None]
 
 _decoder = msgspec.msgpack.Decoder(Event)
@@ -129,19 +123,13 @@ class Events:
 
     def _remember(self, event: Event) -> None:
         match event:
-            case Reading():
+            case ChipReading():
                 self._readings.append(event)
             case Log():
                 self._logs.append(event)
-            case Told(StateResult() | ImageResult() as result):
-                self._latest[f"state {result.step}"] = event
-            case Told(DiffusivityResult() as result):
-                self._latest[f"diffusivity {result.particle}"] = event
-            case Told(Arrhenius()):
-                self._latest["arrhenius"] = event
-            case Told(EdxResult() as found):
-                self._latest[f"map {found.step}"] = event
-            case Told(Preview() | Provisional() | Outlined() as latest):
-                self._latest[type(latest).__name__] = event
-            case _:
+            case ResultReceived():
+                self._latest["/".join(event.result.place)] = event
+            case Started() | RunStateChanged() | StepProgress() | Picture() | Finished():
                 self._latest[type(event).__name__] = event
+            case _:
+                assert_never(event)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from controller import events as ev
-from controller.plan import Plan, Step
-from controller.recordings import Recording
+from controller.plan.recordings import Recording
+from controller.plan.steps import Plan, Step
 from drivers.clock import Clock
 
 
@@ -32,5 +32,5 @@ class Progress:
         done_s = sum(self._estimates_s[: self._begun - 1]) + (step.estimate_s() * part / parts if parts else 0.0)
         left_s = max(0.0, sum(self._estimates_s) - done_s)
         self._events.tell(
-            ev.Progress(self._clock.now(), step.id, self._begun, self.planned, part, parts, left_s, tilt_deg)
+            ev.StepProgress(self._clock.now(), step.id, self._begun, self.planned, part, parts, left_s, tilt_deg)
         )

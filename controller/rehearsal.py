@@ -10,32 +10,33 @@ from typing import Any
 
 import numpy as np
 
-from analysis.results import Arrhenius, DiffusivityResult, Result, StateResult
+from analysis.diffusion.forecast import Expected, Forecast, Pulses
+from analysis.results import AnyResult, Arrhenius, DiffusivityResult, StateResult
 from controller import events as ev
-from controller.check import clock_time
 from controller.engine import RunState
-from controller.forecast import Expected, Forecast, Pulses
-from controller.plan import Heat, Plan, Steer
-from controller.recordings import TiltSeries
+from controller.plan.recordings import TiltSeries
+from controller.plan.session_file import ChipSection, MicroscopeSection, SessionFile
+from controller.plan.steps import Heat, Plan, Steer
 from controller.session import Session
-from controller.session_file import Chip, MicroscopeSection, SessionFile
 from drivers.clock import SteppedClock
 from drivers.errors import ConfigError
-from drivers.interfaces import Bench
+from drivers.interfaces import DriverContext
+from drivers.recorded.folder import SessionFolder
 from drivers.registry import Kind, load
+from drivers.units import clock_time
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class PlanRehearsal:
     """What one run on the twin told, and cost."""
 
-    results: list[Result]
+    results: list[AnyResult]
     duration_s: float
     ledger: dict[str, Any]
     tilt_series: int
 
 
-def rehearse(file: SessionFile, source: Path, say: ev.Listener) -> Rehearsal:
+def rehearse(file: SessionFile, source: Path, say: ev.Listener) -> PlanRehearsal:
     """Run the whole session on the stepped clock in a folder that is thrown away.
 
     Raises
@@ -43,10 +44,13 @@ def rehearse(file: SessionFile, source: Path, say: ev.Listener) -> Rehearsal:
     ConfigError
         When a backend is not simulated: a rehearsal must not touch an instrument.
     """
-    bench = Bench(SteppedClock(), file.seed, Path("unused"), source.parent)
-    sections: tuple[tuple[Kind, Chip | MicroscopeSection], ...] = (("chip", file.chip), ("microscope", file.microscope))
+    context = DriverContext(SteppedClock(), file.seed, Path("unused"), source.parent)
+    sections: tuple[tuple[Kind, ChipSection | MicroscopeSection], ...] = (
+        ("chip", file.chip),
+        ("microscope", file.microscope),
+    )
     for kind, section in sections:
-        if not load(kind, section.backend, bench, section.options).simulated:
+        if not load(kind, section.backend, context, section.options).simulated:
             raise ConfigError(
                 str(source),
                 [
@@ -56,7 +60,7 @@ def rehearse(file: SessionFile, source: Path, say: ev.Listener) -> Rehearsal:
             )
     with tempfile.TemporaryDirectory(prefix="alloyscope-plan-") as folder:
         clock = SteppedClock()
-        session = Session(file, source, Path(folder) / "session", clock, [say])
+        session = Session(file, source, SessionFolder(Path(folder) / "session"), clock, [say])
 
         def nobody_resumes(event: ev.Event) -> None:
             if isinstance(event, ev.RunStateChanged) and event.state == RunState.PAUSED.value:
@@ -65,10 +69,10 @@ def rehearse(file: SessionFile, source: Path, say: ev.Listener) -> Rehearsal:
         session.listeners.append(nobody_resumes)
         clock.run(session.run())
         series = sum(isinstance(r, StateResult) for r in session.results)
-        return Rehearsal(session.results, clock.now(), session.json()["ledger"], series)
+        return PlanRehearsal(session.results, clock.now(), session.json()["ledger"], series)
 
 
-def expectations(file: SessionFile, rehearsal: Rehearsal, *, improve: bool) -> tuple[list[str], dict[str, Any]]:
+def expectations(file: SessionFile, rehearsal: PlanRehearsal, *, improve: bool) -> tuple[list[str], dict[str, Any]]:
     """Lines for people, and the same as plain data."""
     latest = {r.particle: r for r in rehearsal.results if isinstance(r, DiffusivityResult)}
     laws = [r for r in rehearsal.results if isinstance(r, Arrhenius)]

@@ -7,34 +7,42 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
-from analysis.results import Result
-from analysis.summary import summary
+from analysis.diffusion.time_at_temperature import USUAL_Q_J_PER_MOL
+from analysis.live.settings import AnalysisSettings
+from analysis.particles.target import warm_up
+from analysis.results import AnyResult
+from analysis.results.summary import summary
 from controller import events as ev
-from controller.acquire import Acquisition
+from controller.acquire.acquisition import Acquisition
+from controller.acquire.beam import Beam
+from controller.acquire.centring import Centring
+from controller.acquire.edx_maps import EdxMaps
+from controller.acquire.frames import Frames
+from controller.acquire.survey import Survey
 from controller.engine import Engine, FinishReason, RunState
-from controller.guard import Guard
-from controller.guard_client import GuardClient
-from controller.heating import Heating
-from controller.instruments import Instruments
-from controller.journal import Journal
-from controller.ledger import Ledger
-from controller.live_analysis import LiveAnalysis
-from controller.plan import Heat, Plan, Steer, Step, WaitForResults
+from controller.guard.instruments import Instruments
+from controller.heat.heating import Heating
+from controller.heat.steered_heating import SteeredHeating
+from controller.plan.dose import Dose
+from controller.plan.recordings import EdxMap, Image, TiltSeries
+from controller.plan.session_file import SessionFile
+from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
 from controller.progress import Progress
-from controller.recorder import Recorder
-from controller.recordings import EdxMap, Image, TiltSeries
-from controller.session_file import SessionFile
-from controller.steered_heating import SteeredHeating
-from controller.streams import Streams
-from controller.target import warm_up
-from controller.time_at_temperature import USUAL_Q_J_PER_MOL
+from controller.record.ledger import Ledger
+from controller.record.recorder import Recorder
+from controller.stream.live_analysis import LiveAnalysis
+from controller.stream.streams import Streams
 from drivers.clock import Clock, SteppedClock
 from drivers.errors import AlloyscopeError, InterlockTripped, first_of, in_a_sentence
 from drivers.interfaces import HeaterReading
+from drivers.recorded import records
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import Journal
+from drivers.recorded.records import Begin, CloseFailed, CommandAsked, End
 
 _READING_PERIOD_S = 0.5
 _RESULT_LIMIT_S = 900.0
@@ -47,10 +55,10 @@ class Session:
 
     file: SessionFile
     source: Path
-    folder: Path
+    folder: SessionFolder
     clock: Clock
     listeners: list[ev.Listener] = field(default_factory=list)
-    results: list[Result] = field(default_factory=list)
+    results: list[AnyResult] = field(default_factory=list)
     ready: Callable[[dict[str, str]], None] = lambda _: None
     """Called with the endpoints once the sockets are open."""
 
@@ -71,9 +79,9 @@ class Session:
         AlloyscopeError
             What stopped the session, in a sentence; the recorded data are in the folder.
         """
-        fresh = not self.folder.exists()
-        (self.folder / "frames").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.source, self.folder / "session.toml")
+        fresh = not self.folder.path.exists()
+        self.folder.frames.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.source, self.folder.session_file)
         self._open()
         begun = False
         try:
@@ -95,7 +103,7 @@ class Session:
                 for task in endless:
                     task.cancel()
         except BaseExceptionGroup as group:
-            error = in_a_sentence(first_of(group), self.folder / "error.log")
+            error = in_a_sentence(first_of(group), self.folder.error_log)
             self._tell_end("failed", str(error))
             raise error from error.__cause__
         except BaseException as error:
@@ -106,14 +114,14 @@ class Session:
         finally:
             failures = await self._close()
             if fresh and not begun:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                shutil.rmtree(self.folder.path, ignore_errors=True)
         if failures:
             raise AlloyscopeError(f"the session has ended ({reason.value}), but not well: {'; '.join(failures)}")
         return reason
 
     def json(self) -> dict[str, Any]:
         """Results so far, in the form of every run."""
-        from analysis.offline import software
+        from analysis.live.offline import software
 
         provenance = {"source": self.file.title, "kind": "dry-run" if self.dry else "run", "seed": self.file.seed}
         ledger = self.ledger.of(p.name for p in self.file.particles)
@@ -122,7 +130,7 @@ class Session:
 
     async def command(self, name: str) -> str:
         """What a person asks from the screen or another process."""
-        self.journal.write("command", command=name)
+        self.journal.write(CommandAsked(command=name))
         match name:
             case "pause":
                 return self.engine.pause()
@@ -136,53 +144,34 @@ class Session:
                 return f"unknown command {name!r}; there are pause, resume, abort and stop"
 
     def _open(self) -> None:
+        file = self.file
         self.events = ev.Events()
         for listener in self.listeners:
             self.events.listen(listener)
-        self.journal = Journal(self.folder / "journal.jsonl", self.clock)
+        self.journal = Journal(self.folder.journal, self.clock)
         self.recorder = Recorder(self.folder, self.clock)
+        settings = AnalysisSettings(seed=file.seed, activation=file.arrhenius, picture_px=ev.PICTURE_PX)
         self.analysis = LiveAnalysis(
-            self.folder, self.file, self.clock, self.journal, self.events, self.results, dry=self.dry
+            self.folder, settings, self.clock, self.journal, self.events, self.results, dry=self.dry
         )
         self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command)
         self.engine = Engine(self.clock, self._on_state)
-        self.plan = Plan(self.file)
+        self.plan = Plan(file)
         self.ledger = Ledger()
         self._reading: HeaterReading | None = None
         self._stopped = ""
         self.progress = Progress(self.plan, self.clock, self.events)
-        self.instruments = Instruments(self.file, self.folder, self.source.parent, self.clock)
-        self.acquisition = Acquisition(
-            session=self.file.title,
-            microscope=self.instruments.microscope,
-            settings=self.file.scan.settings(),
-            clock=self.clock,
-            engine=self.engine,
-            recorder=self.recorder,
-            streams=self.streams,
-            journal=self.journal,
-            events=self.events,
-            ledger=self.ledger,
-            chip_temperature_c=lambda: None if self._reading is None else self._reading.temperature_c,
-            on_tilt=self.progress.on_tilt,
-            tracking=self.file.tracking,
-            frame_dose_e_per_nm2=self.plan.frame_dose_e_per_nm2,
-            edx=self.instruments.edx,
-            edx_section=self.file.edx,
-            known_at_pct=self.analysis.known_at_pct,
-            particles=self.file.particles,
-            survey=self.file.survey,
-            places_nm={p.name: np.array([p.y_nm, p.x_nm]) for p in self.file.particles if not p.choose},
-        )
+        self.instruments = Instruments(file, self.folder, self.source.parent, self.clock)
+        self.acquisition = self._acquisition()
         self.heating = Heating(
             chip=self.instruments.chip,
-            section=self.file.chip,
+            section=file.chip,
             clock=self.clock,
             engine=self.engine,
             ledger=self.ledger,
             journal=self.journal,
             log=self._log,
-            q_j_per_mol=USUAL_Q_J_PER_MOL if self.file.arrhenius is None else self.file.arrhenius.q_j_per_mol,
+            q_j_per_mol=USUAL_Q_J_PER_MOL if file.arrhenius is None else file.arrhenius.q_j_per_mol,
         )
         self.steered = SteeredHeating(
             plan=self.plan,
@@ -196,35 +185,65 @@ class Session:
             do=self._execute,
         )
 
+    def _acquisition(self) -> Acquisition:
+        file, instruments = self.file, self.instruments
+        places_nm = {p.name: np.array([p.y_nm, p.x_nm]) for p in file.particles if not p.choose}
+        beam = Beam(
+            instruments.microscope,
+            self.clock,
+            self.engine,
+            self.ledger,
+            settings=file.scan.settings(),
+            dose=Dose(file),
+            places_nm=places_nm,
+        )
+        centring = Centring(beam, file.tracking, self.journal)
+        survey = Survey(beam, file.survey, file.particles, centring.targets, self.recorder, self.journal, log=self._log)
+        frames = Frames(
+            session=file.title,
+            microscope=instruments.microscope,
+            edx=file.edx,
+            recorder=self.recorder,
+            journal=self.journal,
+            streams=self.streams,
+            events=self.events,
+            ledger=self.ledger,
+            chip_temperature_c=lambda: None if self._reading is None else self._reading.temperature_c,
+        )
+        maps = None
+        if instruments.edx is not None and file.edx is not None:
+            maps = EdxMaps(beam, instruments.edx, file.edx, self.analysis.known_at_pct)
+        return Acquisition(beam, survey, centring, frames, maps, self.progress.on_tilt)
+
     def _start_services(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        services = [tasks.create_task(self.streams.serve(), name="desk")]
         chip = self.instruments.chip
-        if isinstance(chip, GuardClient):
-            services.append(tasks.create_task(chip.serve(), name="guard client"))
-        guard = {"guard": chip.endpoint} if isinstance(chip, GuardClient) else {}
-        self.ready(self.streams.endpoints | guard)
-        return services
+        self.ready(self.streams.endpoints | chip.endpoints)
+        return [
+            tasks.create_task(self.streams.serve(), name="requests"),
+            tasks.create_task(chip.serve(), name="chip"),
+        ]
 
     def _begin(self) -> None:
         simulated = self.instruments.microscope.simulated
         names = tuple(p.name for p in self.file.particles)
         known = None if self.file.arrhenius is None else self.file.arrhenius.model_dump()
         self.journal.write(
-            "begin",
-            session=self.file.title,
-            seed=self.file.seed,
-            simulated=simulated,
-            particles=names,
-            activation=known,
+            Begin(
+                session=self.file.title,
+                seed=self.file.seed,
+                simulated=simulated,
+                particles=names,
+                activation=known,
+            )
         )
-        self.events.tell(ev.Started(self.file.title, str(self.folder), simulated, names, self.progress.planned))
+        self.events.tell(ev.Started(self.file.title, str(self.folder.path), simulated, names, self.progress.planned))
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
 
     def _start_watching(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        watching = [tasks.create_task(self._follow_temperature(), name="temperature")]
-        if isinstance(self.instruments.chip, Guard):
-            watching.append(tasks.create_task(self.instruments.chip.watch(), name="guard"))
-        return watching
+        return [
+            tasks.create_task(self._follow_temperature(), name="temperature"),
+            tasks.create_task(self.instruments.chip.watch(), name="guard"),
+        ]
 
     async def _run_plan(self) -> FinishReason:
         reason = await self.engine.run(self.plan, self._execute, self.progress.on_step)
@@ -248,20 +267,21 @@ class Session:
                 try:
                     await self.acquisition.take(step)
                 finally:
-                    if (self.folder / "frames" / (step.id.replace("/", "_") + ".h5")).exists():
+                    if self.folder.step_file(step.id).exists():
                         self.analysis.expect(step.id)
             case WaitForResults():
                 await self.engine.wait_for(self.analysis.complete)
             case Steer():
                 await self.steered.run(step)
+            case _:
+                assert_never(step)
 
     async def _follow_temperature(self) -> None:
         chip = self.instruments.chip
         while not self._stopped:
-            if isinstance(chip, Guard):
-                chip.beat()
+            chip.beat()
             self._reading = r = await chip.read()
-            event = ev.Reading(self.clock.now(), r.temperature_c, r.setpoint_c, r.power_mw, r.temperature_std_c)
+            event = ev.ChipReading(self.clock.now(), r.temperature_c, r.setpoint_c, r.power_mw, r.temperature_std_c)
             self.events.tell(event)
             await self.clock.sleep(_READING_PERIOD_S)
 
@@ -276,22 +296,22 @@ class Session:
         return "emergency stop: the chip is off, the beam is blanked"
 
     def _on_state(self, state: RunState, reason: str) -> None:
-        self.journal.write("state", state=state.value, reason=reason)
+        self.journal.write(records.RunState(state=state.value, reason=reason))
         self.events.tell(ev.RunStateChanged(self.clock.now(), state.value, reason))
 
     def _log(self, level: str, text: str) -> None:
         self.events.tell(ev.Log(self.clock.now(), level, text))
 
     def _tell_end(self, reason: str, message: str) -> None:
-        self.journal.write("end", reason=reason, message=message, dose_e_per_nm2=self.ledger.dose_e_per_nm2)
-        self.events.tell(ev.Finished(reason, message, str(self.folder)))
+        self.journal.write(End(reason=reason, message=message, dose_e_per_nm2=dict(self.ledger.dose_e_per_nm2)))
+        self.events.tell(ev.Finished(reason, message, str(self.folder.path)))
 
     async def _close(self) -> list[str]:
         """What failed, in words; one failure never keeps the others from being tried."""
         outcomes = await asyncio.gather(self.instruments.close(), self.recorder.close(), return_exceptions=True)
         failures = [str(o) for o in outcomes if isinstance(o, BaseException)]
         for failure in failures:
-            self.journal.write("close_failed", message=failure)
+            self.journal.write(CloseFailed(message=failure))
             self._log("error", failure)
         self.streams.close()
         self.journal.close()

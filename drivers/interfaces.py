@@ -19,7 +19,7 @@ from drivers.frames import MOST_CELLS, Photons, StreamItem
 
 
 @dataclass(frozen=True)
-class Bench:
+class DriverContext:
     """What every backend is given when it is built, besides its own options."""
 
     clock: Clock

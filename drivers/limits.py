@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from pydantic import Field
 
 from drivers.errors import LimitExceeded
 from drivers.interfaces import HeaterReading
+from drivers.toml_file import Strict
 
 _OVERSHOOT_C = 15.0
 """A closed loop may overshoot this far before a reading counts as a breach."""
 
 
-@dataclass(frozen=True)
-class ChipLimits:
-    max_c: float = 800.0
+class ChipLimits(Strict):
+    """Never exceeded; ``[chip.limits]`` of a session file."""
+
+    max_c: float = Field(800.0, gt=0)
     min_c: float = 15.0
-    max_ramp_c_per_s: float = 2000.0
-    max_power_mw: float = 60.0
+    max_ramp_c_per_s: float = Field(2000.0, gt=0)
+    max_power_mw: float = Field(60.0, gt=0)
 
     def check_target(self, device: str, target_c: float, rate_c_per_s: float) -> None:
         """Raise `LimitExceeded` before anything is sent."""

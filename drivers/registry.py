@@ -1,6 +1,6 @@
 """Load a backend by name, and connect all devices at once.
 
-A backend is a class that takes ``(name, bench, **options)``. It is named either by an entry point in one of the
+A backend is a class that takes ``(name, context, **options)``. It is named either by an entry point in one of the
 groups below or as ``module:Class``.
 """
 
@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from drivers.errors import AlloyscopeError, ConfigError, NotConnected
-from drivers.interfaces import Bench, Device
+from drivers.interfaces import Device, DriverContext
 
 Kind = Literal["chip", "microscope", "edx", "rehearsal"]
 
@@ -56,7 +56,7 @@ def find(kind: Kind, backend: str) -> Callable[..., Any]:
 
 def check_options(kind: Kind, backend: str, options: Mapping[str, Any]) -> list[str]:
     """Problems with the options of a backend, in words."""
-    accepted = [p for p in inspect.signature(find(kind, backend)).parameters if p not in ("name", "bench", "self")]
+    accepted = [p for p in inspect.signature(find(kind, backend)).parameters if p not in ("name", "context", "self")]
     problems = []
     for key in options:
         if key not in accepted:
@@ -66,13 +66,13 @@ def check_options(kind: Kind, backend: str, options: Mapping[str, Any]) -> list[
     return problems
 
 
-def load(kind: Kind, backend: str, bench: Bench, options: Mapping[str, Any]) -> Any:
+def load(kind: Kind, backend: str, context: DriverContext, options: Mapping[str, Any]) -> Any:
     """Build a backend; the caller knows which Protocol the kind stands for. Raises `ConfigError` with its reason."""
     problems = check_options(kind, backend, options)
     if problems:
         raise ConfigError(f"{kind} backend {backend!r}", problems)
     try:
-        return find(kind, backend)(name=kind, bench=bench, **options)
+        return find(kind, backend)(name=kind, context=context, **options)
     except AlloyscopeError:
         raise
     except Exception as error:  # a vendor's library may be missing, or worse

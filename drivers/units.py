@@ -17,3 +17,9 @@ def kelvin(temperature_c: float) -> float:
 def electrons_per_nm2(current_pa: float, dwell_s: float, pixel_nm: float) -> float:
     """Electron dose of one scan."""
     return current_pa * ELECTRONS_PER_PA_S * dwell_s / pixel_nm**2
+
+
+def clock_time(seconds: float) -> str:
+    """Hours, minutes and seconds, ``h:mm:ss``."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -13,14 +13,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from drivers.calibration import ResistanceCalibration
-from drivers.interfaces import Bench, HeaterReading
+from drivers.interfaces import DriverContext, HeaterReading
 from simulators.thermal_history import AMBIENT_C, ThermalHistory
 
 WINDOW_OFFSETS_C: dict[str, dict[str, float]] = {
     "double-spiral": {"centre": 0.0, "edge": -34.0},
     "circular-spiral": {"centre": 0.0, "edge": 0.0},
 }
-"""True temperature of each window against the chip's nominal one, near 400 C (paper 004)."""
+"""True temperature of each window against the chip's nominal one, near 400 C (Chen et al., 2023)."""
 
 _SAMPLE_S = 0.005
 _ALPHA_ERROR = 0.005
@@ -43,7 +43,7 @@ class SimulatedChip:
     def __init__(
         self,
         name: str,
-        bench: Bench,
+        context: DriverContext,
         loop_s: float = 0.02,
         cooling_s: float = 0.12,
         r0_ohm: float = 220.0,
@@ -54,9 +54,9 @@ class SimulatedChip:
         calibration: Mapping[str, float] | None = None,
     ) -> None:
         self.name = name
-        self._clock = bench.clock
-        self._history = ThermalHistory(bench.folder)
-        self._rng = np.random.default_rng([bench.seed, 11])
+        self._clock = context.clock
+        self._history = ThermalHistory(context.folder)
+        self._rng = np.random.default_rng([context.seed, 11])
         self._loop_s, self._cooling_s = loop_s, cooling_s
         self._r0, self._alpha, self._beta, self._noise = r0_ohm, alpha_per_c, beta_per_c2, noise_ohm
         self._watt_per_c = watt_per_c

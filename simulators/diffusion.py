@@ -32,7 +32,7 @@ def diffuse(gold: NDArray[np.float32], voxels: Voxels, tau_nm2: float) -> NDArra
     from scipy.fft import dct
 
     metal = np.pad(voxels.metal, 1)
-    faces = tuple(np.pad(opening, 1) for opening in voxels.openings)
+    faces = tuple(np.pad(face_fraction, 1) for face_fraction in voxels.face_fractions)
     per_part = np.divide(1.0, metal, out=np.zeros_like(metal), where=metal > 0)
     exchange = sum(face + np.roll(face, 1, axis) for axis, face in enumerate(faces)) * per_part
     fastest = 2.0 * float(np.max(exchange))

@@ -11,7 +11,7 @@ import numpy as np
 
 from drivers.errors import ConfigError
 from drivers.frames import Photons
-from drivers.interfaces import Bench, EdxSettings, Scan, ScanSettings, XRays
+from drivers.interfaces import DriverContext, EdxSettings, Scan, ScanSettings, XRays
 from drivers.units import ELECTRONS_PER_PA_S
 from simulators.microscope import SimulatedMicroscope
 from simulators.x_rays import Emission, Map, XRayDetector, photons
@@ -37,7 +37,7 @@ class SimulatedEdxDetector:
     def __init__(
         self,
         name: str,
-        bench: Bench,
+        context: DriverContext,
         beam_kev: float = 80.0,
         photons_per_nm: float = 2e-6,
         k: Mapping[str, float] = MappingProxyType({"Ag_La": 1.44, "Au_Ma": 1.0, "Au_La": 2.1}),
@@ -46,14 +46,14 @@ class SimulatedEdxDetector:
         channel_ev: float = 20.0,
         fwhm_mn_ev: float = 130.0,
     ) -> None:
-        if not isinstance(bench.microscope, SimulatedMicroscope):
+        if not isinstance(context.microscope, SimulatedMicroscope):
             raise ConfigError("edx.backend", ["the simulated detector needs the simulated microscope"])
         self.name = name
-        self._microscope, self._clock = bench.microscope, bench.clock
+        self._microscope, self._clock = context.microscope, context.clock
         self._beam_kev, self._photons_per_nm = beam_kev, photons_per_nm
         self._k, self._stray = dict(k), dict(stray)
         self._detector = XRayDetector(channels, channel_ev, 0.0, fwhm_mn_ev)
-        self._rng = np.random.default_rng([bench.seed, 29])
+        self._rng = np.random.default_rng([context.seed, 29])
 
     async def connect(self) -> None:
         """The microscope builds the twin."""

@@ -24,7 +24,7 @@ class Ball:
 
 
 def segregated_ball(radius_nm: float, core: float, surface: float, shell_nm: float) -> Ball:
-    """Silver and gold: even within, and more silver in a shell up to the surface (paper 000, Figure 3)."""
+    """Silver and gold: even within, and more silver in a shell up to the surface (Moreira et al., Figure 3)."""
 
     def fractions(r_nm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         silver = core + (surface - core) * np.clip((r_nm - radius_nm + shell_nm) / max(shell_nm, 1e-9), 0.0, 1.0)

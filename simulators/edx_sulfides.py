@@ -1,4 +1,7 @@
-"""The two sulfides of paper 001: one of six metals that fell apart into four phases, one of seven in particles."""
+"""The two sulfides of Eggeman et al., Faraday Discuss. 2025.
+
+One of six metals that fell apart into four phases, one of seven in particles.
+"""
 
 from __future__ import annotations
 

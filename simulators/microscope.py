@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import ConfigError, DeviceError
-from drivers.interfaces import Bench, Scan, ScanSettings, StagePosition
+from drivers.interfaces import DriverContext, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
 from simulators.chip import WINDOW_OFFSETS_C
 from simulators.imaging import Optics, View, detect, exposed, scattering
@@ -48,7 +48,7 @@ class SimulatedMicroscope:
     def __init__(
         self,
         name: str,
-        bench: Bench,
+        context: DriverContext,
         particles: Sequence[Mapping[str, Any]],
         chip_design: str = "circular-spiral",
         window_offsets_c: Mapping[str, float] | None = None,
@@ -77,7 +77,7 @@ class SimulatedMicroscope:
                 [f"no specimen {u!r}; there are {', '.join(SPECIMENS)}" for u in unknown],
             )
         self.name = name
-        self._bench, self._clock = bench, bench.clock
+        self._bench, self._clock = context, context.clock
         self._places = [Place(**p) for p in particles]
         self._offsets_c = dict(window_offsets_c or WINDOW_OFFSETS_C[chip_design])
         self._current_pa = current_pa
@@ -87,7 +87,7 @@ class SimulatedMicroscope:
         self._bulge_nm_per_c, self._left_behind = np.asarray(bulge_nm_per_c, float), left_behind
         self._max_tilt_deg = max_tilt_deg
         self._voxels_across = voxels_across
-        self._rng = np.random.default_rng([bench.seed, 23])
+        self._rng = np.random.default_rng([context.seed, 23])
         self._twin: Twin | None = None
         self._stage = StagePosition()
         self._blanked = True

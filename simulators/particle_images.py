@@ -1,7 +1,7 @@
 """HAADF images of many particles on a support, with every outline known: for finding, outlining and following them.
 
-A particle is as bright as it is thick. SNR is that of paper 003: ten times the decimal logarithm of the noiseless
-image's variance over the noise's, in dB.
+A particle is as bright as it is thick. SNR is that of Zhang et al., arXiv:2409.16637 (2024): ten times the decimal
+logarithm of the noiseless image's variance over the noise's, in dB.
 """
 
 from __future__ import annotations

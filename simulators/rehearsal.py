@@ -23,7 +23,7 @@ from simulators.reshaping import rounded
 from simulators.specimens import SPECIMENS, Specimen, Voxels, build
 
 PULSES_S = (15.0, 15.0, 15.0, 15.0, 30.0, 30.0, 60.0, 120.0, 300.0)
-"""Paper 002: 15, 30, 45, 60, 90, 120, 180, 300, 600 s in all."""
+"""Mychinko et al., Small 2021: 15, 30, 45, 60, 90, 120, 180, 300, 600 s in all."""
 TEMPERATURE_C = 450.0
 _MOST_IN_PLANE_DEG = 15.0
 _FINER = 1.637

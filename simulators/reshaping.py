@@ -1,7 +1,7 @@
 """Small particles that round off while they are hot.
 
-Paper 002's small rod loses its shape before lattice diffusion has mixed it: surface diffusion or local melting. Here
-its elongation decays with tau = D t, at constant volume, and carries the composition with it.
+Mychinko et al.'s (Small 2021) small rod loses its shape before lattice diffusion has mixed it: surface diffusion or
+local melting. Here its elongation decays with tau = D t, at constant volume, and carries the composition with it.
 """
 
 from __future__ import annotations

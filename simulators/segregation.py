@@ -1,4 +1,4 @@
-"""Silver that comes to the surface of a mixed particle while it is hot (paper 000, Figure 3)."""
+"""Silver that comes to the surface of a mixed particle while it is hot (Moreira et al., Small 2024, Figure 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The seven particles of paper 002 (Table 1, Table 2 and Figure S6) and one of paper 000, to their published numbers.
+"""Particles to their published numbers.
+
+Seven of Mychinko et al., Small 2021 (Tables 1 and 2, Figure S6), and one of Moreira et al., Small 2024.
 
 Volume, aspect ratio and composition are met by scaling the shapes: first the outside to the volume, then the core
 to the gold fraction (gold and silver have one atomic density: lattices 0.408 and 0.409 nm).
@@ -48,7 +50,7 @@ class Specimen:
     d_450_m2_per_s: float
     """True diffusion coefficient at 450 C."""
     q_j_per_mol: float = 208e3
-    """True activation energy; paper 004's value."""
+    """True activation energy; Chen et al.'s (Part. Part. Syst. Charact. 2023) value."""
     in_plane_deg: float = 0.0
     about_axis_deg: float = 0.0
     rounding_nm2: float | None = None
@@ -88,7 +90,7 @@ SPECIMENS: dict[str, Specimen] = {
             in_plane_deg=-7.0,
             about_axis_deg=9.0,
         ),
-        # Paper 002 bounds the small rod's D between 1e-19 and 1e-18; the twin takes a value inside. It reshapes soon.
+        # Its D was bounded between 1e-19 and 1e-18 only; the twin takes a value inside. It reshapes soon.
         Specimen(
             "SR",
             lambda d: rod(d, 2.4),
@@ -100,7 +102,7 @@ SPECIMENS: dict[str, Specimen] = {
             in_plane_deg=10.0,
             rounding_nm2=12.0,
         ),
-        # As made in paper 000's cluster source: mixed at random, full of defects, so that it changes at 300 C already.
+        # From Moreira et al.'s cluster source: mixed at random, full of defects, so that it changes at 300 C already.
         Specimen(
             "AgAu",
             lambda d: sphere(0.5 * d),
@@ -122,7 +124,7 @@ class Voxels:
 
     metal: NDArray[np.float32]
     """Part of each voxel inside the particle."""
-    openings: tuple[NDArray[np.float32], ...]
+    face_fractions: tuple[NDArray[np.float32], ...]
     """Open part of the face between each voxel and the next along z, y and x."""
     gold: NDArray[np.float32]
     """Gold fraction of the metal in each voxel before any heat."""
@@ -188,8 +190,8 @@ def voxels_of(outer: Shape, core: Shape, grid: tuple[Array, ...], h: float) -> V
         raise ValueError("the core does not fit into the particle")
     gold = np.divide(np.minimum(gold, metal), metal, out=np.zeros_like(metal), where=metal > 0)
     span = _span(metal > 0)
-    openings = tuple(_opening(outer, metal, grid, h, axis)[span] for axis in range(3))
-    return Voxels(metal[span], openings, gold[span], h, np.zeros((2, 2, 2), np.float32), h)
+    face_fractions = tuple(_face_fraction(outer, metal, grid, h, axis)[span] for axis in range(3))
+    return Voxels(metal[span], face_fractions, gold[span], h, np.zeros((2, 2, 2), np.float32), h)
 
 
 def _part_inside(shape: Shape, grid: tuple[Array, ...], h: float, axes: tuple[int, ...]) -> NDArray[np.float32]:
@@ -207,7 +209,7 @@ def _part_inside(shape: Shape, grid: tuple[Array, ...], h: float, axes: tuple[in
     return part
 
 
-def _opening(
+def _face_fraction(
     shape: Shape, metal: NDArray[np.float32], grid: tuple[Array, ...], h: float, axis: int
 ) -> NDArray[np.float32]:
     """Open part of the faces towards the next voxel along an axis."""

@@ -12,20 +12,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.recorded.folder import SessionFolder
 from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
 
 AMBIENT_C = 25.0
-
-
-def history_path(folder: Path) -> Path:
-    return folder / "truth" / "chip_temperature.f64"
 
 
 class ThermalHistory:
     """A growing polyline of temperature against time, written by one chip and read by any microscope."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = history_path(folder)
+        self._path = SessionFolder(folder).chip_truth
         self._read_bytes = 0
         self._last = np.array([[0.0, AMBIENT_C]])
 

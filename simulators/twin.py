@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.recorded.folder import SessionFolder
 from simulators.diffusion import diffuse
 from simulators.reshaping import rounded
 from simulators.segregation import segregated
@@ -85,7 +86,7 @@ class Twin:
     def __init__(
         self, folder: Path, places: list[Place], offsets_c: Mapping[str, float], voxels_across: float = VOXELS_ACROSS
     ) -> None:
-        self._folder = folder / "truth"
+        self._folder = SessionFolder(folder)
         self._history = ThermalHistory(folder)
         self.offsets_c = dict(offsets_c)
         self.particles = [Particle(p.as_laid(), p, voxels_across) for p in places]
@@ -109,9 +110,9 @@ class Twin:
             }
             for p in self.particles
         }
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.truth.mkdir(parents=True, exist_ok=True)
         truth = {"simulated": True, "particles": particles, "window_offsets_c": self.offsets_c, **more}
-        (self._folder / "truth.json").write_text(json.dumps(truth, indent=1))
+        self._folder.particles_truth.write_text(json.dumps(truth, indent=1))
 
     def catch_up(self) -> None:
         """Let every particle diffuse along the chip's temperature since the last call."""
@@ -130,7 +131,7 @@ class Twin:
             moved |= tau > 1e-6
         if moved:
             state = {p.specimen.name: {"tau_nm2": p.tau_nm2, "alloying": p.alloying()} for p in self.particles}
-            with (self._folder / "states.jsonl").open("a") as file:
+            with self._folder.states_truth.open("a") as file:
                 file.write(json.dumps({"time_s": float(points[-1, 0]), "particles": state}) + "\n")
 
     def _follow(self, warmer_c: NDArray[np.float64]) -> None:

@@ -1,7 +1,7 @@
 """How unlike one another the voxels of a particle are: the measures from which a degree of alloying is made.
 
-Paper 002 takes the standard deviation. Robust ones (median absolute deviation, interquartile range) ignore edges and
-outliers; the distance between histograms compares with the fully alloyed particle directly.
+Mychinko et al., Small 2021, take the standard deviation. Robust ones (median absolute deviation, interquartile range)
+ignore edges and outliers; the distance between histograms compares with the fully alloyed particle directly.
 """
 
 from __future__ import annotations
@@ -51,6 +51,6 @@ SPREADS: Mapping[str, Spread] = MappingProxyType(
 
 
 def degree_of(spread: Spread, start: Quantiles, now: Quantiles, alloyed: Quantiles) -> float:
-    """Degree of alloying ``(s(0) - s) / (s(0) - s_alloyed)`` (paper 002, Methods); 0 where nothing can change."""
+    """Degree of alloying ``(s(0) - s) / (s(0) - s_alloyed)`` (Mychinko et al., Small 2021); 0 where none can change."""
     first, last = spread(start, alloyed), spread(alloyed, alloyed)
     return (first - spread(now, alloyed)) / (first - last) if first != last else 0.0

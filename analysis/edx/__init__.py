@@ -1,1 +1,1 @@
-"""EDX: from spectrum images to composition with error bars (papers 000 and 001)."""
+"""EDX: from spectrum images to composition with error bars, and to phases."""

@@ -1,9 +1,9 @@
-"""Which pixels are of one phase (paper 001), and whether phases differ by more than noise and thickness.
+"""Which pixels are of one phase, and whether phases differ by more than noise and thickness.
 
-Counts are split at random into two halves, which are independent. The first is clustered, as paper 001 does: reduced,
-scaled by median and quartiles, and grouped by a Gaussian mixture or by density; but principal components are divided by
-their pixel's counts, so that thickness is out. The second half judges: clusters whose lines it cannot tell apart are
-one, and a seam between phases, which is all border and a mixture of them, is none.
+Counts are split at random into two halves, which are independent. The first is clustered, as Eggeman et al., Faraday
+Discuss. 2025, do: reduced, scaled by median and quartiles, and grouped by a Gaussian mixture or by density; but
+principal components are divided by their pixel's counts, so that thickness is out. The second half judges: clusters
+whose lines it cannot tell apart are one, and a seam between phases, which is all border and a mixture of them, is none.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _embedded(features: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
             from umap import UMAP
     except ModuleNotFoundError:
         return features
-    # Paper 001 gives the four dimensions only; without a least distance dense regions stay dense.
+    # Eggeman et al. give the four dimensions only; without a least distance dense regions stay dense.
     umap = UMAP(n_components=4, min_dist=0.0, n_neighbors=30, random_state=seed, n_jobs=1)
     return np.asarray(umap.fit_transform(features))
 

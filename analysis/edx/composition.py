@@ -19,21 +19,22 @@ class Composition:
 
     fractions: NDArray[np.float64]
     """(spectrum, line), summing to 1; not a number where no line has counts."""
-    by_counting: NDArray[np.float64]
+    by_noise: NDArray[np.float64]
     """Covariance (spectrum, line, line) by counting: it falls with more counts."""
     by_factors: NDArray[np.float64]
     """Covariance by the k-factors: common to all spectra."""
     above_limit: NDArray[np.bool_]
-    """(spectrum, line): whether a line is above the quantification limit, ``I > 10 sqrt(I + I_b)`` (paper 000)."""
+    """(spectrum, line): whether a line is above the quantification limit, ``I > 10 sqrt(I + I_b)``
+    (Moreira et al., Small 2024)."""
 
     def of(self, spectra: slice) -> Composition:
         """Of some of the spectra."""
         return Composition(*(getattr(self, name)[spectra] for name in self.__dataclass_fields__))
 
     @property
-    def counting_std(self) -> NDArray[np.float64]:
+    def noise_std(self) -> NDArray[np.float64]:
         """(spectrum, line)"""
-        return roots(self.by_counting)
+        return roots(self.by_noise)
 
     @property
     def factor_std(self) -> NDArray[np.float64]:
@@ -43,7 +44,7 @@ class Composition:
     @property
     def std(self) -> NDArray[np.float64]:
         """(spectrum, line)"""
-        return roots(self.by_counting + self.by_factors)
+        return roots(self.by_noise + self.by_factors)
 
 
 def composition(fit: LineFit, factors: KFactors) -> Composition:
@@ -51,12 +52,12 @@ def composition(fit: LineFit, factors: KFactors) -> Composition:
     n = len(factors.lines)
     counts, covariance, under = fit.counts[:, :n], fit.covariance[:, :n, :n], fit.background[:, :n]
     k = np.exp(factors.ln_k)
-    fractions, by_counting = fractions_of(counts * k, covariance * np.outer(k, k))
+    fractions, by_noise = fractions_of(counts * k, covariance * np.outer(k, k))
     slope = fractions[:, :, None] * (np.eye(n) - fractions[:, None, :])  # d f_i / d ln k_j = f_i (delta_ij - f_j)
     sigma_0 = np.sqrt(np.maximum(counts, 0.0) + under)
     return Composition(
         fractions,
-        by_counting,
+        by_noise,
         slope @ factors.covariance @ slope.transpose(0, 2, 1),
         (counts > _LIMIT_SIGMAS * sigma_0) & np.isfinite(fractions),
     )
@@ -73,9 +74,9 @@ def composition_of_amounts(amounts: NDArray[np.float64], factors: KFactors) -> C
 def by_weight(found: Composition, molar_masses: NDArray[np.float64]) -> Composition:
     """Weight fractions from atomic ones."""
     both = np.outer(molar_masses, molar_masses)
-    weights, by_counting = fractions_of(found.fractions * molar_masses, found.by_counting * both)
+    weights, by_noise = fractions_of(found.fractions * molar_masses, found.by_noise * both)
     _, by_factors = fractions_of(found.fractions * molar_masses, found.by_factors * both)
-    return Composition(weights, by_counting, by_factors, found.above_limit)
+    return Composition(weights, by_noise, by_factors, found.above_limit)
 
 
 def fractions_of(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.blas_thread import one_blas_thread
 from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
+from analysis.edx.energy_ranges import counts_in_ranges
 from analysis.edx.k_factors import Basis, KFactors, k_factors
 from analysis.edx.line_fit import LineFit, LineModel, fit_lines, fit_sums
 from analysis.edx.map_components import Decomposed, FollowedComponents, decomposed
@@ -20,7 +21,6 @@ from analysis.edx.phases import Phases, find_phases
 from analysis.edx.radial_profile import RadialProfile, radial_profile
 from analysis.edx.size_classes import SizeClass, profiles_by_size
 from analysis.edx.spectrum_image import SpectrumImage
-from analysis.edx.windows import window_counts
 from analysis.edx.x_ray_lines import LineFamily, line_family
 from drivers.errors import ConfigError
 
@@ -48,7 +48,7 @@ class MapResult:
     region: NDArray[np.bool_]
     fit: LineFit
     composition: Composition
-    by_windows: Composition | None
+    by_ranges: Composition | None
     """From counts in windows instead of a fit, where no other line lies in them."""
     profile: RadialProfile | None
     by_size: tuple[SizeClass, ...]
@@ -116,13 +116,13 @@ def analyse_map(
         )
         raise ConfigError(image.title, [words])
     notes = [*image.notes, *_notes(fit, found, factors, model)]
-    plain = None if follow else window_counts(model, image.spectrum_of(region)[None], fit, len(asked))
-    by_windows = None if plain is None else composition(plain, factors)
-    if by_windows is not None:
+    plain = None if follow else counts_in_ranges(model, image.spectrum_of(region)[None], fit, len(asked))
+    by_ranges = None if plain is None else composition(plain, factors)
+    if by_ranges is not None:
         # The fit is of the same photons, so that the two differ by less than either's error.
-        variance = by_windows.counting_std**2 - found.counting_std**2
+        variance = by_ranges.noise_std**2 - found.noise_std**2
         std = np.sqrt(np.maximum(variance, 0.0) + _WINDOWS_STD**2)
-        differ = float((np.abs(by_windows.fractions - found.fractions) / std).max())
+        differ = float((np.abs(by_ranges.fractions - found.fractions) / std).max())
         if differ > _SEEN_SIGMAS:
             notes.append(f"windows beside the lines tell another composition, by {differ:.1f} sigma")
     if far:
@@ -146,7 +146,7 @@ def analyse_map(
         region,
         fit,
         found,
-        by_windows,
+        by_ranges,
         profile,
         by_size,
         split,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.alloying.two_phase import main_body
 from analysis.edx.composition import Composition, composition
 from analysis.edx.decomposition import (
     Components,
@@ -21,6 +20,7 @@ from analysis.edx.k_factors import KFactors
 from analysis.edx.line_fit import LineModel, fit_lines
 from analysis.edx.radial_profile import rings_around
 from analysis.edx.spectrum_image import SpectrumImage
+from analysis.images.main_body import main_body
 
 _FEWEST_COUNTS_PER_PIXEL = 100.0
 """Pixels are binned to so many counts before they are decomposed."""

@@ -38,8 +38,8 @@ def findings(result: MapResult) -> Iterator[str]:
     yield f"over {result.region.sum()} pixels: {_fractions(result.elements, result.composition)}"
     weights = by_weight(result.composition, _masses(result))
     yield f"by weight: {_at_pct(result.elements, weights.fractions[0], weights.std[0], 'wt%')}"
-    if result.by_windows is not None:
-        yield f"by windows beside the lines: {_fractions(result.elements, result.by_windows)}"
+    if result.by_ranges is not None:
+        yield f"by windows beside the lines: {_fractions(result.elements, result.by_ranges)}"
     if result.profile is not None:
         profile = result.profile
         for where, fractions, std in (
@@ -83,9 +83,9 @@ def as_json(result: MapResult) -> dict[str, Any]:
         "also_seen": [f.name for f in result.model.families[len(elements) :]],
         "notes": list(result.notes),
     }
-    if result.by_windows is not None:
-        told["by_windows_at_pct"] = _named(elements, 100.0 * result.by_windows.fractions[0])
-        told["by_windows_std_at_pct"] = _named(elements, 100.0 * result.by_windows.std[0])
+    if result.by_ranges is not None:
+        told["by_windows_at_pct"] = _named(elements, 100.0 * result.by_ranges.fractions[0])
+        told["by_windows_std_at_pct"] = _named(elements, 100.0 * result.by_ranges.std[0])
     if result.profile is not None:
         told["profile"] = {"centre_px": list(result.profile.centre_px)} | _profile(elements, result.profile)
     if result.by_size:
@@ -134,7 +134,7 @@ def _profile(elements: list[str], profile: RadialProfile) -> dict[str, Any]:
         "ring_nm": profile.ring_nm,
         "radius_nm": profile.radius_nm.tolist(),
         "fractions": _columns(elements, profile.rings.fractions),
-        "std": _columns(elements, profile.rings.counting_std),
+        "std": _columns(elements, profile.rings.noise_std),
         "factor_std": _columns(elements, profile.rings.factor_std),
         "core": _named(elements, profile.core),
         "core_std": _named(elements, profile.core_std),

@@ -1,4 +1,7 @@
-"""The phases of a map: what each is made of, and how disordered its metals are (paper 001, Tables 1 and 2)."""
+"""The phases of a map: what each is made of, and how disordered its metals are.
+
+After Eggeman et al., Faraday Discuss. 2025, Tables 1 and 2.
+"""
 
 from __future__ import annotations
 
@@ -106,5 +109,5 @@ def entropy_r(found: Composition, elements: Sequence[str]) -> Estimate:
     of_metals = float(x[metals].sum())
     ratio = np.where(metals & (x > 0.0), x / max(of_metals, 1e-12), 1.0)
     slope = np.where(metals, -np.log(ratio), 0.0)
-    variance = float(slope @ (found.by_counting[0] + found.by_factors[0]) @ slope)
+    variance = float(slope @ (found.by_noise[0] + found.by_factors[0]) @ slope)
     return Estimate(float(slope @ x), float(np.sqrt(max(variance, 0.0))))

@@ -1,4 +1,4 @@
-"""Composition against distance from a particle's centre (paper 000, Methods), and whether its surface differs.
+"""Composition against distance from a particle's centre, after Moreira et al., Small 2024; whether its surface differs.
 
 Spectra are summed over rings before anything is fitted, so that a ring's error is that of its counts. A projection sees
 the core through the shell: near the centre it shows both, only the outermost ring is surface alone. For a ball the
@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.alloying.two_phase import main_body
 from analysis.edx.composition import Composition, composition, fractions_of, roots
 from analysis.edx.k_factors import KFactors
 from analysis.edx.line_fit import LineFit, LineModel, fit_sums
 from analysis.edx.shell_thickness import shell_thickness
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.x_ray_lines import LineFamily
+from analysis.images.main_body import main_body
 from analysis.results import Estimate
 
 RING_NM = 0.5
@@ -135,9 +135,9 @@ def profile_of(
         radius_nm=radius_nm,
         rings=rings.of(slice(good)),
         core=parts.fractions[core],
-        core_std=parts.counting_std[core],
+        core_std=parts.noise_std[core],
         surface=parts.fractions[surface],
-        surface_std=parts.counting_std[surface],
+        surface_std=parts.noise_std[surface],
         shells=apart[:good],
         shells_std=apart_std[:good],
         shell_nm=None,
@@ -148,7 +148,7 @@ def profile_of(
     k, each = np.exp(factors.ln_k), np.maximum(pixels[:good], 1)
     amounts = (fit.counts[:good, :lines] @ k) / each
     amounts_std = np.sqrt(np.einsum("i,rij,j->r", k, fit.covariance[:good, :lines, :lines], k)) / each
-    seen = rings.fractions[:good, telling], rings.counting_std[:good, telling]
+    seen = rings.fractions[:good, telling], rings.noise_std[:good, telling]
     return replace(profile, shell_nm=shell_thickness(ring_nm, amounts, amounts_std, *seen))
 
 
@@ -194,8 +194,8 @@ def _taken_apart(
     amounts = inverse @ (fit.counts[:, :lines] * k)
     covariance = np.einsum("sr,rij,sr,i,j->sij", inverse, fit.covariance[:, :lines, :lines], inverse, k, k)
     enough = amounts.sum(axis=1) > _SEEN_SIGMAS * np.sqrt(np.maximum(covariance.sum(axis=(1, 2)), 1e-300))
-    fractions, by_counting = fractions_of(np.where(enough[:, None], amounts, np.nan), covariance)
-    return fractions, roots(by_counting)
+    fractions, by_noise = fractions_of(np.where(enough[:, None], amounts, np.nan), covariance)
+    return fractions, roots(by_noise)
 
 
 def _seen(edges_nm: NDArray[np.float64]) -> NDArray[np.float64]:

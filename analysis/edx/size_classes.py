@@ -1,4 +1,4 @@
-"""Radial profiles averaged over the particles of a map that are of one size (paper 000, Figure 4).
+"""Radial profiles averaged over the particles of a map that are of one size (Moreira et al., Small 2024, Figure 4).
 
 Rings of particles of a class are summed before anything is fitted, each about its own particle's centre.
 """

@@ -14,7 +14,7 @@ from analysis.tomography.alignment import cross_correlation_shift
 from drivers.frames import Frame, SpectrumHeader
 
 _BIN_EV = 20.0
-"""Finer channels are summed to about these (paper 000, Methods)."""
+"""Finer channels are summed to about these (Moreira et al., Small 2024, Methods)."""
 _MOST_CELLS = 2**26
 """Of the sum: larger maps are binned by pixels."""
 _FARTHEST = 0.25

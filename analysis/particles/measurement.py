@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.particles.hidden_part import Ellipse, whole
 from analysis.particles.outlines import Labels
+from analysis.particles.wanted import ShapeClass
 from analysis.results import Estimate
 
 _EDGE_PX, _ALIKE_PX = 0.3, 3.0
@@ -20,9 +21,6 @@ _HIDDEN_STD = 0.15
 """Of the area that lies under others and is completed."""
 _ROUND, _LONG, _HOLLOW, _SQUARE = 1.15, 1.8, 0.93, 0.9
 """Aspect ratios up to which a body is round and from which it is a rod; solidity and circularity of classes."""
-
-
-ShapeClass = Literal["round", "rod", "square", "hollow-sided", "other"]
 
 
 @dataclass(frozen=True)

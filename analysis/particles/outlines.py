@@ -1,4 +1,4 @@
-"""Outlines of particles by thresholds: the baselines of paper 003, and what makes them hold in noise.
+"""Outlines by thresholds: the baselines of Zhang et al., arXiv:2409.16637 (2024), and what makes them hold in noise.
 
 Otsu's threshold splits an image's histogram; noise breaks what it finds. So `watershed` first evens the support,
 smooths as much as the noise needs, and parts what touches along the ridges of the distance to the outline. A particle
@@ -80,7 +80,7 @@ def outlines(
 
 
 def _denoised(values: NDArray[np.float64], how: Denoised) -> NDArray[np.float64]:
-    """As paper 003 did: a Gaussian of sigma 5 in 5 x 5 pixels, or non-local means."""
+    """As Zhang et al., arXiv:2409.16637 (2024) did: a Gaussian of sigma 5 in 5 x 5 pixels, or non-local means."""
     if how == "gaussian":
         from scipy.ndimage import gaussian_filter
 
@@ -155,10 +155,10 @@ def _trimmed(labels: Labels, smooth: NDArray[np.float64], floor: float, least: f
     from scipy.ndimage import find_objects
 
     found = np.zeros_like(labels)
-    for number, window in enumerate(find_objects(labels), 1):
-        if window is None:
+    for number, box in enumerate(find_objects(labels), 1):
+        if box is None:
             continue
-        body, here = labels[window] == number, smooth[window]
+        body, here = labels[box] == number, smooth[box]
         values = np.sort(here[body])[::-1]
         top = float(np.median(values[: max(1, values.size // 4)]))  # of the thickest part: a coat may be as wide again
         values = values[values > floor + max(_LOW * (top - floor), least)]
@@ -168,7 +168,7 @@ def _trimmed(labels: Labels, smooth: NDArray[np.float64], floor: float, least: f
         step = min(1.0, blur_px / max(low_px - half_px, 1e-6))
         rim_px = low_px - blur_px * step**2.5
         keep = min(values.size, max(1, round(np.pi * rim_px**2)))
-        found[window][body & (here >= values[keep - 1])] = number
+        found[box][body & (here >= values[keep - 1])] = number
     return found
 
 

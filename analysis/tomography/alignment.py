@@ -2,7 +2,7 @@
 
 Three steps, each finer than the last:
 
-1. cross-correlation of neighbouring tilts, outward from the lowest tilt (paper 004);
+1. cross-correlation of neighbouring tilts, outward from the lowest tilt (Chen et al., Part. Part. Syst. Charact. 2023);
 2. what projection conserves: along the axis (x) the profile summed over y is the same at every tilt; across it (y)
    the centre of mass of an isolated object describes ``y cos t + z sin t``, so putting it on the centre row puts the
    object's centre of mass on the axis;
@@ -138,10 +138,10 @@ def match_profiles(stack: Stack, start: NDArray[np.float64]) -> NDArray[np.float
     shifts = start - start.mean()
     profiles = stack.sum(axis=1)
     frequency = np.fft.fftfreq(profiles.shape[1])
-    window = np.hanning(profiles.shape[1])
+    hann = np.hanning(profiles.shape[1])
     for _ in range(3):
         moved = np.fft.ifft(np.fft.fft(profiles) * np.exp(-2j * np.pi * frequency * shifts[:, None])).real
-        edges = np.gradient(moved, axis=1) * window
+        edges = np.gradient(moved, axis=1) * hann
         mean = edges.mean(axis=0, keepdims=True)
         for i, edge in enumerate(edges):
             step = cross_correlation_shift(mean.astype(np.float32), edge[None].astype(np.float32))[1]

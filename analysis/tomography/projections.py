@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tomography.alignment import shifted, within_field
-from analysis.tomography.counting import Noise
+from analysis.tomography.noise import Noise
 from analysis.tomography.projector import Stack
 
 

@@ -1,8 +1,8 @@
 """MLEM and SIRT, batch or incremental.
 
-Expectation maximisation (papers 002 and 004) multiplies the volume by the back-projected ratio of data to model:
-the maximum-likelihood iteration for Poisson counts, which keeps the volume positive.
-SIRT adds the back-projected residual, normalised by row and column sums.
+Expectation maximisation (as in Mychinko et al., Small 2021) multiplies the volume by the back-projected ratio of data
+to model: the maximum-likelihood iteration for Poisson counts, which keeps the volume positive. SIRT adds the
+back-projected residual, normalised by row and column sums.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tomography.alignment import align, shifted
-from analysis.tomography.counting import darkest_level
+from analysis.tomography.noise import darkest_level
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import Method, reconstruct
 from analysis.tomography.tilt_axis import believed_axis, turned

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Protocol
 
 import zmq
 import zmq.asyncio
 
 from controller import events as ev
+from controller.stream.protocol import Command, EventsSoFar
+from drivers.requests import Refused, replies
+
+_ANSWER_S = 5.0
 
 
 class Source(Protocol):
@@ -27,39 +31,30 @@ class Source(Protocol):
 class RemoteSession:
     """A session in another process."""
 
-    def __init__(self, endpoints: dict[str, str], *, quiet_ms: int = 3000) -> None:
+    def __init__(self, endpoints: dict[str, str], *, quiet_s: float = 3.0) -> None:
         self._endpoints = endpoints
-        self._quiet_ms = quiet_ms
+        self._quiet_s = quiet_s
 
     async def events(self) -> AsyncIterator[ev.Event | None]:
-        with zmq.asyncio.Context() as context:
-            live, desk = context.socket(zmq.SUB), context.socket(zmq.DEALER)
+        with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as live:
+            live.setsockopt(zmq.LINGER, 0)
             live.subscribe(b"event")
             live.connect(self._endpoints["events"])
-            desk.setsockopt(zmq.LINGER, 0)
-            desk.connect(self._endpoints["desk"])
-            try:
-                await desk.send(json.dumps({"ask": "events"}).encode())
-                while await desk.poll(self._quiet_ms):
-                    kind, *parts = await desk.recv_multipart()
-                    if kind == b"end":
-                        break
-                    yield ev.decode(parts[0])
-                while True:
-                    if await live.poll(self._quiet_ms):
-                        yield ev.decode((await live.recv_multipart())[1])
-                    else:
-                        yield None
-            finally:
-                live.close(linger=0)
-                desk.close(linger=0)
+            async with aclosing(replies(self._endpoints["requests"], EventsSoFar(), limit_s=self._quiet_s)) as past:
+                async for _, parts in past:
+                    if parts:
+                        yield ev.decode(parts[0])
+            while True:
+                if await live.poll(int(1000 * self._quiet_s)):
+                    yield ev.decode((await live.recv_multipart())[1])
+                else:
+                    yield None
 
     async def command(self, name: str) -> str:
-        with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as desk:
-            desk.setsockopt(zmq.LINGER, 1000)
-            desk.connect(self._endpoints["desk"])
-            await desk.send(json.dumps({"ask": "command", "command": name}).encode())
-            if not await desk.poll(5000):
-                return f"{name}: no answer from the session"
-            answer: bytes = (await desk.recv_multipart())[-1]
-            return answer.decode()
+        try:
+            async with aclosing(replies(self._endpoints["requests"], Command(command=name), limit_s=_ANSWER_S)) as all_:
+                async for answer, _ in all_:
+                    return str(answer)
+        except Refused as refusal:
+            return f"{name}: {refusal}"
+        return f"{name}: no answer from the session"

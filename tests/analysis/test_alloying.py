@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.special import erfinv
 
-from analysis.alloying.fit import fit_diffusivity
-from analysis.alloying.measurement import AlloyingCurve, Reading
+from analysis.alloying.curve_fit import fit_diffusivity
+from analysis.alloying.simulated_measurement import AlloyingCurve, Reading
 from analysis.alloying.spread import SPREADS, degree_of, quantiles_of
-from analysis.tomography.counting import darkest_level, estimate_noise
+from analysis.tomography.noise import darkest_level, estimate_noise
 from analysis.tomography.projector import project
 
 TILTS = np.arange(-70.0, 71.0, 4.0)

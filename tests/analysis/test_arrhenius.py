@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.arrhenius import ActivationEnergy, Followed, fit_arrhenius
+from analysis.diffusion.activation_energy import ActivationEnergy
+from analysis.diffusion.arrhenius import Followed, fit_arrhenius
 
 Q, D0 = 208e3, 3.4e-19 * np.exp(208e3 / 8.314462618 / 723.15)
 STEPS_C = (400.0, 410.0, 420.0, 430.0)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.alloying.diffusion import _combine, _laplacian, _shared, diffuse
-from analysis.alloying.surfaces import occupancy, openings
+from analysis.diffusion.fick import _combine, _laplacian, _shared, diffuse
+from analysis.particle_model.surfaces import face_fractions, occupancy
 from tests.analysis.peers.ball import radial_diffusion
 
 
@@ -34,7 +34,7 @@ def test_a_core_shell_ball_follows_the_series_solution_at_ten_times():
     r_px = (np.sqrt(sum(a**2 for a in axes)) / h).astype(np.float32)
     metal = occupancy(r_px - np.float32(radius_nm / h))
     metal = np.where(metal > 0.02, metal, 0.0).astype(np.float32)
-    open_ = openings(r_px - np.float32(radius_nm / h))
+    open_ = face_fractions(r_px - np.float32(radius_nm / h))
     core = occupancy(r_px - np.float32(core_nm / h))
     start = np.divide(core, metal, out=np.zeros_like(core), where=metal > 0)
     mean = (metal * start).sum() / metal.sum()
@@ -56,7 +56,7 @@ def test_a_mode_of_a_coarse_ball_decays_as_in_a_continuous_one(root):
     metal = np.where(metal > 0.02, metal, 0.0).astype(np.float32)
     mode = np.where(metal > 0, np.sin(k * r_px) / r_px, 0.0).astype(np.float32)
     mode -= np.where(metal > 0, (metal * mode).sum() / metal.sum(), 0.0).astype(np.float32)
-    left = last(diffuse(mode, metal, [1.0 / k**2], 1.0, openings(r_px - np.float32(radius_px))))
+    left = last(diffuse(mode, metal, [1.0 / k**2], 1.0, face_fractions(r_px - np.float32(radius_px))))
     assert -np.log((metal * left * mode).sum() / (metal * mode**2).sum()) == pytest.approx(1.0, rel=0.003)
 
 
@@ -72,7 +72,7 @@ def test_d_that_changes_with_composition_agrees_with_a_radial_solver(ln_d_slope)
     sharp = np.sqrt(ball_variance(radius_nm, core_nm, 0.0))
     volume = np.diff(np.linspace(0.0, radius_nm, 301) ** 3) / radius_nm**3
     taus = np.geomspace(0.5, 15.0, 5)
-    states = diffuse(start, metal, taus, h, openings(r_px - np.float32(25.0)), ln_d_slope)
+    states = diffuse(start, metal, taus, h, face_fractions(r_px - np.float32(25.0)), ln_d_slope)
     for tau, state in zip(taus, states, strict=True):
         c = radial_diffusion(core_nm, radius_nm, float(tau), ln_d_slope=ln_d_slope)
         truth = np.sqrt(volume @ (c - (core_nm / radius_nm) ** 3) ** 2)
@@ -92,7 +92,7 @@ def test_the_slow_mode_along_a_turned_block_decays_at_its_rate(in_plane_deg):
     distance = distance.astype(np.float32)
     metal = np.where(occupancy(distance) > 0.02, occupancy(distance), 0.0).astype(np.float32)
     mode = np.where(metal > 0, np.sin(np.pi * along / length), 0.0).astype(np.float32)
-    left = last(diffuse(mode, metal, [tau], 1.0, openings(distance)))
+    left = last(diffuse(mode, metal, [tau], 1.0, face_fractions(distance)))
     rate = -np.log((metal * left * mode).sum() / (metal * mode * mode).sum()) / tau
     assert rate == pytest.approx((np.pi / length) ** 2, rel=0.006)
 
@@ -124,7 +124,7 @@ def neumann_roots(n: int) -> np.ndarray:
 
 
 def test_the_error_in_time_falls_with_the_square_of_the_step(monkeypatch):
-    import analysis.alloying.diffusion as module
+    import analysis.diffusion.fick as module
 
     n = 24
     mode = np.broadcast_to(np.cos(3 * np.pi * (np.arange(n) + 0.5) / n), (3, 3, n)).astype(np.float32)

@@ -12,14 +12,14 @@ from analysis.edx.composition import composition
 from analysis.edx.decomposition import components_seen, principal_components
 from analysis.edx.energy_axis import EnergyAxis
 from analysis.edx.k_factors import k_factors
-from analysis.edx.k_table import read_k_table
 from analysis.edx.line_fit import LineFit, channels_around, fit_lines, line_model
 from analysis.edx.map_analysis import analyse_map
 from analysis.edx.other_lines import calibrated
 from analysis.edx.radial_profile import distances
-from analysis.edx.spectrum_file import read_spectrum_image
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.x_ray_lines import line_family
+from analysis.files.k_table import read_k_table
+from analysis.files.spectrum_file import read_spectrum_image
 from drivers.errors import ConfigError
 from simulators.edx_particles import amounts, emission, segregated_ball
 from simulators.x_rays import Emission, XRayDetector, spectrum_image
@@ -37,7 +37,7 @@ def families(*names: str, beam_kev: float = 80.0):
 
 @lru_cache(maxsize=1)
 def maps(core: float, surface: float) -> list[tuple[SpectrumImage, dict[str, np.ndarray], object]]:
-    """Paper 000's maps of one ball of 8 nm with a shell of 1.5 nm, some 300 counts per pixel, and what they tell."""
+    """Moreira et al.'s maps of one ball of 8 nm with a shell of 1.5 nm, some 300 counts per pixel."""
     found = []
     for seed in SEEDS:
         rng = np.random.default_rng([seed, 5])
@@ -71,7 +71,7 @@ def test_core_and_surface_come_out_as_they_are_projected():
     seen = [(r.profile, *true_silver(i, a, r)) for i, a, r in maps(CORE, SURFACE)]
     assert abs(np.mean([p.core[0] - core for p, _, core, _ in seen])) < 0.01
     assert abs(np.mean([p.surface[0] - surface for p, _, _, surface in seen])) < 0.01
-    off = np.concatenate([(p.rings.fractions[:, 0] - rings) / p.rings.counting_std[:, 0] for p, rings, _, _ in seen])
+    off = np.concatenate([(p.rings.fractions[:, 0] - rings) / p.rings.noise_std[:, 0] for p, rings, _, _ in seen])
     assert np.mean(np.abs(off) < 3.0) >= 0.98
     assert 0.8 < np.sqrt(np.mean(off**2)) < 1.25
     claimed = [seed for seed, (p, *_) in zip(SEEDS, seen, strict=True) if p.difference_sigmas[0] <= 3.0]
@@ -142,7 +142,7 @@ def test_errors_of_fractions_follow_counts_and_factors():
     found = composition(LineFit(counts, covariance, np.zeros((1, 3)), np.zeros((1, 1)), np.ones(1)), factors)
     rng = np.random.default_rng(1)
     drawn = rng.multivariate_normal(counts[0], covariance[0], 40000)
-    assert found.counting_std[0] == pytest.approx(fractions(drawn, factors.ln_k).std(axis=0), rel=0.03)
+    assert found.noise_std[0] == pytest.approx(fractions(drawn, factors.ln_k).std(axis=0), rel=0.03)
     drawn = rng.multivariate_normal(factors.ln_k, factors.covariance, 40000)
     assert found.factor_std[0] == pytest.approx(fractions(counts, drawn).std(axis=0), rel=0.03)
 

@@ -1,4 +1,4 @@
-"""Components of paper 000's map on the twin: how many, where, and how much quieter they make it."""
+"""Components of Moreira et al.'s (Small 2024) map on the twin: how many, where, and how much quieter they make it."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Paper 001's two sulfides on the twin: four phases are four, and one that is only thinner at its edge is one."""
+"""The sulfides of Eggeman et al. on the twin: four phases are four, and one that is only thinner at its edge is one."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_the_four_phases_of_the_six_metal_sulfide_are_found(workflow, seed):
 
 @pytest.mark.parametrize("core_shell", [False, True], ids=["even", "core-shell"])
 def test_a_thinner_edge_is_no_shell_and_a_shell_is_one(core_shell):
-    """Cobalt, manganese and zinc in the core, as paper 001's maps seem to show."""
+    """Cobalt, manganese and zinc in the core, as Eggeman et al.'s (Faraday Discuss. 2025) maps seem to show."""
     rng = np.random.default_rng(3)
     thickness = particle((64, 64))
     in_core = np.where(thickness > 0.75, 1.4, 0.7) if core_shell else 1.0
@@ -66,6 +66,8 @@ def test_the_entropy_of_metals_is_per_atom_and_without_the_anions():
 
     even = dict.fromkeys(("Ag", "Cd", "Cu", "Fe", "Mn", "Zn"), 1.0)
     assert entropy(even) == pytest.approx(np.log(6.0))
-    assert entropy(even | {"S": 6.0}) == pytest.approx(0.5 * np.log(6.0))  # 0.9 R, the limit that paper 001 gives
+    assert entropy(even | {"S": 6.0}) == pytest.approx(
+        0.5 * np.log(6.0)
+    )  # 0.9 R, the limit that Eggeman et al., Faraday Discuss. 2025 gives
     assert entropy(PHASES["minority wurtzite"]) == pytest.approx(0.85, abs=0.02)  # the paper's 0.85 R
     assert entropy({"Ag": 1.0, "S": 1.0}) == 0.0

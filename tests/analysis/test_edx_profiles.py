@@ -37,11 +37,11 @@ def test_fit_and_windows_tell_the_whole_particle_and_agree():
         atoms = amounts(segregated_ball(4.0, 0.49, 0.58, 1.5), (64, 64), 0.25, (31.0, 32.0))
         silver = atoms["Ag"].sum() / (atoms["Ag"] + atoms["Au"]).sum()
         found = analyse_map(mapped(atoms, seed), LINES, K)
-        windows = found.by_windows
+        windows = found.by_ranges
         assert windows is not None
-        off.append((found.composition.fractions[0, 0] - silver) / found.composition.counting_std[0, 0])
-        plain.append((windows.fractions[0, 0] - silver) / windows.counting_std[0, 0])
-        apart.append(windows.counting_std[0, 0] / found.composition.counting_std[0, 0])
+        off.append((found.composition.fractions[0, 0] - silver) / found.composition.noise_std[0, 0])
+        plain.append((windows.fractions[0, 0] - silver) / windows.noise_std[0, 0])
+        apart.append(windows.noise_std[0, 0] / found.composition.noise_std[0, 0])
     for told in (off, plain):
         assert abs(np.mean(told)) < 1.0
         assert 0.5 < np.std(told, ddof=1) < 1.6
@@ -53,7 +53,7 @@ def test_windows_are_not_believed_where_another_line_lies_in_them():
     made = emission(atoms, {"Ag_La": 1.44, "Au_Ma": 1.0}, 33.0, 80.0, stray={"S_Ka": 9.0})
     counts = spectrum_image(made, XRayDetector(), np.random.default_rng(1))
     found = analyse_map(SpectrumImage(counts, EnergyAxis(0.0, 0.02, 1024), 0.5, 80.0), LINES, K)
-    assert found.by_windows is None
+    assert found.by_ranges is None
     assert found.composition.fractions[0, 0] == pytest.approx(0.5, abs=4.0 * found.composition.std[0, 0])
 
 

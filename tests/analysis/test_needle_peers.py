@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.tilt_series_file import read_tilt_series
 from analysis.tomography.alignment import Alignment, align, shifted
-from analysis.tomography.counting import darkest_level
+from analysis.tomography.noise import darkest_level
 from analysis.tomography.reconstruction import reconstruct
 from analysis.tomography.tilt_axis import find_tilt_axis, turned
+from drivers.recorded.tilt_series_file import read_tilt_series
 
 SLICE_X = 128
 Aligned = tuple[float, np.ndarray, np.ndarray, Alignment]

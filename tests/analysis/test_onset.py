@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.onset import OnsetAnalysis
+from analysis.alloying.onset import OnsetAnalysis
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd
 from tests.analysis.peers.ball import projections, radial_diffusion
 

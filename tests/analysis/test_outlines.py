@@ -1,4 +1,4 @@
-"""Particles found and outlined in simulated images, against the outlines that were drawn (paper 003's conditions)."""
+"""Particles found in images drawn under the conditions of Zhang et al., against the outlines that were drawn."""
 
 import json
 import subprocess
@@ -9,12 +9,13 @@ import pytest
 import tifffile
 from scipy.optimize import linear_sum_assignment
 
-from analysis.edx.spectrum_file import read_spectrum_image
-from analysis.particles.candidates import Wanted, candidates
-from analysis.particles.image_file import read_image
+from analysis.files.image_file import read_image
+from analysis.files.spectrum_file import read_spectrum_image
+from analysis.particles.candidates import candidates
 from analysis.particles.measurement import measured
 from analysis.particles.outlines import outlines
 from analysis.particles.outlines import outlines as of_image
+from analysis.particles.wanted import Wanted
 from simulators.particle_images import Drawn, draw
 
 

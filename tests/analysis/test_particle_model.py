@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.alloying.composition_path import CompositionPath
-from analysis.alloying.first_state import fit_first_state
-from analysis.alloying.heated_state import fit_heated_state
-from analysis.alloying.joint_fit import fit_joint
-from analysis.alloying.linear_projections import LinearProjections
-from analysis.alloying.particle_model import ParticleModel
-from analysis.alloying.scene import Scene
-from analysis.alloying.sensitivity import sensitivity
-from analysis.alloying.surroundings import interpolation
-from analysis.alloying.two_phase import TwoPhase
+from analysis.diffusion.heated_state import fit_heated_state
+from analysis.diffusion.joint_fit import fit_joint
+from analysis.diffusion.trajectory import CompositionTrajectory
+from analysis.particle_model.forward_model import ForwardModel
+from analysis.particle_model.model import ParticleModel
+from analysis.particle_model.surroundings import interpolation
 from analysis.tomography.alignment import shifted
-from analysis.tomography.counting import Noise
+from analysis.tomography.noise import Noise
 from analysis.tomography.projections import Projections
+from analysis.unheated.first_state import fit_first_state
+from analysis.unheated.linear_projections import LinearProjections
+from analysis.unheated.segmentation import TwoPhase
+from analysis.unheated.sensitivity import sensitivity
 
 TILTS = np.arange(-70.0, 71.0, 5.0)
 ROWS = 48
@@ -55,7 +55,7 @@ def recorded(raw: np.ndarray) -> Projections:
 
 @pytest.mark.parametrize("swept_deg", [0.0, 3.0])
 def test_projection_and_back_projection_of_a_scene_are_adjoint(rng, swept_deg):
-    scene = Scene((30, 30, 32), ROWS, TILTS, 0.9, swept_deg)
+    scene = ForwardModel((30, 30, 32), ROWS, TILTS, 0.9, swept_deg)
     box, stack = rng.normal(size=(30, 30, 32)), rng.normal(size=(len(TILTS), ROWS, 32))
     around = rng.normal(size=(12, 12, 8))
     box, stack, around = (a.astype(np.float32) for a in (box, stack, around))
@@ -67,9 +67,9 @@ def test_projection_and_back_projection_of_a_scene_are_adjoint(rng, swept_deg):
 def test_an_exposure_during_a_sweep_is_the_mean_of_many(rng):
     box = np.zeros((30, 30, 32), np.float32)
     box[6:10, 3:27, 8:24] = 1.0
-    swept = Scene(box.shape, ROWS, TILTS, 0.9, 3.0).particle(box)
-    many = [Scene(box.shape, ROWS, TILTS + off, 0.9).particle(box) for off in 3.0 * (np.arange(9) - 4.0) / 9.0]
-    still = Scene(box.shape, ROWS, TILTS, 0.9).particle(box)
+    swept = ForwardModel(box.shape, ROWS, TILTS, 0.9, 3.0).particle(box)
+    many = [ForwardModel(box.shape, ROWS, TILTS + off, 0.9).particle(box) for off in 3.0 * (np.arange(9) - 4.0) / 9.0]
+    still = ForwardModel(box.shape, ROWS, TILTS, 0.9).particle(box)
     mean = np.mean(many, axis=0)
     assert np.abs(swept - mean).max() < 0.2 * np.abs(still - mean).max()
 
@@ -104,7 +104,7 @@ def test_the_slopes_of_the_projections_and_their_adjoint(rng):
 
 def test_what_a_series_leaves_open_of_d_falls_with_the_root_of_the_dose(rng):
     truth = model()
-    path = CompositionPath(truth, VOXEL_NM)
+    path = CompositionTrajectory(truth, VOXEL_NM)
     stds = []
     for gain in (1.0, 0.25):
         known = replace(recorded(noisy(truth, truth.composition, rng, gain, 0.0)), noise=Noise(gain, 0.0))
@@ -144,7 +144,7 @@ def test_surfaces_and_levels_come_out_of_a_poor_segmentation(seed):
 
 def test_tau_of_a_heated_state_is_found_within_its_error():
     truth = model()
-    path = CompositionPath(truth, VOXEL_NM)
+    path = CompositionTrajectory(truth, VOXEL_NM)
     pulls = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
@@ -159,7 +159,7 @@ def test_tau_of_a_heated_state_is_found_within_its_error():
 
 
 def test_degree_rises_from_none_to_all_and_knows_its_slope():
-    path = CompositionPath(model(), VOXEL_NM)
+    path = CompositionTrajectory(model(), VOXEL_NM)
     low, high = path.range
     degrees = [path.degree(x) for x in np.linspace(low, high, 30)]
     assert np.all(np.diff(degrees) > -1e-4)

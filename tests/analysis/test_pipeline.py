@@ -3,8 +3,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from analysis.alloying.diffusion import diffuse
-from analysis.pipeline import Pipeline
+from analysis.diffusion.fick import diffuse
+from analysis.live.pipeline import Pipeline
+from analysis.live.settings import AnalysisSettings
 from analysis.results import DiffusivityResult, Provisional, Result, StateResult, pretty
 from analysis.tomography.projector import project
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd
@@ -46,7 +47,7 @@ def test_an_independent_particle_gives_its_d_back(rng, core_shell):
     truth = core_shell(56)
     mask, core = truth > 0, (truth > 5).astype(np.float32)
     seconds, d_nm2 = (20.0, 60.0, 200.0), 0.24
-    pipeline = Pipeline(0)
+    pipeline = Pipeline()
     results = run(pipeline, series(counted(truth, rng), 0, "c00/A/tilt"))
     heat: tuple[HeatPulse, ...] = ()
     states = diffuse(core, mask, [d_nm2 * s for s in seconds], 0.8)
@@ -69,12 +70,12 @@ def test_the_degree_is_told_before_the_series_ends_when_there_is_time(rng, monke
 
     unheated = list(series(ball(0.0), 0, "c00/A/tilt"))
     heated = list(series(ball(8.0), 100, "c01/A/tilt", [HeatPulse(450.0, 40.0)]))
-    hurried = Pipeline(0, preview=True)
+    hurried = Pipeline(AnalysisSettings(picture_px=96))
     run(hurried, unheated)
     assert not any(isinstance(r, Provisional) for r in run(hurried, heated[:20]))
     seconds = iter(range(0, 10**6, 60))
-    monkeypatch.setattr("analysis.pipeline.time.monotonic", lambda: float(next(seconds)))
-    patient = Pipeline(0, preview=True)
+    monkeypatch.setattr("analysis.live.pipeline.time.monotonic", lambda: float(next(seconds)))
+    patient = Pipeline(AnalysisSettings(picture_px=96))
     run(patient, unheated)
     results = run(patient, heated)
     told = [r for r in results if isinstance(r, Provisional)]
@@ -87,24 +88,24 @@ def test_the_degree_is_told_before_the_series_ends_when_there_is_time(rng, monke
 
 def test_poor_data_give_a_quality_in_words_and_no_number(rng, core_shell):
     even = np.where(core_shell(48) > 0, 6.0, 0.0).astype(np.float32)
-    (alloyed,) = run(Pipeline(0), series(counted(even, rng), 0, "c00/A/tilt"))
+    (alloyed,) = run(Pipeline(), series(counted(even, rng), 0, "c00/A/tilt"))
     assert alloyed.alloying is None
     assert alloyed.quality.startswith("poor")
     heated = series(counted(core_shell(48), rng), 0, "c01/A/tilt", [HeatPulse(450.0, 15.0)])
-    (late,) = run(Pipeline(0), heated)
+    (late,) = run(Pipeline(), heated)
     assert late.alloying is None
     assert "unalloyed" in late.quality
     blank = counted(core_shell(48), rng)
     blank[3] = 0
-    (gap,) = run(Pipeline(0), series(blank, 0, "c00/A/tilt"))
+    (gap,) = run(Pipeline(), series(blank, 0, "c00/A/tilt"))
     assert gap.rejected == (f"{TILTS[3]:.1f} deg: blank",)
-    (few,) = run(Pipeline(0), series(blank[:2], 0, "c00/A/tilt"))
+    (few,) = run(Pipeline(), series(blank[:2], 0, "c00/A/tilt"))
     assert few.alloying is None
 
 
 def test_the_same_stream_gives_the_same_results_twice(rng, core_shell):
     items = list(series(counted(core_shell(48), rng), 0, "c00/A/tilt"))
-    first, second = (run(Pipeline(4), items)[0] for _ in range(2))
+    first, second = (run(Pipeline(AnalysisSettings(seed=4)), items)[0] for _ in range(2))
     assert first.alloying == second.alloying
     assert first.volume_nm3 == second.volume_nm3
     assert first.shifts_px == second.shifts_px

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import shift
 
-from analysis.alloying.two_phase import touches_neighbour
-from analysis.pipeline import Pipeline
+from analysis.live.pipeline import Pipeline
 from analysis.results import DiffusivityResult, Result, StateResult
 from analysis.tomography.projector import project
+from analysis.unheated.segmentation import touches_neighbour
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd
 
 TILTS = np.arange(-70.0, 71.0, 4.0)
@@ -51,7 +51,7 @@ def counted(volume: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def run(items) -> list[Result]:
-    pipeline = Pipeline(0)
+    pipeline = Pipeline()
     return [r for item in items for r in pipeline.feed(item)]
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.store import StepFile, read_session, read_step, step_path
 from drivers.errors import RecordingError
 from drivers.frames import Frame, FrameHeader
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.session import read_session
+from drivers.recorded.step_file import StepFile, read_step
 
 
 def frame(seq: int, *, photons: bool = False) -> Frame:
@@ -32,7 +34,7 @@ def frame(seq: int, *, photons: bool = False) -> Frame:
 
 @pytest.mark.parametrize("photons", [False, True], ids=["images", "map"])
 def test_frames_come_back_as_they_went_in(tmp_path: Path, photons):
-    path = step_path(tmp_path, "c00/A/tilt")
+    path = SessionFolder(tmp_path).step_file("c00/A/tilt")
     file = StepFile(path, frame(0, photons=photons))
     for seq in range(5):
         file.append(frame(seq, photons=photons))
@@ -83,7 +85,7 @@ def test_marks_of_before_there_were_maps_are_understood(tmp_path: Path):
 
 
 def test_a_map_takes_no_frame_without_x_rays(tmp_path: Path):
-    file = StepFile(step_path(tmp_path, "c00/A/edx"), frame(0, photons=True))
+    file = StepFile(SessionFolder(tmp_path).step_file("c00/A/edx"), frame(0, photons=True))
     file.append(frame(0, photons=True))
     with pytest.raises(RecordingError, match="without X-rays"):
         file.append(frame(1))

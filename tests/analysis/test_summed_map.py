@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.edx.live_map import LiveMap
 from analysis.edx.summed_map import SummedMap
+from analysis.live.live_map import LiveMap
 from drivers.frames import Frame, FrameHeader, SpectrumHeader
 from simulators.edx_particles import amounts, emission, segregated_ball
 from simulators.x_rays import XRayDetector, photons
@@ -99,14 +99,14 @@ def test_each_frame_sharpens_the_composition_and_the_last_word_has_the_component
     for frame, _ in frames(rng, 0.3):
         live = live or LiveMap(frame)
         live.add(frame)
-        told = live.told(final=False)
+        told = live.result(final=False)
         errors.append(told.known_at_pct)
         if told.frames > 3:
             assert any(part["of_particle"] for part in told.report["components"])
     assert live is not None
     assert errors[-1] < 0.4 * errors[0]
     assert (told.frames, told.planned, told.final) == (FRAMES, FRAMES, False)
-    last = live.told(final=True)
+    last = live.result(final=True)
     silver = last.composition_at_pct["Ag"]
     assert abs(silver.value - 50.0) < 4.0 * silver.std
     assert set(last.pictures) == {"HAADF", "Ag_La", "Au_Ma"}
@@ -119,7 +119,7 @@ def test_a_map_without_counts_says_so_and_gives_no_number(rng):
     (frame, _), *_ = frames(rng, 0.0)
     live = LiveMap(frame)
     live.add(Frame(frame.header, frame.image, frame.photons[:0]))
-    told = live.told(final=True)
+    told = live.result(final=True)
     assert told.composition_at_pct == {}
     assert told.known_at_pct == np.inf
     assert "no counts" in told.quality

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.alloying.surfaces import distance_to, occupancy, occupancy_slope, openings, redistanced
+from analysis.particle_model.surfaces import distance_to, face_fractions, occupancy, occupancy_slope, redistanced
 
 
 def ball(n: int, radius: float, centre: tuple[float, float, float]) -> np.ndarray:
@@ -45,9 +45,9 @@ def test_the_openings_of_a_tilted_plane_are_the_areas_below_it(rng):
     z, y, x = np.meshgrid(*[np.arange(9) - 4.0] * 3, indexing="ij")
     distance = (normal[0] * z + normal[1] * y + normal[2] * x + 0.37).astype(np.float32)
     points = rng.random((2, 20000)) - 0.5
-    for axis, opening in enumerate(openings(distance)):
+    for axis, face_fraction in enumerate(face_fractions(distance)):
         first, second = (k for k in range(3) if k != axis)
         for at in ((4, 4, 4), (3, 5, 4), (4, 3, 3)):
             middle = distance[at] + 0.5 * normal[axis]
             below = np.mean(middle + normal[first] * points[0] + normal[second] * points[1] < 0)
-            assert opening[at] == pytest.approx(below, abs=0.015)
+            assert face_fraction[at] == pytest.approx(below, abs=0.015)

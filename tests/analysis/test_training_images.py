@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.particles.learned import SHIPPED, normalised
-from analysis.particles.training_images import recorded, scene
+from analysis.particles.training.drawn_images import recorded, scene
 
 
 def test_a_scene_is_the_same_each_time_and_its_truth_agrees_with_itself():
@@ -45,7 +45,7 @@ def test_a_network_is_trained_exported_and_run(tmp_path):
     import onnxruntime
     import torch
 
-    from analysis.particles.train import export, trained
+    from analysis.particles.training.train import export, trained
 
     torch.set_num_threads(1)
     network = trained(seed=1, steps=4, scenes=4)

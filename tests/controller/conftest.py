@@ -8,7 +8,7 @@ import pytest
 from controller import events as ev
 
 
-class Told:
+class ScriptedSource:
     """A source that tells what it is given and remembers commands."""
 
     def __init__(self, events: list[ev.Event]) -> None:
@@ -26,6 +26,6 @@ class Told:
 
 
 @pytest.fixture
-def source() -> type[Told]:
+def source() -> type[ScriptedSource]:
     """Makes a source of events for a screen."""
-    return Told
+    return ScriptedSource

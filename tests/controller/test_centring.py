@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from controller.centring import _off_centre_nm, off_centre_px
-from controller.target import Target
+from analysis.images.off_centre import off_centre_px
+from analysis.particles.target import Target
+from controller.acquire.centring import Centring
+from controller.plan.session_file import Tracking
 from drivers.clock import WallClock
 from drivers.interfaces import ScanSettings
 
@@ -92,10 +94,18 @@ def test_looking_for_a_particle_leaves_the_event_loop_alive():
         async def look(*_):
             return SimpleNamespace(image=np.zeros((16, 16)), pixel_nm=1.0, image_shift_nm=(0.0, 0.0))
 
+        async def shift(*_):
+            pass
+
         ticking = asyncio.create_task(tick())
-        acquisition = SimpleNamespace(look=look, targets={"A": Slow("watershed")}, clock=WallClock())
-        step = SimpleNamespace(particle=SimpleNamespace(name="A"))
-        await _off_centre_nm(acquisition, step, 0.0, ScanSettings(1.0, (16, 16), 1e-6))
+        settings = ScanSettings(1.0, (16, 16), 1e-6)
+        beam = SimpleNamespace(
+            look=look, clock=WallClock(), settings=settings, image_shift_nm={"A": np.zeros(2)}, shift_image=shift
+        )
+        centring = Centring(
+            beam, Tracking(centre=True), SimpleNamespace(write=lambda _: None), {"A": Slow("watershed")}
+        )
+        await centring.bring_back(SimpleNamespace(id="c00/A/tilt", particle=SimpleNamespace(name="A", choose="")))
         ticking.cancel()
         return ticks
 

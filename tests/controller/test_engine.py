@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from controller.engine import Engine, FinishReason, RunState
-from controller.plan import Heat, Plan
+from controller.plan.steps import Heat, Plan
 from drivers.clock import SteppedClock
 
 

@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from analysis.arrhenius import ActivationEnergy
-from controller.forecast import Forecast
+from analysis.diffusion.activation_energy import ActivationEnergy
+from analysis.diffusion.forecast import Forecast
 from tests.controller.test_steering import measured
 
 FIXED = ((450.0, 15.0),) * 4 + ((450.0, 30.0),) * 2 + ((450.0, 60.0), (450.0, 120.0), (450.0, 300.0))

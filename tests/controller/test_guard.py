@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.chip_readings import ChipReadings
-from controller.guard import Guard
-from controller.journal import Journal
+from controller.guard.chip_readings import ChipReadings
+from controller.guard.guard import Guard
 from drivers.clock import SteppedClock
 from drivers.errors import InterlockTripped, LimitExceeded
-from drivers.interfaces import Bench, HeaterReading
+from drivers.interfaces import DriverContext, HeaterReading
 from drivers.limits import ChipLimits
+from drivers.recorded.journal import Journal
 from simulators.chip import SimulatedChip
 
 
@@ -45,9 +45,9 @@ class BrokenChip(SimulatedChip):
 
 @contextmanager
 def guard_of(clock: SteppedClock, folder: Path, chip: SimulatedChip | None = None) -> Iterator[Guard]:
-    chip = chip or SimulatedChip("chip", Bench(clock, 1, folder))
+    chip = chip or SimulatedChip("chip", DriverContext(clock, 1, folder))
     journal = Journal(folder / "guard.jsonl", clock)
-    readings = ChipReadings(folder)
+    readings = ChipReadings(folder / "chip.csv")
     yield Guard(chip, ChipLimits(max_c=500.0), journal, readings, clock, period_s=0.05, heartbeat_limit_s=0.5)
     journal.close()
     readings.close()
@@ -161,7 +161,7 @@ def test_beats_that_wait_while_the_guard_is_held_up_are_heard_first(stepped, tmp
 @pytest.mark.parametrize(("how", "told"), [("fails", "no such port"), ("no number", "nan"), ("hangs", "heartbeat")])
 def test_a_hot_chip_that_cannot_be_read_is_switched_off_and_followed_until_it_is_cold(stepped, tmp_path, how, told):
     async def main(clock: SteppedClock) -> None:
-        chip = BrokenChip("chip", Bench(clock, 1, tmp_path), how=how)
+        chip = BrokenChip("chip", DriverContext(clock, 1, tmp_path), how=how)
         with guard_of(clock, tmp_path, chip) as guard:
             await guard.connect()
             async with asyncio.TaskGroup() as tasks:
@@ -190,7 +190,7 @@ def test_a_hot_chip_that_cannot_be_read_is_switched_off_and_followed_until_it_is
 
 def test_a_reading_beyond_the_limit_trips_the_guard(stepped, tmp_path):
     async def main(clock: SteppedClock) -> None:
-        chip = RunawayChip("chip", Bench(clock, 1, tmp_path))
+        chip = RunawayChip("chip", DriverContext(clock, 1, tmp_path))
         with guard_of(clock, tmp_path, chip) as guard:
             await guard.connect()
             error = None

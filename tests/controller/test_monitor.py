@@ -22,7 +22,7 @@ from analysis.results import (
 )
 from controller import events as ev
 from controller.monitor.app import MonitorApp
-from controller.monitor.plot import Plot
+from controller.monitor.panels.plot import Plot
 
 
 def story() -> list[ev.Event]:
@@ -34,13 +34,15 @@ def story() -> list[ev.Event]:
         ev.Started("NC2, 450 C", "sessions/nc2", True, ("NC2",), 19),
         ev.RunStateChanged(0.0, "running"),
         *(
-            ev.Reading(0.5 * i, 450.0 if i % 40 > 20 else 25.0, 450.0 if i % 40 > 20 else 25.0, 10.0)
+            ev.ChipReading(0.5 * i, 450.0 if i % 40 > 20 else 25.0, 450.0 if i % 40 > 20 else 25.0, 10.0)
             for i in range(200)
         ),
-        ev.Progress(734.0, "c04/NC2/tilt", 9, 19, 35, 71, 1387.0, 0.0),
+        ev.StepProgress(734.0, "c04/NC2/tilt", 9, 19, 35, 71, 1387.0, 0.0),
         ev.Picture("c04/NC2/tilt", 0.0, ball.shape, ball.tobytes(), 35),
-        ev.Told(Preview(step="c04/NC2/tilt", particle="NC2", frames=36, shape=ball.shape, pixels=ball.tobytes())),
-        ev.Told(
+        ev.ResultReceived(
+            Preview(step="c04/NC2/tilt", particle="NC2", frames=36, shape=ball.shape, pixels=ball.tobytes())
+        ),
+        ev.ResultReceived(
             StateResult(
                 step="c03/NC2/tilt",
                 particle="NC2",
@@ -54,7 +56,7 @@ def story() -> list[ev.Event]:
                 simulated=True,
             )
         ),
-        ev.Told(
+        ev.ResultReceived(
             DiffusivityResult(
                 particle="NC2",
                 states=4,
@@ -116,12 +118,15 @@ def test_a_running_series_shows_its_degree_so_far_and_then_its_own(source):
     so_far = Provisional(
         step="c04/NC2/tilt", particle="NC2", frames=30, alloying=Estimate(0.612, 0.011), simulated=True
     )
-    (state,) = (e.result for e in story() if isinstance(e, ev.Told) and isinstance(e.result, StateResult))
+    (state,) = (e.result for e in story() if isinstance(e, ev.ResultReceived) and isinstance(e.result, StateResult))
     done = msgspec.structs.replace(state, step="c04/NC2/tilt", alloying=Estimate(0.6093, 0.0035))
 
     async def main() -> None:
-        for given, wanted in (([], "0.612 +- 0.011, 30 tilts"), ([ev.Told(done)], "alloying 0.6093 +- 0.0035")):
-            app = MonitorApp(source([*story(), ev.Told(so_far), *given]))
+        for given, wanted in (
+            ([], "0.612 +- 0.011, 30 tilts"),
+            ([ev.ResultReceived(done)], "alloying 0.6093 +- 0.0035"),
+        ):
+            app = MonitorApp(source([*story(), ev.ResultReceived(so_far), *given]))
             async with app.run_test(size=(80, 24)) as pilot:
                 await settled(pilot)
                 assert wanted in words(app)
@@ -155,7 +160,7 @@ def test_a_map_shows_its_elements_spectrum_profile_and_composition_as_it_grows(s
         composition_at_pct={"Ag": Estimate(50.14, 0.25), "Au": Estimate(49.86, 0.25)},
         drift_nm=2.0,
         report={"energies_kev": {"Ag_La": 2.98, "Au_Ma": 2.12}, "profile": profile},
-        words=(),
+        details=(),
         spectrum=tuple(np.sum(peaks, axis=0).tolist()),
         offset_kev=0.0,
         channel_kev=0.02,
@@ -168,7 +173,7 @@ def test_a_map_shows_its_elements_spectrum_profile_and_composition_as_it_grows(s
 
     async def main() -> None:
         for size in ((80, 24), (150, 44)):
-            app = MonitorApp(source([*story(), ev.Told(found)]))
+            app = MonitorApp(source([*story(), ev.ResultReceived(found)]))
             async with app.run_test(size=size) as pilot:
                 await settled(pilot)
                 assert "after 300 C: Ag 50.14 +- 0.25 at%" in words(app)
@@ -219,7 +224,12 @@ def test_d_over_1_t_takes_the_place_of_the_alloying_curve(source):
         misfit=1.0,
         simulated=True,
     )
-    told = [*story(), ev.Told(steps("centre", 1.0)), ev.Told(steps("edge", 0.14)), ev.Told(together)]
+    told = [
+        *story(),
+        ev.ResultReceived(steps("centre", 1.0)),
+        ev.ResultReceived(steps("edge", 0.14)),
+        ev.ResultReceived(together),
+    ]
 
     async def main() -> None:
         app = MonitorApp(source(told))

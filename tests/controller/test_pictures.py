@@ -10,8 +10,8 @@ from textual.widgets import RichLog
 from analysis.results import Estimate, Outlined
 from controller import events as ev
 from controller.monitor.app import MonitorApp
-from controller.monitor.picture import PicturePanel, half_blocks
-from controller.monitor.plot import Curve, Plot, draw
+from controller.monitor.panels.picture import PicturePanel, half_blocks
+from controller.monitor.panels.plot import Curve, Plot, draw
 
 
 def test_a_plot_puts_rising_data_in_rising_rows():
@@ -36,8 +36,8 @@ def test_outlines_are_drawn_on_the_frame_they_belong_to_and_lost_particles_are_t
     rims = np.zeros((64, 64), np.uint8)
     rims[20:44, [20, 43]] = rims[[20, 43], 20:44] = 1
 
-    def outlined(step: str, frame: int) -> ev.Told:
-        return ev.Told(
+    def outlined(step: str, frame: int) -> ev.ResultReceived:
+        return ev.ResultReceived(
             Outlined(
                 step=step,
                 particle="NC2",

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.check import checked_session, timeline
-from controller.plan import Heat, Plan
-from controller.recordings import Image, TiltSeries
-from controller.session_file import load_session
+from controller.plan.check import checked_session
+from controller.plan.dose import Dose
+from controller.plan.recordings import Image, TiltSeries
+from controller.plan.session_file import load_session
+from controller.plan.steps import Heat, Plan
+from controller.plan.timeline import timeline
 from drivers.errors import ConfigError
 
 
@@ -24,7 +26,7 @@ def test_the_timeline_tells_dose_and_duration(session_file):
     assert any("estimated duration" in line for line in lines)
     session = load_session(session_file())
     # 50 pA for 3 us is 936 electrons, on 4 nm2, 29 tilts, 3 series.
-    assert Plan(session).dose_e_per_nm2()["NC2"] == pytest.approx(936.2 / 4.0 * 29 * 3, rel=1e-3)
+    assert Dose(session).by_particle()["NC2"] == pytest.approx(936.2 / 4.0 * 29 * 3, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +130,7 @@ def test_every_example_is_a_session_that_could_be_run(path):
 
 
 def test_a_sweep_costs_the_dose_of_all_its_scans(session_file):
-    stepped, swept = (
-        Plan(load_session(session_file(mode=m))).dose_e_per_nm2()["NC2"] for m in ("stepped", "continuous")
-    )
+    stepped, swept = (Dose(load_session(session_file(mode=m))).by_particle()["NC2"] for m in ("stepped", "continuous"))
     # 140 deg at 10 deg/s is 14 s of beam; 29 scans of 48 x 48 pixels at 3 us are 0.2 s.
     assert swept / stepped == pytest.approx(14.0 / (29 * 48 * 48 * 3e-6), rel=0.01)
 

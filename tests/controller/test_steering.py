@@ -4,10 +4,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from analysis.arrhenius import ActivationEnergy
+from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.results import Arrhenius, Diffusivity, DiffusivityResult, Estimate, WindowOffset
-from controller.plan_blocks import SteeredBlock
-from controller.steering import Known, decide
+from controller.heat.steering import Known, decide
+from controller.plan.blocks import SteeredBlock
 
 TAU_NM2 = tuple(float(t) for t in np.r_[0.0, np.geomspace(0.2, 600.0, 25)])
 D_NM2_PER_S = 0.24

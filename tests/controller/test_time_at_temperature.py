@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from controller.time_at_temperature import ramp_worth_s, relative_rate_std, time_at_temperature_s
+from analysis.diffusion.time_at_temperature import ramp_worth_s, relative_rate_std, time_at_temperature_s
 from drivers.interfaces import HeaterReading
 
 Q_J_PER_MOL = 208e3

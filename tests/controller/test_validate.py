@@ -3,9 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from analysis.pipeline import Pipeline
+from analysis.live.pipeline import Pipeline
+from analysis.live.settings import AnalysisSettings
+from analysis.live.validation import Trial, rehearsal, score, table, validate
 from analysis.results import DiffusivityResult
-from controller.validate import Trial, rehearsal, score, table, validate
 from drivers.errors import ConfigError
 
 
@@ -37,7 +38,7 @@ def test_trials_that_only_bound_d_are_counted_out_not_in():
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_rod_that_rounds_off_gets_a_range_that_holds_the_truth(seed):
-    session, pipeline, found = rehearsal().session("SR", seed), Pipeline(seed), []
+    session, pipeline, found = rehearsal().session("SR", seed), Pipeline(AnalysisSettings(seed=seed)), []
     while not any(isinstance(r, DiffusivityResult) for r in found):  # the state's own result is the last
         found += pipeline.feed(next(session.items))
     d, state = found[-2:]

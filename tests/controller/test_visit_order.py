@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 
-from controller.visit_order import visit_order
+from controller.plan.visit_order import visit_order
 
 
 def length(places, order) -> float:

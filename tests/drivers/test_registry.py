@@ -5,7 +5,7 @@ import pytest
 
 from drivers.clock import SteppedClock
 from drivers.errors import ConfigError, DeviceError, NotConnected
-from drivers.interfaces import Bench
+from drivers.interfaces import DriverContext
 from drivers.registry import backends, check_options, connect_all, find, load
 from simulators.chip import SimulatedChip
 
@@ -42,7 +42,7 @@ def test_an_option_the_backend_does_not_know_is_refused_with_the_nearest():
     assert len(problems) == 1
     assert "cooling_s" in problems[0]
     with pytest.raises(ConfigError):
-        load("chip", "simulated", Bench(SteppedClock(), 0, Path("unused")), {"cooling_sec": 1.0})
+        load("chip", "simulated", DriverContext(SteppedClock(), 0, Path("unused")), {"cooling_sec": 1.0})
 
 
 def test_all_failures_to_connect_are_reported_together():
@@ -54,19 +54,19 @@ def test_all_failures_to_connect_are_reported_together():
 
 
 class NoLibrary:
-    def __init__(self, name: str, bench: Bench) -> None:
+    def __init__(self, name: str, context: DriverContext) -> None:
         raise OSError("vendor.dll was not found")
 
 
 class Picky(NoLibrary):
-    def __init__(self, name: str, bench: Bench) -> None:
+    def __init__(self, name: str, context: DriverContext) -> None:
         raise ValueError("port must be above 1024")
 
 
 @pytest.mark.parametrize(("driver", "told"), [(NoLibrary, "vendor.dll was not found"), (Picky, "above 1024")])
 def test_a_driver_that_cannot_be_built_says_why(driver, told):
     with pytest.raises(ConfigError, match=told) as caught:
-        load("chip", f"{__name__}:{driver.__name__}", Bench(SteppedClock(), 0, Path("unused")), {})
+        load("chip", f"{__name__}:{driver.__name__}", DriverContext(SteppedClock(), 0, Path("unused")), {})
     assert driver.__name__ in str(caught.value)
 
 

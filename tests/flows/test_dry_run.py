@@ -7,22 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.offline import analyse
+from analysis.live.offline import analyse
 from analysis.results import DiffusivityResult, StateResult
-from analysis.store import read_journal, read_session
 from controller import events as ev
-from controller.check import checked_session
 from controller.engine import FinishReason
+from controller.plan.check import checked_session
 from controller.session import Session
-from controller.streams import Streams
+from controller.stream.streams import Streams
 from drivers.clock import SteppedClock
 from drivers.errors import InterlockTripped
 from drivers.frames import Frame, SeriesEnd
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import records_of
+from drivers.recorded.records import AnalysisStarted, FrameRecorded, Heated
+from drivers.recorded.session import read_session
 
 
 def session_in(path: Path, folder: Path, *listeners) -> tuple[Session, SteppedClock]:
     clock = SteppedClock()
-    return Session(checked_session(path), path, folder, clock, list(listeners)), clock
+    return Session(checked_session(path), path, SessionFolder(folder), clock, list(listeners)), clock
 
 
 def test_a_session_ends_with_d_and_the_recording_gives_the_same_numbers(session_file, tmp_path):
@@ -41,11 +44,11 @@ def test_a_session_ends_with_d_and_the_recording_gives_the_same_numbers(session_
     assert [i.header.seq if isinstance(i, Frame) else i.seq for i in items] == list(range(len(items)))
     assert sum(isinstance(i, SeriesEnd) for i in items) == 3
     kinds = {type(e) for e in heard}
-    assert {ev.Started, ev.Progress, ev.Reading, ev.Picture, ev.Finished, ev.RunStateChanged} <= kinds
-    told = [e.result for e in heard if isinstance(e, ev.Told)]
+    assert {ev.Started, ev.StepProgress, ev.ChipReading, ev.Picture, ev.Finished, ev.RunStateChanged} <= kinds
+    told = [e.result for e in heard if isinstance(e, ev.ResultReceived)]
     assert any(isinstance(r, DiffusivityResult) for r in told)
-    pulses = [r for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
-    assert [p["duration_s"] for p in pulses] == pytest.approx([60.0, 120.0], abs=0.01)
+    pulses = records_of(tmp_path / "s", Heated)
+    assert [p.duration_s for p in pulses] == pytest.approx([60.0, 120.0], abs=0.01)
     with (tmp_path / "s" / "chip.csv").open() as file:
         readings = np.genfromtxt(file, delimiter=",", names=True)
     assert np.diff(readings["time_s"]).max() <= 0.11
@@ -63,9 +66,9 @@ def test_the_heat_booked_is_the_diffusion_that_took_place(session_file, tmp_path
     truth = json.loads((tmp_path / "s" / "truth" / "truth.json").read_text())["particles"]["NC2"]
     states = (tmp_path / "s" / "truth" / "states.jsonl").read_text().splitlines()
     true_s = json.loads(states[-1])["particles"]["NC2"]["tau_nm2"] / (1e18 * truth["d_450_m2_per_s"])
-    (pulse,) = [r for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
-    assert pulse["duration_s"] == pytest.approx(10.0, abs=0.11)
-    assert pulse["worth_s"] == pytest.approx(true_s, abs=0.03)
+    (pulse,) = records_of(tmp_path / "s", Heated)
+    assert pulse.duration_s == pytest.approx(10.0, abs=0.11)
+    assert pulse.worth_s == pytest.approx(true_s, abs=0.03)
     assert true_s == pytest.approx(worth_s, abs=0.5)
 
 
@@ -129,7 +132,7 @@ def test_an_abort_keeps_what_was_recorded_and_analyses_it(session_file, tmp_path
 def test_an_emergency_stop_in_a_pulse_quenches_books_the_heat_and_says_so(session_file, tmp_path):
     def hear(event: ev.Event) -> None:
         if (
-            isinstance(event, ev.Reading)
+            isinstance(event, ev.ChipReading)
             and event.temperature_c > 440
             and event.time_s > hot.setdefault("at", event.time_s) + 20
         ):
@@ -139,8 +142,8 @@ def test_an_emergency_stop_in_a_pulse_quenches_books_the_heat_and_says_so(sessio
     session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
     with pytest.raises(InterlockTripped, match="emergency stop"):
         clock.run(session.run())
-    (pulse,) = [r for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
-    assert 19.0 < pulse["duration_s"] < 23.0
+    (pulse,) = records_of(tmp_path / "s", Heated)
+    assert 19.0 < pulse.duration_s < 23.0
     guard = [json.loads(line) for line in (tmp_path / "s" / "guard.jsonl").read_text().splitlines()]
     assert [r["what"] for r in guard if r["what"] in ("made_safe", "cold")] == ["made_safe", "cold"]
 
@@ -167,7 +170,7 @@ def test_a_dead_analysis_is_started_again_and_loses_nothing(session_file, tmp_pa
 
     def hear(event: ev.Event) -> None:
         if isinstance(event, ev.Picture) and event.step == "c01/NC2/tilt" and not killed:
-            pids = [r["pid"] for r in read_journal(tmp_path / "s") if r["what"] == "analysis"]
+            pids = [r.pid for r in records_of(tmp_path / "s", AnalysisStarted)]
             assert os.getpriority(os.PRIO_PROCESS, pids[-1]) > os.getpriority(os.PRIO_PROCESS, 0)
             os.kill(pids[-1], signal.SIGKILL)
             killed.append(pids[-1])
@@ -184,7 +187,7 @@ def test_an_abort_in_a_slow_ramp_quenches_at_once(session_file, tmp_path):
 
     def hear(event: ev.Event) -> None:
         nonlocal hottest
-        if isinstance(event, ev.Reading):
+        if isinstance(event, ev.ChipReading):
             hottest = max(hottest, event.temperature_c)
             if event.temperature_c > 100.0:
                 session.engine.abort("test")
@@ -193,8 +196,8 @@ def test_an_abort_in_a_slow_ramp_quenches_at_once(session_file, tmp_path):
     session, clock = session_in(path, tmp_path / "s", hear)
     assert clock.run(session.run()) is FinishReason.ABORTED
     assert hottest < 110.0
-    (pulse,) = [r for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
-    assert pulse["duration_s"] == 0.0
+    (pulse,) = records_of(tmp_path / "s", Heated)
+    assert pulse.duration_s == 0.0
 
 
 def test_a_full_disk_stops_the_session_with_words_and_keeps_what_was_acknowledged(session_file, tmp_path, monkeypatch):
@@ -212,7 +215,7 @@ def test_a_full_disk_stops_the_session_with_words_and_keeps_what_was_acknowledge
     session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
     with pytest.raises(RecordingError, match="free space"):
         clock.run(session.run())
-    acknowledged = [r["seq"] for r in read_journal(tmp_path / "s") if r["what"] == "frame"]
+    acknowledged = [r.seq for r in records_of(tmp_path / "s", FrameRecorded)]
     assert [i.header.seq for i in read_session(tmp_path / "s") if isinstance(i, Frame)] == acknowledged
     assert len(acknowledged) == 12
 

@@ -8,13 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.offline import analyse
+from analysis.live.offline import analyse
 from analysis.results import EdxResult
-from analysis.store import read_journal, read_step, step_path
 from controller import events as ev
-from controller.check import checked_session
 from controller.engine import FinishReason, RunState
+from controller.plan.check import checked_session
 from drivers.errors import ConfigError, DeviceError, InterlockTripped
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import records_of
+from drivers.recorded.records import SeriesEnded
+from drivers.recorded.step_file import read_step
 from simulators.edx_detector import SimulatedEdxDetector
 from tests.flows.test_dry_run import session_in
 
@@ -48,7 +51,7 @@ OF_PAPER_000 = {
 
 @pytest.fixture
 def edx_session(session_file):
-    """A session file that takes EDX maps of paper 000's particle before and after 2 h at 300 C."""
+    """A session file that takes EDX maps of Moreira et al.'s (Small 2024) particle before and after 2 h at 300 C."""
 
     def write(more: str = "", plan: str = PLAN, edx: str = EDX):
         path = session_file(**OF_PAPER_000)
@@ -81,7 +84,7 @@ def test_maps_before_and_after_heat_live_and_from_the_recording(edx_session, tmp
     assert "more Ag" in profile["statement"]
     first = before.report["profile"]
     assert abs(first["surface"]["Ag"] - first["core"]["Ag"]) < 3.0 * first["surface_std"]["Ag"] + 0.01
-    shown = [e.result for e in heard if isinstance(e, ev.Told) and isinstance(e.result, EdxResult)]
+    shown = [e.result for e in heard if isinstance(e, ev.ResultReceived) and isinstance(e.result, EdxResult)]
     growing = [r.frames for r in shown if r.step == "c00/NC2/edx" and not r.final]
     assert growing == sorted(set(growing))
     assert set(growing) <= set(range(1, 13))  # frames that come faster than they are looked at are told of together
@@ -111,7 +114,7 @@ def test_a_pause_takes_hold_between_two_frames_with_the_beam_off(edx_session, tm
     asked, at_pause = [], []
 
     def hear(event: ev.Event) -> None:
-        if isinstance(event, ev.Progress) and event.part == 5 and not asked:
+        if isinstance(event, ev.StepProgress) and event.part == 5 and not asked:
             asked.append(session.engine.pause())
         if isinstance(event, ev.RunStateChanged) and event.state == RunState.PAUSED:
             at_pause.append(session.instruments.microscope.current_pa)
@@ -125,13 +128,13 @@ def test_a_pause_takes_hold_between_two_frames_with_the_beam_off(edx_session, tm
 
 def test_an_abort_within_a_map_keeps_its_frames(edx_session, tmp_path):
     def hear(event: ev.Event) -> None:
-        if isinstance(event, ev.Progress) and event.part == 5:
+        if isinstance(event, ev.StepProgress) and event.part == 5:
             session.engine.abort("enough")
 
     session, clock = session_in(edx_session(), tmp_path / "s", hear)
     assert clock.run(session.run()) is FinishReason.ABORTED
-    (end,) = [r["mark"] for r in read_journal(tmp_path / "s") if r["what"] == "series_end"]
-    assert (end["frames"], end["planned"], end["what"]) == (5, 12, "edx-map")
+    (end,) = [r.mark for r in records_of(tmp_path / "s", SeriesEnded)]
+    assert (end.frames, end.planned, end.what) == (5, 12, "edx-map")
     (found,) = maps_of(session)
     assert found.frames == 5
 
@@ -140,7 +143,7 @@ def test_an_emergency_stop_within_a_map_never_lets_the_beam_on_again(edx_session
     on = []
 
     def hear(event: ev.Event) -> None:
-        if isinstance(event, ev.Progress) and event.part == 5 and not on:
+        if isinstance(event, ev.StepProgress) and event.part == 5 and not on:
             microscope = session.instruments.microscope
             unblanked = microscope.set_beam_blank
 
@@ -158,7 +161,7 @@ def test_an_emergency_stop_within_a_map_never_lets_the_beam_on_again(edx_session
     assert stops[0].result() == "emergency stop: the chip is off, the beam is blanked"
     assert not any(on)
     assert session.instruments.microscope.current_pa == 0.0
-    (end,) = [r["mark"] for r in read_journal(tmp_path / "s") if r["what"] == "series_end"]
+    (end,) = [r.mark for r in records_of(tmp_path / "s", SeriesEnded)]
     assert end["frames"] in (5, 6)
 
 
@@ -186,7 +189,7 @@ def test_a_frame_that_would_spoil_the_recording_ends_the_map(edx_session, tmp_pa
     with pytest.raises(DeviceError, match=words):
         clock.run(session.run())
     assert session.instruments.microscope.current_pa == 0.0
-    recorded = list(read_step(step_path(tmp_path / "s", "c00/NC2/edx")))
+    recorded = list(read_step(SessionFolder(tmp_path / "s").step_file("c00/NC2/edx")))
     assert [f.header.index for f in recorded] == [0, 1, 2]
 
 

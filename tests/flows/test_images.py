@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis.offline import analyse
+from analysis.live.offline import analyse
 from analysis.results import ImageResult
 from controller.cli import main
 from controller.engine import FinishReason
@@ -66,7 +66,7 @@ def test_a_plan_is_rehearsed_and_a_better_one_proposed(session_file, tmp_path, m
 
 
 def test_a_plan_never_touches_an_instrument(session_file, monkeypatch):
-    from controller.check import checked_session
+    from controller.plan.check import checked_session
     from controller.rehearsal import rehearse
 
     path = session_file()
@@ -77,11 +77,11 @@ def test_a_plan_never_touches_an_instrument(session_file, monkeypatch):
 
 def test_a_rehearsal_that_would_wait_for_a_person_ends_and_says_so(session_file, monkeypatch):
     from controller import events as ev
-    from controller.check import checked_session
+    from controller.heat.steering import Decision
+    from controller.plan.check import checked_session
     from controller.rehearsal import expectations, rehearse
-    from controller.steering import Decision
 
-    monkeypatch.setattr("controller.steered_heating.decide", lambda *_: Decision("hold", "nothing is known"))
+    monkeypatch.setattr("controller.heat.steered_heating.decide", lambda *_: Decision("hold", "nothing is known"))
     path = session_file(durations_s="[60.0]", **NO_PULSES)
     heard: list[ev.Event] = []
     rehearsal = rehearse(checked_session(path), path, heard.append)

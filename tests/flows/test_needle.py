@@ -10,16 +10,19 @@ import pytest
 from skimage.transform import iradon_sart
 
 from analysis.results import StateResult
-from analysis.store import read_journal, read_session
-from analysis.tilt_series_file import read_tilt_series
 from analysis.tomography.alignment import shifted
-from analysis.tomography.counting import darkest_level
+from analysis.tomography.noise import darkest_level
 from analysis.tomography.tilt_axis import turned
 from controller import events as ev
-from controller.check import checked_session
+from controller.plan.check import checked_session
 from controller.session import Session
 from drivers.clock import SteppedClock
 from drivers.frames import Frame
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import records_of
+from drivers.recorded.records import AnalysisStarted
+from drivers.recorded.session import read_session
+from drivers.recorded.tilt_series_file import read_tilt_series
 
 SLICE_X = 150
 
@@ -62,11 +65,11 @@ def test_77_frames_are_recorded_and_analysed_though_the_analysis_is_killed(real_
         nonlocal pictures
         pictures += isinstance(event, ev.Picture)
         if pictures == 38 and not killed:
-            killed.append([r["pid"] for r in read_journal(tmp_path / "s") if r["what"] == "analysis"][-1])
+            killed.append(records_of(tmp_path / "s", AnalysisStarted)[-1].pid)
             os.kill(killed[0], signal.SIGKILL)
 
     clock = SteppedClock()
-    session = Session(checked_session(path), path, tmp_path / "s", clock, [hear])
+    session = Session(checked_session(path), path, SessionFolder(tmp_path / "s"), clock, [hear])
     clock.run(session.run())
     assert killed
     frames = [i for i in read_session(tmp_path / "s") if isinstance(i, Frame)]

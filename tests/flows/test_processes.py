@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.offline import analyse
-from analysis.store import read_journal, read_session
+from analysis.live.offline import analyse
 from drivers.frames import Frame
+from drivers.recorded.journal import records_of
+from drivers.recorded.records import FrameRecorded
+from drivers.recorded.session import read_session
 
 ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
 HANGING_S = 200.0
@@ -87,7 +89,7 @@ def test_killing_everything_in_a_tilt_series_loses_no_acknowledged_frame(running
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     process.wait()
-    acknowledged = {r["seq"] for r in read_journal(folder) if r["what"] == "frame"}
+    acknowledged = {r.seq for r in records_of(folder, FrameRecorded)}
     recorded = {i.header.seq for i in read_session(folder) if isinstance(i, Frame)}
     assert acknowledged <= recorded
     assert len(recorded) <= len(acknowledged) + 1

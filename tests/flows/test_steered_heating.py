@@ -7,13 +7,16 @@ import signal
 
 import pytest
 
-from analysis.store import read_journal
 from controller import events as ev
-from controller.check import checked_session, timeline
 from controller.engine import FinishReason
+from controller.plan.check import checked_session
+from controller.plan.timeline import timeline
 from controller.session import Session
 from drivers.clock import SteppedClock
 from drivers.errors import ConfigError
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import records_of
+from drivers.recorded.records import AnalysisStarted, DecisionMade, Heated, SeriesBegin
 
 STEERED = """
 [[plan]]
@@ -30,7 +33,7 @@ NO_PULSES = {'kind = "pulses"\ntemperature_c = 450.0\ndurations_s = [60.0]': STE
 
 def session_in(path, folder, *listeners) -> tuple[Session, SteppedClock]:
     clock = SteppedClock()
-    return Session(checked_session(path), path, folder, clock, list(listeners)), clock
+    return Session(checked_session(path), path, SessionFolder(folder), clock, list(listeners)), clock
 
 
 def test_until_a_degree_of_alloying_stops_the_twin_there(session_file, tmp_path):
@@ -40,16 +43,14 @@ def test_until_a_degree_of_alloying_stops_the_twin_there(session_file, tmp_path)
     truth = [json.loads(line) for line in (tmp_path / "s" / "truth" / "states.jsonl").read_text().splitlines()]
     # 2 nm pixels, a coarse twin: the error is a few times that of a real session.
     assert truth[-1]["particles"]["NC2"]["alloying"] == pytest.approx(0.5, abs=0.05)
-    journal = list(read_journal(tmp_path / "s"))
-    decisions = [r for r in journal if r["what"] == "decision"]
-    pulses = [r for r in journal if r["what"] == "heated"]
-    assert [d["decision"] for d in decisions] == ["pulse"] * len(pulses) + ["done"]
+    decisions, pulses = (records_of(tmp_path / "s", kind) for kind in (DecisionMade, Heated))
+    assert [d.decision for d in decisions] == ["pulse"] * len(pulses) + ["done"]
     assert len(pulses) <= 4
-    assert pulses[0]["duration_s"] == pytest.approx(20.0, abs=0.01)
+    assert pulses[0].duration_s == pytest.approx(20.0, abs=0.01)
     said = " ".join(e.text for e in heard if isinstance(e, ev.Log))
     assert "first pulse of 20 s" in said
     assert "the target is 0.5" in said
-    steps = [r["step"] for r in journal if r["what"] == "series_begin"]
+    steps = [r.step for r in records_of(tmp_path / "s", SeriesBegin)]
     assert steps == [f"c{n:02d}/NC2/tilt" for n in range(len(pulses) + 1)]
 
 
@@ -61,21 +62,21 @@ def test_a_dose_budget_ends_it_before_it_is_passed(session_file, tmp_path):
     session, clock = session_in(path, tmp_path / "s")
     clock.run(session.run())
     assert session.ledger.dose_e_per_nm2["NC2"] < 1.2e5
-    (last,) = [r for r in list(read_journal(tmp_path / "s")) if r["what"] == "decision"][-1:]
-    assert last["decision"] == "done"
-    assert "electrons per nm2" in last["why"]
+    last = records_of(tmp_path / "s", DecisionMade)[-1]
+    assert last.decision == "done"
+    assert "electrons per nm2" in last.why
     assert session.ledger.heat
 
 
 def test_a_stopped_analysis_holds_the_chip_cold_and_goes_on_when_it_returns(session_file, tmp_path, monkeypatch):
-    monkeypatch.setattr("controller.steered_heating._PATIENCE_S", 1.0)
+    monkeypatch.setattr("controller.heat.steered_heating._PATIENCE_S", 1.0)
     heard: list[ev.Event] = []
     session, clock = session_in(session_file(durations_s="[60.0]", **NO_PULSES), tmp_path / "s", heard.append)
     stopped: list[int] = []
 
     def watch(event: ev.Event) -> None:
-        pids = [r["pid"] for r in read_journal(tmp_path / "s") if r["what"] == "analysis"] if not stopped else []
-        if isinstance(event, ev.Progress) and event.step == "c01/NC2/tilt" and pids:
+        pids = [r.pid for r in records_of(tmp_path / "s", AnalysisStarted)] if not stopped else []
+        if isinstance(event, ev.StepProgress) and event.step == "c01/NC2/tilt" and pids:
             stopped.append(pids[-1])
             os.kill(pids[-1], signal.SIGSTOP)
         if isinstance(event, ev.Log) and event.text.startswith("holding") and stopped:
@@ -92,7 +93,7 @@ def test_a_stopped_analysis_holds_the_chip_cold_and_goes_on_when_it_returns(sess
 
 def test_without_a_usable_result_it_pauses_and_a_resume_looks_again(session_file, tmp_path, monkeypatch):
     """The second decision is made blind here: the chip must not be heated again before a third."""
-    import controller.steered_heating as module
+    import controller.heat.steered_heating as module
 
     real, asked = module.decide, []
 
@@ -114,7 +115,7 @@ def test_without_a_usable_result_it_pauses_and_a_resume_looks_again(session_file
     assert clock.run(session.run()) is FinishReason.COMPLETED
     assert asked[:3] == [0, 1, 1]
     assert any("resume takes one more tilt series" in e.text for e in heard if isinstance(e, ev.Log))
-    heats = [r["step"] for r in read_journal(tmp_path / "s") if r["what"] == "heated"]
+    heats = [r.step for r in records_of(tmp_path / "s", Heated)]
     assert "c02/heat" not in heats
 
 

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from analysis.store import read_journal, read_session
-from controller.centring import off_centre_px
-from controller.check import checked_session, timeline
+from analysis.images.off_centre import off_centre_px
+from controller.plan.check import checked_session
+from controller.plan.timeline import timeline
 from drivers.errors import ConfigError, NothingSuitable
 from drivers.frames import Frame
+from drivers.recorded.journal import records_of
+from drivers.recorded.records import ParticleChosen
+from drivers.recorded.session import read_session
 from simulators.microscope import SimulatedMicroscope
 from tests.flows.test_dry_run import session_in
 
@@ -33,14 +36,14 @@ def crowded(session_file, choose: str):
 def test_the_particle_asked_for_is_chosen_and_recorded(session_file, tmp_path):
     session, clock = session_in(crowded(session_file, "rod, 30-90 nm"), tmp_path / "s")
     clock.run(session.run())
-    (chosen,) = [r for r in read_journal(tmp_path / "s") if r["what"] == "chosen"]
-    assert (chosen["x_nm"], chosen["y_nm"]) == (pytest.approx(230.0, abs=4.0), pytest.approx(-120.0, abs=4.0))
+    (chosen,) = records_of(tmp_path / "s", ParticleChosen)
+    assert (chosen.x_nm, chosen.y_nm) == (pytest.approx(230.0, abs=4.0), pytest.approx(-120.0, abs=4.0))
     frames = [i for i in read_session(tmp_path / "s") if isinstance(i, Frame)]
     assert len(frames) == 30
     off_px = np.array([off_centre_px(f.image) for f in frames if abs(f.header.tilt_deg) < 45.0])
     assert np.abs(off_px).max() < 6.0
     assert np.ptp([f.header.stage_nm[0] for f in frames]) == 0.0
-    assert frames[0].header.stage_nm[0] == pytest.approx(chosen["x_nm"], abs=0.1)
+    assert frames[0].header.stage_nm[0] == pytest.approx(chosen.x_nm, abs=0.1)
 
 
 def test_two_that_are_chosen_alike_are_two(session_file, tmp_path):
@@ -48,7 +51,7 @@ def test_two_that_are_chosen_alike_are_two(session_file, tmp_path):
     path.write_text(path.read_text() + '\n[[particles]]\nname = "B"\nchoose = "square"\n')
     session, clock = session_in(path, tmp_path / "s")
     clock.run(session.run())
-    chosen = [(r["y_nm"], r["x_nm"]) for r in read_journal(tmp_path / "s") if r["what"] == "chosen"]
+    chosen = [(r.y_nm, r.x_nm) for r in records_of(tmp_path / "s", ParticleChosen)]
     assert len(chosen) == 2
     assert np.hypot(*np.subtract(*chosen)) > 100.0
 

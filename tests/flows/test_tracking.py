@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 
-from analysis.store import read_journal, read_session
-from controller.centring import off_centre_px
+from analysis.images.off_centre import off_centre_px
 from drivers.frames import Frame
+from drivers.recorded.journal import records_of
+from drivers.recorded.records import Centred, Eucentric
+from drivers.recorded.session import read_session
 from tests.flows.test_dry_run import session_in
 
 BULGE = """
@@ -34,11 +36,11 @@ def farthest_px(folder) -> float:
 
 def test_the_particle_is_brought_back_to_the_axis_and_the_middle(session_file, tmp_path):
     session = run(session_file, tmp_path / "s", "[tracking]\ncentre = true\neucentric = true\n")
-    found = [r for r in read_journal(tmp_path / "s") if r["what"] == "eucentric"]
-    above_nm = [r["above_axis_nm"] for r in found]
+    found = records_of(tmp_path / "s", Eucentric)
+    above_nm = [r.above_axis_nm for r in found]
     np.testing.assert_allclose(above_nm, [0.0, LEFT_NM, LEFT_NM], atol=8.0)
-    centred = [r for r in read_journal(tmp_path / "s") if r["what"] == "centred"]
-    assert len({r["step"] for r in centred}) == 3
+    centred = records_of(tmp_path / "s", Centred)
+    assert len({r.step for r in centred}) == 3
     untracked = run(session_file, tmp_path / "u", "")
     assert farthest_px(tmp_path / "s") < 4.0 < farthest_px(tmp_path / "u")
     states = session.json()["particles"]["NC2"]["states"]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis.store import read_session
-from controller.check import checked_session
 from controller.cli import main
-from controller.guard_client import HANG_LIMIT_S, GuardClient
-from controller.guard_process import HEARTBEAT_LIMIT_S
+from controller.guard.client import HANG_LIMIT_S, GuardClient
+from controller.guard.process import HEARTBEAT_LIMIT_S
+from controller.plan.check import checked_session
 from drivers.errors import ConfigError, DeviceError, InterlockTripped
 from drivers.frames import Frame
 from drivers.interfaces import HeaterReading, ScanSettings
+from drivers.recorded.session import read_session
 from simulators.chip import SimulatedChip
 from simulators.microscope import SimulatedMicroscope
 from tests.flows.test_processes import happened

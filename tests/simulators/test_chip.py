@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from drivers.clock import SteppedClock
-from drivers.interfaces import Bench
+from drivers.interfaces import DriverContext
 from simulators.chip import SimulatedChip
 from simulators.thermal_history import ThermalHistory, arrhenius, tau_nm2
 
 
 def test_the_chip_reaches_its_setpoint_and_quenches_within_a_second(stepped, tmp_path: Path):
     async def main(clock: SteppedClock) -> None:
-        chip = SimulatedChip("chip", Bench(clock, 1, tmp_path))
+        chip = SimulatedChip("chip", DriverContext(clock, 1, tmp_path))
         await chip.connect()
         await chip.ramp_to(450.0, 1000.0)
         assert (await chip.read()).temperature_c == pytest.approx(450.0, abs=1.0)
@@ -30,7 +30,7 @@ def test_the_chip_reaches_its_setpoint_and_quenches_within_a_second(stepped, tmp
 
 def test_diffusion_along_a_pulse_is_d_times_its_duration(stepped, tmp_path: Path):
     async def main(clock: SteppedClock) -> None:
-        chip = SimulatedChip("chip", Bench(clock, 1, tmp_path))
+        chip = SimulatedChip("chip", DriverContext(clock, 1, tmp_path))
         await chip.connect()
         await chip.ramp_to(450.0, 1000.0)
         began = clock.now()
@@ -58,7 +58,7 @@ def test_a_wrong_sheet_makes_the_chip_truly_as_hot_as_its_resistance_says(steppe
     sheet = {"r0_ohm": 220.0, "alpha_per_c": 1.6e-3 * 1.01, "beta_per_c2": -1.5e-7, "alpha_std_per_c": 1.6e-5}
 
     async def main(clock: SteppedClock) -> None:
-        chip = SimulatedChip("chip", Bench(clock, 1, tmp_path), noise_ohm=0.0, calibration=sheet)
+        chip = SimulatedChip("chip", DriverContext(clock, 1, tmp_path), noise_ohm=0.0, calibration=sheet)
         await chip.connect()
         await chip.ramp_to(450.0, 1000.0)
         await clock.sleep(2.0)

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.clock import SteppedClock
 from drivers.errors import DeviceError
-from drivers.interfaces import Bench, ScanSettings, StagePosition
+from drivers.interfaces import DriverContext, ScanSettings, StagePosition
 from simulators.microscope import SimulatedMicroscope
 
 SETTINGS = ScanSettings(2.0, (48, 48))
@@ -15,7 +15,7 @@ STILL = {"tilt_error_deg": 0.0, "jitter_nm": 0.0, "drift_nm_per_sqrt_s": 0.0, "h
 
 def microscope(clock: SteppedClock, folder: Path, seed: int = 1, **options: object) -> SimulatedMicroscope:
     chosen = {"particles": [{"specimen": "NC2"}], "voxels_across": 30.0, "current_pa": 2000.0} | options
-    return SimulatedMicroscope("microscope", Bench(clock, seed, folder), **chosen)  # type: ignore[arg-type]  # as TOML gives them
+    return SimulatedMicroscope("microscope", DriverContext(clock, seed, folder), **chosen)  # type: ignore[arg-type]  # as TOML gives them
 
 
 def centre_nm(image: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,43 @@
+"""What a heat pulse was worth: its ramp and overshoot counted as time at the temperature asked for.
+
+A second at another temperature counts by the ratio of the diffusion coefficients, ``exp(-Q/R (1/T - 1/T0))``. For a
+ramp of 1000 C/s that is some 0.02 s, which hardly depends on Q; for one of 2 C/s it is 10 s, and its error is Q's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from drivers.interfaces import HeaterReading
+from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
+
+USUAL_Q_J_PER_MOL = 208e3
+"""Chen et al., Part. Part. Syst. Charact. 2023, silver and gold in nanorods."""
+_FINEST = 16
+"""Parts of a span between two readings, in which the temperature runs straight."""
+
+
+def time_at_temperature_s(readings: Sequence[HeaterReading], temperature_c: float, q_j_per_mol: float) -> float:
+    """Seconds at `temperature_c` that bring as much diffusion as the temperatures that were read, in order of time."""
+    if len(readings) < 2:
+        return 0.0
+    time_s = np.array([r.time_s for r in readings])
+    read_c = np.array([r.temperature_c for r in readings])
+    places = np.arange((len(readings) - 1) * _FINEST + 1) / _FINEST
+    fine_s, fine_c = (np.interp(places, np.arange(len(readings)), v) for v in (time_s, read_c))
+    inverse = 1.0 / (np.maximum(fine_c, -200.0) + kelvin(0.0)) - 1.0 / kelvin(temperature_c)
+    return float(np.trapezoid(np.exp(-q_j_per_mol / GAS_CONSTANT_J_PER_MOL_K * inverse), fine_s))
+
+
+def relative_rate_std(temperature_c: float, std_c: float, q_j_per_mol: float) -> float:
+    """Relative error of diffusion's rate by that of the temperature, ``Q / (R T^2) std``."""
+    return q_j_per_mol / (GAS_CONSTANT_J_PER_MOL_K * kelvin(temperature_c) ** 2) * std_c
+
+
+def ramp_worth_s(temperature_c: float, rate_c_per_s: float, q_j_per_mol: float = USUAL_Q_J_PER_MOL) -> float:
+    """Seconds at `temperature_c` that a straight ramp up to it is worth."""
+    rise_c = np.linspace(0.0, min(300.0, max(temperature_c - 25.0, 0.0)), 600)
+    inverse = 1.0 / (kelvin(temperature_c) - rise_c) - 1.0 / kelvin(temperature_c)
+    return float(np.trapezoid(np.exp(-q_j_per_mol / GAS_CONSTANT_J_PER_MOL_K * inverse), rise_c)) / rate_c_per_s

@@ -1,0 +1,1 @@
+"""Files that people bring, and the one way to read them."""

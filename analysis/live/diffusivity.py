@@ -1,0 +1,233 @@
+"""D of one particle from all its states so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.alloying.curve_fit import fit_diffusivity
+from analysis.diffusion.arrhenius import Followed
+from analysis.diffusion.diffusivity_fit import DiffusivityFit
+from analysis.diffusion.heated_state import HeatedState
+from analysis.diffusion.interdiffusion import SLOPES, fit_interdiffusion
+from analysis.diffusion.joint_fit import TOO_VAGUE, fit_joint, floor_ln_std
+from analysis.results import (
+    Diffusivity,
+    DiffusivityOfComposition,
+    DiffusivityResult,
+    Estimate,
+    IntervalDiffusivity,
+)
+from analysis.unheated.reference import Reference
+from drivers.frames import FrameHeader
+
+_SURFACE_PX = 0.009
+_CURVE_SURFACE_PX = 0.024
+"""What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
+_WORST_SCATTER = 0.03
+RESHAPED_DEGREE_STD = 0.1
+"""How well the degree of alloying of a particle in a new shape is known."""
+_DEGREE_END = 0.01
+"""So close to none or all, a degree bounds D on one side only."""
+
+
+@dataclass(frozen=True)
+class Heated:
+    """What one heated state taught."""
+
+    header: FrameHeader
+    degree: float
+    """Degree of alloying from the reconstruction."""
+    artefact_degree: float
+    """By how much it may be too low for streaks in the reconstruction."""
+    state: HeatedState
+    by_slope: tuple[HeatedState, ...]
+    """The state with D changing with composition, at `interdiffusion.SLOPES`; empty when not asked for."""
+    reshaped: bool
+    """It lost its shape by now: lattice diffusion is not all that happens."""
+    problems: list[str]
+
+
+def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *, simulated: bool) -> DiffusivityResult:
+    """D by maximum likelihood of the projections, by the alloying curve, and interval by interval.
+
+    States after the particle lost its shape do not count; when none kept it, D is only bounded.
+    """
+    every, words = heated, []
+    keeping = next((k for k, h in enumerate(heated) if h.reshaped), len(heated))
+    heated = every[: max(keeping, 1)]
+    if 0 < keeping < len(every):
+        words.append(f"D is from the {keeping} states before the particle reshaped")
+    temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
+    seconds = np.array([_seconds(h.header, temperatures) for h in heated])
+    degree = np.array([h.degree for h in heated])
+    trajectory = reference.trajectory
+    surface, curve_surface = (_surface_ln_std(reference, px) for px in (_SURFACE_PX, _CURVE_SURFACE_PX))
+    by_curve = fit_diffusivity(
+        reference.curve,
+        seconds,
+        temperatures,
+        degree,
+        surface_ln_std=curve_surface,
+        level_degree=reference.level_degree,
+        artefact_degree=np.array([h.artefact_degree for h in heated]),
+    )
+    fit = fit_joint(
+        seconds,
+        temperatures,
+        np.array([h.state.ln_tau for h in heated]),
+        np.array([h.state.misfit_ln_std for h in heated]),
+        np.array([trajectory.degree_slope(h.state.ln_tau) for h in heated]),
+        surface_ln_std=surface,
+    )
+    if keeping == 0:
+        within, d_m2_per_s = _range_of(reference, heated[0])
+        words.append(
+            "lattice diffusion does not describe a particle that reshapes; "
+            f"its first heated state only tells D {within}"
+        )
+        fit = by_curve = _only_bounded(by_curve, d_m2_per_s)
+    d_of_c = None
+    if reference.steeper and keeping:
+        d_of_c = _d_of_c(reference, heated, seconds, temperatures, surface)
+        if not np.isfinite(d_of_c.ln_slope.std):
+            words.append(f"how D changes with composition is not told: {SLOPES[0]:g} to {SLOPES[-1]:g} was tried")
+    told = followed(particle, reference, every)
+    total = seconds.sum(axis=1)
+    draw_s = np.linspace(0.0, float(total.max()), 60)
+    times = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
+    curve = reference.curve.degree(times @ (fit.d_m2_per_s * 1e18))
+    return DiffusivityResult(
+        particle=particle,
+        window=every[0].header.window,
+        states=len(every),
+        diffusivities=_diffusivities(fit, reference.first_ln_std),
+        by_curve=_diffusivities(by_curve),
+        heated_s=tuple(float(t) for t in total),
+        measured=tuple(reference.estimate(h.degree, h.artefact_degree) for h in heated),
+        uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
+        d_of_c=d_of_c,
+        by_interval=_by_interval(heated, surface) if keeping else (),
+        seconds=tuple(float(s) for s in seconds[-1]),
+        tau_nm2=tuple(float(np.exp(x)) for x in told.ln_tau),
+        tau_ln_std=tuple(float(x) for x in told.total_ln_std),
+        course_tau_nm2=tuple(float(x) for x in reference.curve.tau_nm2),
+        course_degree=reference.course,
+        course_measured=tuple(float(x) for x in reference.curve.degrees),
+        curve_s=tuple(float(t) for t in draw_s),
+        curve=tuple(float(c) for c in curve),
+        quality=_quality(
+            fit, by_curve, words, reference.problems, [p for h in every for p in h.problems], reshaped=not keeping
+        ),
+        simulated=simulated,
+    )
+
+
+def _d_of_c(
+    reference: Reference,
+    heated: list[Heated],
+    seconds: NDArray[np.float64],
+    temperatures: tuple[float, ...],
+    surface: float,
+) -> DiffusivityOfComposition:
+    found = fit_interdiffusion(
+        seconds,
+        temperatures,
+        [h.by_slope for h in heated],
+        reference.steeper,
+        surface_ln_std=surface,
+        first_slope_std=reference.first_slope_std,
+    )
+    return DiffusivityOfComposition(
+        Estimate(found.slope, found.slope_std),
+        reference.measurement.particle.core_fraction,
+        _diffusivities(found.at_mean),
+    )
+
+
+def followed(particle: str, reference: Reference, heated: list[Heated]) -> Followed:
+    """How far the particle has diffused in each state, for comparison with other particles."""
+    kept = [h for h in heated if not h.reshaped]
+    temperatures = tuple(sorted({round(p.temperature_c, 1) for h in kept for p in h.header.heat}))
+    ln_tau = np.array([h.state.ln_tau for h in kept])
+    ln_std = np.array([h.state.misfit_ln_std for h in kept])
+    floor = floor_ln_std(np.array([reference.trajectory.degree_slope(t) for t in ln_tau]))
+    told = np.hypot(ln_std, floor) < TOO_VAGUE
+    return Followed(
+        particle=particle,
+        window=heated[0].header.window,
+        temperatures_c=temperatures,
+        seconds=np.array([_seconds(h.header, temperatures) for h in kept]).reshape(len(kept), len(temperatures))[told],
+        ln_tau=ln_tau[told],
+        ln_std=ln_std[told],
+        shared_ln_std=_surface_ln_std(reference, _SURFACE_PX),
+        floor_ln_std=floor[told],
+    )
+
+
+def _surface_ln_std(reference: Reference, px: float) -> float:
+    """Of ln D, by the unheated particle: what its own series leaves open, and what the grid does to its surface."""
+    return float(np.hypot(px * reference.per_surface_px, reference.first_ln_std))
+
+
+def _range_of(reference: Reference, first: Heated) -> tuple[str, float]:
+    """What a reshaped state, its degree of alloying known only roughly, says of D: in words, and a value inside."""
+    seconds = sum(p.duration_s for p in first.header.heat)
+    low, high = first.degree - RESHAPED_DEGREE_STD, first.degree + RESHAPED_DEGREE_STD
+    least, most = (1e-18 * reference.curve.tau_at(float(np.clip(a, 0.0, 1.0))) / seconds for a in (low, high))
+    if high >= 1.0 - _DEGREE_END:
+        return f"above {least:.1g} m2/s", least
+    if low <= _DEGREE_END:
+        return f"below {most:.1g} m2/s", most
+    return f"between {least:.1g} and {most:.1g} m2/s", float(np.sqrt(least * most))
+
+
+def _only_bounded(fit: DiffusivityFit, d_m2_per_s: float) -> DiffusivityFit:
+    none = np.full_like(fit.std_m2_per_s, np.inf)
+    d = np.full_like(none, d_m2_per_s)
+    return replace(fit, d_m2_per_s=d, std_m2_per_s=none, saturated=True, noise_ln_std=None)
+
+
+def _diffusivities(fit: DiffusivityFit, first_ln_std: float = 0.0) -> tuple[Diffusivity, ...]:
+    by_noise = fit.noise_ln_std
+    bounds = [None] * len(fit.d_m2_per_s) if by_noise is None else np.hypot(by_noise, first_ln_std) * fit.d_m2_per_s
+    return tuple(
+        Diffusivity(t, float(d), float(s), None if b is None else float(b))
+        for t, d, s, b in zip(fit.temperatures_c, fit.d_m2_per_s, fit.std_m2_per_s, bounds, strict=True)
+    )
+
+
+def _by_interval(heated: list[Heated], surface_ln_std: float) -> tuple[IntervalDiffusivity, ...]:
+    """D of every interval by itself, as Chen et al. do: it starts at the state measured before it."""
+    found = []
+    tau, tau_std, start_s, known = 0.0, 0.0, 0.0, 0
+    for h in heated:
+        pulses = h.header.heat
+        end_s = sum(p.duration_s for p in pulses)
+        new = pulses[known:]
+        now = float(np.exp(h.state.ln_tau))
+        now_std = now * h.state.ln_std if np.isfinite(h.state.ln_std) else np.inf
+        temperatures = {round(p.temperature_c, 1) for p in new}
+        if end_s > start_s and len(temperatures) == 1:
+            value, seconds = (now - tau) / (end_s - start_s), end_s - start_s
+            std = float(np.hypot(np.hypot(now_std, tau_std) / seconds, surface_ln_std * value))
+            found.append(IntervalDiffusivity(temperatures.pop(), start_s, end_s, value * 1e-18, std * 1e-18))
+        tau, tau_std, start_s, known = now, now_std, end_s, len(pulses)
+    return tuple(found)
+
+
+def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float]:
+    return [sum(p.duration_s for p in header.heat if round(p.temperature_c, 1) == t) for t in temperatures]
+
+
+def _quality(fit: DiffusivityFit, by_curve: DiffusivityFit, *problems: list[str], reshaped: bool) -> str:
+    found = [p for group in problems for p in group]
+    if fit.saturated and not reshaped:
+        found.append("D is only bounded: no state between unalloyed and fully alloyed")
+    if by_curve.scatter > _WORST_SCATTER:
+        found.append(
+            f"the diffusion curve misses the data by {by_curve.scatter:.3f}: lattice diffusion alone may not hold"
+        )
+    return "good" if not found else "poor: " + "; ".join(dict.fromkeys(found))

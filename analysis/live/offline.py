@@ -1,0 +1,162 @@
+"""Old data through the same pipeline: a manifest of tilt-series files, or a recorded session folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field
+
+from analysis.alloying.spread import SPREADS
+from analysis.diffusion.activation_energy import ActivationEnergy
+from analysis.live.pipeline import Pipeline
+from analysis.live.settings import AnalysisSettings
+from analysis.results import Result
+from analysis.results.summary import summary
+from drivers.errors import ConfigError
+from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
+from drivers.recorded.session import begin_of, planned_frames, read_session
+from drivers.recorded.tilt_series_file import read_tilt_series
+from drivers.toml_file import Strict, load_toml
+
+Report = Callable[[Result], None]
+
+
+class HeatEntry(Strict):
+    """One heat pulse since the state before."""
+
+    temperature_c: float = Field(gt=-273.15, lt=3000.0)
+    duration_s: float = Field(gt=0.0)
+
+
+class StateEntry(Strict):
+    """One tilt series."""
+
+    tilt_series: Path
+    angles: Path
+    pixel_nm: float = Field(gt=0.0)
+    swept_deg: float = Field(0.0, ge=0.0, lt=20.0)
+    """Tilt during one exposure, of a continuous series."""
+    heat: tuple[HeatEntry, ...] = ()
+
+
+class ParticleEntry(Strict):
+    name: str = Field(min_length=1)
+    core: str = Field(min_length=1)
+    shell: str = Field(min_length=1)
+    window: str = "centre"
+    state: tuple[StateEntry, ...] = Field(min_length=1)
+
+
+class Manifest(Strict):
+    """What `alloyscope analyse MANIFEST.toml` reads."""
+
+    arrhenius: ActivationEnergy | None = None
+    particle: tuple[ParticleEntry, ...] = Field(min_length=1)
+
+
+def analyse(
+    source: Path, report: Report, seed: int = 0, spread: str = "std", *, d_of_c: bool = False
+) -> dict[str, Any]:
+    """Analyse a manifest or a session folder; returns the JSON summary.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the manifest and its files, before any analysis begins.
+    """
+    if spread not in SPREADS:
+        raise ConfigError("--spread", [f"no measure of spread {spread!r}; there are {', '.join(SPREADS)}"])
+    if source.is_dir():
+        return _analyse_session(source, report, spread, d_of_c=d_of_c)
+    manifest = load_toml(source, Manifest)
+    items = list(_manifest_items(source, manifest))
+    provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
+    settings = AnalysisSettings(seed=seed, spread=spread, d_of_c=d_of_c, activation=manifest.arrhenius)
+    return _run(items, Pipeline(settings), report, provenance)
+
+
+def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool) -> dict[str, Any]:
+    begin = begin_of(folder)
+    items = read_session(folder)
+    if not items:
+        raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
+    provenance = {"source": begin.session, "kind": "session", "seed": begin.seed, "spread": spread}
+    activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
+    settings = AnalysisSettings(seed=begin.seed, spread=spread, d_of_c=d_of_c, activation=activation)
+    return _run(items, Pipeline(settings), report, provenance, planned_frames(folder))
+
+
+def _run(
+    items: list[StreamItem],
+    pipeline: Pipeline,
+    report: Report,
+    provenance: dict[str, Any],
+    planned: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, Any]:
+    results: list[Result] = []
+
+    def take(item: StreamItem) -> None:
+        for result in pipeline.feed(item):
+            results.append(result)
+            report(result)
+
+    for item in items:
+        take(item)
+    for end in pipeline.unfinished(planned):
+        take(end)
+    return summary(results, provenance | software())
+
+
+def software() -> dict[str, Any]:
+    """Versions that the numbers rest on."""
+    from importlib.metadata import version
+
+    return {"alloyscope": version("alloyscope"), "numpy": version("numpy"), "numba": version("numba")}
+
+
+def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
+    problems: list[str] = []
+    loaded = []
+    names = [p.name for p in manifest.particle]
+    problems += [
+        f"particle {n!r} is named twice; give each its own name"
+        for n in sorted({n for n in names if names.count(n) > 1})
+    ]
+    for particle in manifest.particle:
+        for state in particle.state:
+            try:
+                loaded.append(read_tilt_series(source.parent / state.tilt_series, source.parent / state.angles))
+            except ConfigError as error:
+                problems += [f"{particle.name}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise ConfigError(str(source), problems)
+    seq, stacks = 0, iter(loaded)
+    for particle in manifest.particle:
+        heat: tuple[HeatPulse, ...] = ()
+        for number, state in enumerate(particle.state):
+            stack, angles = next(stacks)
+            heat += tuple(HeatPulse(h.temperature_c, h.duration_s) for h in state.heat)
+            step = f"c{number:02d}/{particle.name}/tilt"
+            for index, (image, tilt_deg) in enumerate(zip(stack, angles, strict=True)):
+                header = FrameHeader(
+                    seq=seq,
+                    session=source.stem,
+                    step=step,
+                    index=index,
+                    particle=particle.name,
+                    core=particle.core,
+                    shell=particle.shell,
+                    window=particle.window,
+                    time_s=float(seq),
+                    tilt_deg=float(tilt_deg),
+                    swept_deg=state.swept_deg,
+                    pixel_nm=state.pixel_nm,
+                    heat=heat,
+                )
+                yield Frame(header, image)
+                seq += 1
+            yield SeriesEnd(seq=seq, step=step, particle=particle.name, frames=len(stack), planned=len(stack))
+            seq += 1

@@ -1,0 +1,245 @@
+"""One particle through its heating session: tilt series in, degree of alloying and D out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analysis.alloying.simulated_measurement import ITERATIONS, Reading
+from analysis.alloying.spread import SPREADS
+from analysis.diffusion.arrhenius import Followed
+from analysis.diffusion.heated_state import fit_heated_state
+from analysis.live.diffusivity import RESHAPED_DEGREE_STD, Heated, diffusivity_of, followed
+from analysis.live.settings import AnalysisSettings
+from analysis.results import Estimate, Provisional, Result, StateResult
+from analysis.tomography.projector import Volume
+from analysis.tomography.reconstruction import reconstruct
+from analysis.tomography.tilt_series import FEWEST_TILTS, AlignedSeries, prepare, problems_of, usable
+from analysis.unheated.reference import POOR_MISFIT, NotCoreShell, Reference, fit_reference, reconstruct_crop
+from drivers.frames import Frame, FrameHeader, SeriesEnd
+
+_VOLUME_MOVED = 0.03
+_RESHAPED = 0.05
+"""Part of the volume that is elsewhere; noise and wedge make it 0.01 to 0.02, nearly all of which is expected."""
+_SAME_SPAN = 0.9
+_TILTS_LACKING = 3
+"""Of two series together: with more, one shows artefacts that the other does not."""
+_PIXEL_TOLERANCE = 0.005
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """What a state's reconstruction says; nothing where it could not be told."""
+
+    alloying: Estimate | None = None
+    volume_nm3: float | None = None
+    gold_fraction: float | None = None
+    by_spread: dict[str, float] = field(default_factory=dict)
+    surface_to_volume_per_nm: float | None = None
+    aspect_ratio: float | None = None
+    shape_change: float | None = None
+
+
+class ParticleHistory:
+    """Takes finished tilt series of one particle in order; gives results with quality in words."""
+
+    def __init__(self, name: str, settings: AnalysisSettings) -> None:
+        self.name = name
+        self._settings = settings
+        self.last_volume: Volume | None = None
+        """The newest reconstruction (z, y, x)."""
+        self._reference: Reference | None = None
+        self._states: list[Heated] = []
+
+    def add_series(self, frames: list[Frame], end: SeriesEnd) -> list[Result]:
+        """Analyse one tilt series; never raises for poor data."""
+        began = time.monotonic()
+        kept, rejected = usable(frames)
+        header = frames[-1].header if frames else None
+        if header is None or len(kept) < 3:
+            return [self._state(end, header, len(kept), rejected, began, [f"only {len(kept)} usable tilts"])]
+        series, jumped = prepare(kept, None if self._reference is None else self._reference.axis_deg)
+        rejected += jumped
+        used = len(series.tilts_deg)
+        problems = problems_of(series, end)
+        if used < FEWEST_TILTS or not (header.core and header.shell):
+            self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
+            if not (header.core and header.shell):
+                problems.append("no core and shell named: reconstruction only")
+            return [self._state(end, header, used, rejected, began, problems, series)]
+        if self._reference is None:
+            first = self._first_state(series, problems)
+            return [self._state(end, header, used, rejected, began, problems, series, first)]
+        heated = self._heated_state(series, header, problems)
+        return [
+            self._state(end, header, used, rejected, began, problems, series, heated),
+            *self._diffusivity(header.simulated),
+        ]
+
+    def followed(self) -> Followed | None:
+        """How far the particle has diffused in its states so far; nothing before it was heated."""
+        if self._reference is None or not self._states:
+            return None
+        return followed(self.name, self._reference, self._states)
+
+    def provisional(self, frames: list[Frame]) -> Provisional | None:
+        """The degree of alloying from the tilts so far; nothing where it cannot be told yet."""
+        reference = self._reference
+        kept, _ = usable(frames)
+        if reference is None or len(kept) < FEWEST_TILTS or kept[0].image.shape != reference.field_px:
+            return None
+        header = kept[0].header
+        if not header.heat or abs(header.pixel_nm / reference.pixel_nm - 1.0) > _PIXEL_TOLERANCE:
+            return None
+        series, _ = prepare(kept, reference.axis_deg)
+        state = fit_heated_state(
+            series.projections(reference.noise), reference.measurement.particle, reference.trajectory
+        )
+        if not (np.isfinite(state.ln_std) and state.misfit < POOR_MISFIT):
+            return None
+        low, middle, high = (
+            float(reference.curve.degree(np.exp([state.ln_tau + n * state.ln_std]))[0]) for n in (-1.0, 0.0, 1.0)
+        )
+        std = float(np.hypot(0.5 * (high - low) * max(1.0, state.misfit) ** 0.5, reference.estimate(middle).std))
+        return Provisional(
+            step=header.step,
+            particle=self.name,
+            frames=len(series.tilts_deg),
+            alloying=Estimate(middle, std),
+            simulated=header.simulated,
+        )
+
+    def _first_state(self, series: AlignedSeries, problems: list[str]) -> _Numbers:
+        settings = self._settings
+        try:
+            reference, self.last_volume = fit_reference(
+                series, settings.seed, settings.spread, problems, d_of_c=settings.d_of_c
+            )
+        except NotCoreShell as refusal:
+            problems.append(str(refusal))
+            self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
+            return _Numbers()
+        self._reference = reference
+        start = Estimate(0.0, float(reference.level_degree))
+        particle = reference.measurement.particle
+        return _Numbers(
+            start,
+            reference.volume_nm3,
+            particle.core_fraction,
+            dict.fromkeys(SPREADS, 0.0),
+            reference.surface_to_volume_per_nm,
+            reference.aspect,
+            0.0,
+        )
+
+    def _heated_state(self, series: AlignedSeries, header: FrameHeader, problems: list[str]) -> _Numbers:
+        reference = self._reference
+        assert reference is not None, "called only after the first state"
+        if (
+            abs(header.pixel_nm / reference.pixel_nm - 1.0) > _PIXEL_TOLERANCE
+            or series.raw.shape[1:] != reference.field_px
+        ):
+            problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
+            return _Numbers()
+        particle = reference.measurement.particle
+        projections = series.projections(reference.noise)
+        state = fit_heated_state(projections, particle, reference.trajectory)
+        volume = self.last_volume = reconstruct_crop(series, state.shifts_px, state.tilt_errors_deg, reference.crop)
+        reading = reference.measurement.read(volume)
+        if not np.isfinite(reading.values).all():
+            problems.append("the particle is not where the first state left it")
+            return _Numbers()
+        alloyed = reference.curve.alloyed
+        if np.isfinite(state.ln_std) and reference.measurement.lacks(series.tilts_deg) > _TILTS_LACKING:
+            reading = reference.as_through_its_tilts(reading, series.tilts_deg, float(np.exp(state.ln_tau)))
+
+        def degree_by(spread: str | None = None) -> float:
+            return reference.curve.measured(reference.reading, reading, spread, alloyed)
+
+        def changed(size: Callable[[Reading], float]) -> float:
+            return reference.curve.changed(size, reference.reading, reading, degree_by())
+
+        # A shorter series has a wider missing wedge, which changes the shape that is seen.
+        comparable = float(np.ptp(series.tilts_deg)) > _SAME_SPAN * reference.measurement.span_deg
+        moved = max(0.0, reading.moved(reference.reading) - reference.curve.moved_at(degree_by()))
+        shape_change = moved if comparable else None
+        reshaped = shape_change is not None and shape_change > _RESHAPED
+        if reshaped:
+            reading = reference.measurement.read(volume, reshaped=True)
+            alloyed = reference.measurement.alloyed_in_the_shape_of(volume)
+        artefact = 0.0 if reshaped else reference.artefact_degree(reading)
+        degree, growth = degree_by(), changed(lambda r: r.bright_voxels)
+        rounding = changed(lambda r: r.surface_to_volume)
+        aspect = reference.aspect * changed(lambda r: r.aspect)
+        if reshaped:
+            problems.append(
+                f"the particle reshaped: {100 * moved:.0f} % of its volume is elsewhere, surface to volume "
+                f"changed by {100 * (rounding - 1):+.0f} %, aspect ratio from {reference.aspect:.2f} to {aspect:.2f}"
+            )
+        elif abs(growth - 1.0) > _VOLUME_MOVED:
+            problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: sublimation or a bad series")
+        if not header.heat:
+            problems.append("not heated since the first state: there is nothing to fit D to")
+        else:
+            if state.misfit > POOR_MISFIT:
+                problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
+            by_slope = tuple(
+                fit_heated_state(projections, particle, trajectory, near=state) for trajectory in reference.steeper
+            )
+            self._states.append(Heated(header, degree, artefact, state, by_slope, reshaped, problems))
+        mass = particle.volume_px * reference.measurement.expected_mean
+        seen = series.aligned[:, reference.crop[0], reference.crop[1]]
+        gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
+        contrast = particle.core_step / reference.measurement.expected_mean
+        return _Numbers(
+            Estimate(degree, RESHAPED_DEGREE_STD) if reshaped else reference.estimate(degree, artefact),
+            reference.volume_nm3 * growth,
+            particle.core_fraction + gained / contrast,
+            {name: degree_by(name) for name in SPREADS},
+            reference.surface_to_volume_per_nm * rounding,
+            aspect,
+            shape_change,
+        )
+
+    def _diffusivity(self, simulated: bool) -> list[Result]:
+        if self._reference is None or not self._states:
+            return []
+        return [diffusivity_of(self.name, self._reference, self._states, simulated=simulated)]
+
+    def _state(
+        self,
+        end: SeriesEnd,
+        header: FrameHeader | None,
+        used: int,
+        rejected: list[str],
+        began: float,
+        problems: list[str],
+        series: AlignedSeries | None = None,
+        numbers: _Numbers | None = None,
+    ) -> StateResult:
+        numbers = numbers or _Numbers()
+        pulses = header.heat if header is not None else ()
+        return StateResult(
+            step=end.step,
+            particle=self.name,
+            state=len(pulses),
+            heated_s=sum(p.duration_s for p in pulses),
+            frames=used,
+            planned=end.planned,
+            rejected=tuple(rejected),
+            alloying=numbers.alloying,
+            alloying_by_spread=numbers.by_spread,
+            volume_nm3=numbers.volume_nm3,
+            surface_to_volume_per_nm=numbers.surface_to_volume_per_nm,
+            aspect_ratio=numbers.aspect_ratio,
+            shape_change=numbers.shape_change,
+            gold_fraction=numbers.gold_fraction,
+            quality="good" if not problems else "poor: " + "; ".join(problems),
+            simulated=header.simulated if header is not None else False,
+            shifts_px=() if series is None else tuple((float(y), float(x)) for y, x in series.alignment.shifts_px),
+            tilt_axis_deg=0.0 if series is None else series.axis_deg,
+            analysis_s=time.monotonic() - began,
+        )

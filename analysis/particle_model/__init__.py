@@ -1,0 +1,1 @@
+"""A particle as surfaces, levels and surroundings, and what a tilt series of it shows."""

@@ -1,0 +1,1 @@
+"""How the outlines were learned: drawn images, the network, the training."""

@@ -1,0 +1,145 @@
+"""D of one particle: per temperature, interval by interval, and where asked for with composition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from analysis.results.estimate import Estimate, finite, pretty
+from analysis.results.result import Result, of_particle
+
+_TRUTH_C = 450.0
+"""Of the D that a twin tells of its particles."""
+
+
+class Diffusivity(msgspec.Struct, frozen=True):
+    temperature_c: float
+    value: float
+    std: float
+    """m2/s"""
+    bound: float | None = None
+    """The least std that counting noise allows (Cramer-Rao), the particle unknown as well; m2/s."""
+
+    @property
+    def known(self) -> bool:
+        """A number with an error; otherwise D is only bounded, or nothing was told."""
+        return math.isfinite(self.value) and math.isfinite(self.std) and self.value > 0.0
+
+
+class DiffusivityOfComposition(msgspec.Struct, frozen=True):
+    """``D(c) = D exp(ln_slope (c - gold_fraction))``, c the atomic fraction of the core's element."""
+
+    ln_slope: Estimate
+    gold_fraction: float
+    """Of the whole particle."""
+    diffusivities: tuple[Diffusivity, ...]
+    """At that composition."""
+
+
+class IntervalDiffusivity(msgspec.Struct, frozen=True):
+    """D between two neighbouring states alone (Chen et al., Part. Part. Syst. Charact. 2023)."""
+
+    temperature_c: float
+    from_s: float
+    to_s: float
+    """Total time at temperature."""
+    value: float
+    std: float
+    """m2/s"""
+
+
+class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
+    """D of one particle from all its states so far."""
+
+    particle: str
+    window: str = "centre"
+    states: int
+    diffusivities: tuple[Diffusivity, ...]
+    """Maximum likelihood of the projections."""
+    by_curve: tuple[Diffusivity, ...] = ()
+    """From the alloying curve, the published way (Mychinko et al., Small 2021, Methods)."""
+    heated_s: tuple[float, ...]
+    measured: tuple[Estimate, ...]
+    """Alloying degree per state."""
+    uncorrected: tuple[float, ...] = ()
+    """The same with the last state taken for fully alloyed: no simulated reference (Mychinko et al., Figure S8)."""
+    d_of_c: DiffusivityOfComposition | None = None
+    """Only when asked for."""
+    by_interval: tuple[IntervalDiffusivity, ...] = ()
+    seconds: tuple[float, ...] = ()
+    """Total time at each of the temperatures of `diffusivities`."""
+    tau_nm2: tuple[float, ...] = ()
+    tau_ln_std: tuple[float, ...] = ()
+    """tau = D t as each state that told it showed, and the standard deviation of its logarithm."""
+    course_tau_nm2: tuple[float, ...] = ()
+    course_degree: tuple[float, ...] = ()
+    course_measured: tuple[float, ...] = ()
+    """The degree of alloying to come, as simulated for this particle: of the metals themselves, and as measured. Blur
+    makes the two differ by some per cent."""
+    curve_s: tuple[float, ...]
+    curve: tuple[float, ...]
+    """The fitted alloying curve, for drawing."""
+    quality: str
+    simulated: bool
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        return ("diffusivity", self.particle)
+
+    @property
+    def identity(self) -> object:
+        return self.particle, self.states
+
+    @property
+    def subject(self) -> tuple[str, ...] | None:
+        return self.place
+
+    def add_to(self, summary: dict[str, Any]) -> None:
+        entry, values = of_particle(summary, self.particle), _plain(self.diffusivities)
+        if self.d_of_c is not None:
+            slope = self.d_of_c.ln_slope
+            entry["d_of_c"] = {
+                "ln_slope": {"value": slope.value, "std": finite(slope.std)},
+                "gold_fraction": self.d_of_c.gold_fraction,
+                "diffusivities": _plain(self.d_of_c.diffusivities),
+            }
+        entry["diffusivities_by_curve"] = _plain(self.by_curve)
+        entry["alloying_uncorrected"] = list(self.uncorrected)
+        entry["diffusivities_by_interval"] = _plain(self.by_interval)
+        entry["diffusivity_quality"] = self.quality
+        entry["diffusivities"] = values
+        entry.pop("diffusivity_m2_per_s", None)
+        if len(values) == 1:
+            entry["diffusivity_m2_per_s"] = {"value": values[0]["value"], "std": values[0]["std"]}
+
+    def words(self) -> Iterator[str]:
+        for d in self.diffusivities:
+            value, states = pretty(d.value, d.std), f"{self.states} state(s)"
+            yield f"{self.particle}: D({d.temperature_c:g} C) = {value} m2/s from {states}; {self.quality}"
+        if self.d_of_c is not None:
+            mean = 100 * self.d_of_c.gold_fraction
+            for d in self.d_of_c.diffusivities:
+                yield (
+                    f"{self.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s "
+                    f"at {mean:.1f} at%, ln D changes by {self.d_of_c.ln_slope} per unit of atomic fraction"
+                )
+
+    def closing_words(self, truth: Mapping[str, Any]) -> Iterator[str]:
+        for d in self.diffusivities:
+            yield f"{self.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s (1 sigma); {self.quality}"
+        known = truth.get(self.particle)
+        for d in self.diffusivities:
+            if known is None or abs(d.temperature_c - _TRUTH_C) >= 0.5:
+                continue
+            true = known["d_450_m2_per_s"]
+            yield (
+                f"{self.particle}: truth of the twin {true:.3g} m2/s; the fit is {100 * (d.value / true - 1):+.1f} % "
+                f"= {(d.value - true) / d.std:+.1f} sigma off"
+            )
+
+
+def _plain(values: Sequence[Diffusivity] | Sequence[IntervalDiffusivity]) -> list[dict[str, float | None]]:
+    return [{k: finite(v) for k, v in msgspec.to_builtins(d).items()} for d in values]

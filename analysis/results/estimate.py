@@ -1,0 +1,36 @@
+"""A value with one standard deviation, and how it is written."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A value and its standard deviation."""
+
+    value: float
+    std: float
+
+    def __str__(self) -> str:
+        return pretty(self.value, self.std)
+
+
+def pretty(value: float, std: float) -> str:
+    """Value +- std with one common power of ten: ``(2.41 +- 0.05)e-19``."""
+    if not (math.isfinite(value) and math.isfinite(std)):
+        return f"{value:g} +- {std:g}"
+    size = max(abs(value), std)
+    exponent = math.floor(math.log10(size)) if size > 0 else 0
+    if -3 <= exponent < 4:
+        exponent = 0
+    scale = 10.0**exponent
+    digits = 2 if std <= 0 else min(6, max(0, 1 - math.floor(math.log10(std / scale))))
+    text = f"{value / scale:.{digits}f} +- {std / scale:.{digits}f}"
+    return text if exponent == 0 else f"({text})e{exponent:d}"
+
+
+def finite(value: float | None) -> float | None:
+    """JSON has no infinity: what is not known has no number."""
+    return value if value is not None and math.isfinite(value) else None

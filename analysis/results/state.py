@@ -1,0 +1,104 @@
+"""One tilt series of one particle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from analysis.results.estimate import Estimate
+from analysis.results.result import Result, of_particle
+
+
+class StateResult(Result, frozen=True, kw_only=True, tag="state"):
+    """One tilt series of one particle."""
+
+    step: str
+    particle: str
+    state: int
+    """0 = before any heat."""
+    heated_s: float
+    """Total time at temperature so far."""
+    frames: int
+    planned: int
+    rejected: tuple[str, ...] = ()
+    """Tilts left out, each with the reason."""
+    alloying: Estimate | None = None
+    alloying_by_spread: dict[str, float] = msgspec.field(default_factory=dict)
+    """The degree of alloying by each measure of spread: std, variance, mad, iqr, histogram."""
+    volume_nm3: float | None = None
+    surface_to_volume_per_nm: float | None = None
+    aspect_ratio: float | None = None
+    """Length over width, by second moments."""
+    shape_change: float | None = None
+    """Part of the volume that is elsewhere than before any heat, beyond what alloying makes seem so."""
+    gold_fraction: float | None = None
+    """Atomic fraction of the core's element over the whole particle."""
+    quality: str
+    simulated: bool
+    shifts_px: tuple[tuple[float, float], ...] = ()
+    """Alignment (y, x), in order of acquisition; rejected tilts excluded."""
+    tilt_axis_deg: float = 0.0
+    """The tilt axis from the images' x axis, counter-clockwise on the screen; taken out before the shifts."""
+    analysis_s: float = 0.0
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        return ("state", self.step)
+
+    @property
+    def identity(self) -> object:
+        return self.step
+
+    @property
+    def finished_step(self) -> str | None:
+        return self.step
+
+    def add_to(self, summary: dict[str, Any]) -> None:
+        states = of_particle(summary, self.particle)["states"]
+        states[:] = [s for s in states if s["step"] != self.step]
+        states.append(
+            {
+                "step": self.step,
+                "heated_s": round(self.heated_s, 6),
+                "alloying": None if self.alloying is None else msgspec.to_builtins(self.alloying),
+                "alloying_by_spread": self.alloying_by_spread,
+                "volume_nm3": self.volume_nm3,
+                "surface_to_volume_per_nm": self.surface_to_volume_per_nm,
+                "aspect_ratio": self.aspect_ratio,
+                "shape_change": self.shape_change,
+                "gold_fraction": self.gold_fraction,
+                "frames": self.frames,
+                "rejected": list(self.rejected),
+                "quality": self.quality,
+            }
+        )
+
+    def remarks(self) -> Iterator[str]:
+        if self.quality != "good":
+            yield f"{self.step}: {self.quality}"
+
+    def words(self) -> Iterator[str]:
+        degree = f"alloying {self.alloying}" if self.alloying else "no alloying degree"
+        volume = f", volume {self.volume_nm3:.0f} nm3" if self.volume_nm3 else ""
+        gold = f", core element {100 * self.gold_fraction:.1f} at%" if self.gold_fraction else ""
+        yield (
+            f"{self.particle} after {self.heated_s:.4g} s: {degree}{volume}{gold}; "
+            f"{self.frames}/{self.planned} tilts; {self.quality}"
+        )
+        yield from (f"  left out {r}" for r in self.rejected)
+
+    def row(self) -> dict[str, object] | None:
+        value, std = (self.alloying.value, self.alloying.std) if self.alloying else ("", "")
+        return {
+            "particle": self.particle,
+            "step": self.step,
+            "heated_s": self.heated_s,
+            "alloying": value,
+            "alloying_std": std,
+            "volume_nm3": self.volume_nm3,
+            "gold_fraction": self.gold_fraction,
+            "frames": self.frames,
+            "quality": self.quality,
+        }

@@ -1,0 +1,1 @@
+"""The unheated particle: its segmentation, the fit to its first tilt series, and what that leaves open."""

@@ -1,0 +1,136 @@
+"""The unheated particle, fitted to its projections.
+
+A reconstruction blurs edges and smears them along the missing wedge. The unheated particle, though, is known: pure
+metal around pure metal. So what is sought are two surfaces, two levels, the blur, faint surroundings and, for every
+projection, its shift and its true tilt: the most likely ones for the counted electrons, with smooth surfaces as the
+prior. Gauss-Newton steps, each solved by conjugate gradients through the projector and its adjoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.particle_model.model import ParticleModel
+from analysis.particle_model.surfaces import distance_to, redistanced
+from analysis.particle_model.surroundings import COARSE_PX
+from analysis.tomography.projections import Projections
+from analysis.unheated.conjugate_gradients import Unknowns
+from analysis.unheated.linear_projections import LinearProjections
+from analysis.unheated.segmentation import TwoPhase
+
+_STAGES = (((6.0, 150.0), 12, 0.03), ((2.5, 20.0), 1, 0.0), ((1.5, 6.0), 6, 0.001))
+"""Over how many px a surface moves as one, how freely (white noise of that size, smoothed so), most rounds of it, and
+the part by which a round must lower the misfit for another one to follow.
+
+Whole faces find their place first, which a prior on small scales would hold back across the wedge; then details. Faces
+are left as soon as they are in place: so free a fit has the levels make up for edges that it cannot draw.
+"""
+_TOO_FAR, _RUN_AWAY = 1.05, 1.5
+"""Times the best misfit so far: half-way back; begun anew, with what the model misses counted as noise."""
+_MARGIN_PX = 4
+
+
+@dataclass(frozen=True)
+class FirstState:
+    """The fitted particle, and how its projections lie."""
+
+    model: ParticleModel
+    shifts_px: NDArray[np.float64]
+    """(tilt, 2) as (y, x): to add to each projection's content."""
+    tilt_errors_deg: NDArray[np.float64]
+    misfit: float
+    """Mean squared residual over its expected variance; 1 when only counting noise is left."""
+    linear: LinearProjections
+    """The projections about the model."""
+    settled: bool = True
+    """Whether the misfit had stopped falling."""
+
+
+def fit_first_state(projections: Projections, start: TwoPhase, first_column: int) -> FirstState:
+    """Fit the particle model to a tilt series.
+
+    Parameters
+    ----------
+    start : a first segmentation; its y and z centred on the tilt axis
+    first_column : where its x begins in the projections
+    """
+    model = _first_model(start, projections, first_column)
+    found = _fit(model, projections, cautious=False) or _fit(model, projections, cautious=True)
+    assert found is not None, "cautious rounds never give up"
+    return found
+
+
+def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> FirstState | None:
+    """The best of all rounds; nothing when full steps ran away, as they may where the model never fits well."""
+    shifts, errors_deg = projections.shifts_px.copy(), np.zeros(len(projections.tilts_deg))
+    best: FirstState | None = None
+    settled = True
+    for scale, most, least_gain in _STAGES:
+        way: Unknowns | None = None
+        misfits: list[float] = []
+        for _ in range(most):
+            linear = LinearProjections(model, projections, shifts, errors_deg, scale, cautious=cautious)
+            misfits.append(linear.misfit)
+            calm = len(misfits) > 2 and misfits[-1] > (1.0 - least_gain) * misfits[-2]
+            if best is None or linear.misfit < best.misfit:
+                best = FirstState(model, shifts, errors_deg, linear.misfit, linear)
+            elif linear.misfit > _RUN_AWAY * best.misfit and not cautious:
+                return None
+            elif linear.misfit > _TOO_FAR * best.misfit:
+                model, shifts = _halfway(best.model, model), 0.5 * (best.shifts_px + shifts)
+                errors_deg, way = 0.5 * (best.tilt_errors_deg + errors_deg), None
+                continue
+            if calm:
+                model, shifts, errors_deg = best.model, best.shifts_px, best.tilt_errors_deg
+                break
+            model, moved, turned, way = linear.step(way)
+            shifts, errors_deg = shifts + moved, errors_deg + turned
+        else:
+            # A stage of one round only changes the scale; one that went past its best has nothing more to gain.
+            settled &= most == 1 or best is None or best.misfit < misfits[-1]
+    return None if best is None else replace(best, settled=settled)
+
+
+def _halfway(a: ParticleModel, b: ParticleModel) -> ParticleModel:
+    """Between two models of one particle."""
+    return replace(
+        a,
+        outside=redistanced(np.float32(0.5) * (a.outside + b.outside)),
+        interface=redistanced(np.float32(0.5) * (a.interface + b.interface)),
+        shell_level=0.5 * (a.shell_level + b.shell_level),
+        core_step=0.5 * (a.core_step + b.core_step),
+        blur_px=0.5 * (a.blur_px + b.blur_px),
+        surroundings=np.float32(0.5) * (a.surroundings + b.surroundings),
+    )
+
+
+def _first_model(start: TwoPhase, projections: Projections, first_column: int) -> ParticleModel:
+    z, y, x = (np.flatnonzero(start.mask.any(axis=tuple(a for a in range(3) if a != k))) for k in range(3))
+    size, rows = start.mask.shape[0], projections.raw.shape[1]
+    half_z, half_y = (
+        min(size // 2, int(np.ceil(np.abs(hit - 0.5 * (size - 1)).max() + 0.5)) + _MARGIN_PX) for hit in (z, y)
+    )
+    first = max(0, int(x[0]) - _MARGIN_PX)
+    last = min(start.mask.shape[2], int(x[-1]) + 1 + _MARGIN_PX)
+    first -= (last - first) % 2 if first else 0  # transforms of a prime length are three times as slow
+    middle = 0.5 * size
+    box = (
+        slice(int(np.ceil(middle)) - half_z, int(middle) + half_z),
+        slice(int(np.ceil(middle)) - half_y, int(middle) + half_y),
+        slice(first, last),
+    )
+    coarse = -(-rows // COARSE_PX)
+    return ParticleModel(
+        outside=distance_to(start.mask)[box],
+        interface=distance_to(start.core)[box],
+        shell_level=start.shell_level,
+        core_step=start.core_level - start.shell_level,
+        blur_px=start.blur_px,
+        surroundings=np.zeros((coarse, coarse, -(-(last - first) // COARSE_PX)), np.float32),
+        rows=rows,
+        first_column=first_column + first,
+        swept_deg=projections.swept_deg,
+    )

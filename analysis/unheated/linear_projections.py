@@ -1,0 +1,233 @@
+"""A tilt series linearised about one model of the unheated particle, and the step that its projections ask for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.particle_model.model import ParticleModel
+from analysis.particle_model.surfaces import occupancy_slope, redistanced
+from analysis.particle_model.surroundings import along_axes
+from analysis.tomography.projections import Projections
+from analysis.tomography.projector import Stack, Volume
+from analysis.unheated.conjugate_gradients import Unknowns, conjugate_gradients
+from analysis.unheated.sensitivity import Sensitivity
+
+_CG_STEPS = 30
+_LEVEL_PRIOR, _BLUR_PRIOR_PX2, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 0.2, 0.3, 0.3, 0.2
+_COAT_PRIOR = 0.05
+_CELL_PRIOR, _CLOUD_PRIOR, _CLOUD_CELLS = 0.02, 0.05, 1.5
+"""Of the shell's level: layers around the particle; coarse cells by themselves, and as clouds of such a radius."""
+_STEEP = 0.2
+
+
+class LinearProjections:
+    """Residual, weights and slopes of all projections at one model.
+
+    The unknowns, each scaled to unit prior variance: the two surfaces and the surroundings' cells, as cosine waves;
+    what is one for all projections (levels, blur, coat); and each projection's own (shift along y, along x, tilt).
+    When `cautious`, what the model still misses counts as noise: steps are short until it misses little.
+    """
+
+    def __init__(
+        self,
+        model: ParticleModel,
+        projections: Projections,
+        shifts_px: NDArray[np.float64],
+        errors_deg: NDArray[np.float64],
+        scale: tuple[float, float],
+        *,
+        cautious: bool = False,
+    ) -> None:
+        self._model, self._errors_deg = model, errors_deg
+        self._smooth_px, self._surface_prior = scale
+        stack, seen = projections.moved(shifts_px, model.columns)
+        self._scene, projected, by_tilt = model.projected(model.composition, projections.tilts_deg + errors_deg)
+        self._weight = seen * projections.noise.weights(projected)
+        self._residual = stack - projected
+        self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
+        if cautious:
+            self._weight /= np.float32(max(1.0, self.misfit))
+        by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
+        by_blur = 0.5 * (np.gradient(by_y, axis=1) + np.gradient(by_x, axis=2))
+        self._coats = [np.float32(_COAT_PRIOR * model.shell_level) * layer for layer in model.coats()]
+        self._everywhere = np.stack(
+            [
+                self._scene.particle(model.metal) * np.float32(_LEVEL_PRIOR * model.shell_level),
+                self._scene.particle(model.core) * np.float32(_LEVEL_PRIOR * model.core_step),
+                by_blur * np.float32(_BLUR_PRIOR_PX2),
+                *(self._surroundings(layer) for layer in self._coats),
+            ]
+        )
+        self._per_tilt = np.stack(
+            [
+                by_y * np.float32(_SHIFT_PRIOR_PX),
+                by_x * np.float32(_SHIFT_PRIOR_PX),
+                by_tilt * np.float32(_TILT_PRIOR_DEG),
+            ],
+            axis=1,
+        )
+        weighted = (self._weight * part for part in self._everywhere)
+        own = [[float(np.vdot(part, other)) for other in self._everywhere] for part in weighted]
+        self._everywhere_own = np.array(own) + np.eye(len(own))
+        own_of_tilts = np.einsum("tiyx,tyx,tjyx->tij", self._per_tilt, self._weight, self._per_tilt, optimize=True)
+        self._per_tilt_own = own_of_tilts.astype(np.float64) + np.eye(3)
+        self._outside = self._surface_prior * (model.shell_level - model.displaced) * occupancy_slope(model.outside)
+        self._interface = self._surface_prior * model.core_step * occupancy_slope(model.interface)
+        waves, cells = _squared_waves(model.outside.shape), _squared_waves(model.surroundings.shape)
+        self._surface_waves = np.exp(-0.5 * self._smooth_px**2 * waves)
+        self._cell_waves = model.shell_level * (_CELL_PRIOR + _CLOUD_PRIOR * np.exp(-0.5 * _CLOUD_CELLS**2 * cells))
+        self._stiffness = self._find_stiffness()
+
+    def forward(self, unknowns: Unknowns) -> Stack:
+        """Change of the projections."""
+        box = self._outside * self._moved(unknowns[0]) + self._interface * self._moved(unknowns[1])
+        change = self._surroundings(self._cells(unknowns[2]), box)
+        change += np.tensordot(unknowns[3].astype(np.float32), self._everywhere, 1)
+        change += np.einsum("ti,tiyx->tyx", unknowns[4].astype(np.float32), self._per_tilt)
+        return change
+
+    def backward(self, change: Stack) -> Unknowns:
+        """The exact adjoint of `forward`."""
+        box = self._scene.particle_back(change)
+        displaced = along_axes(self._model.metal * box, self._model.coarser)
+        return [
+            self._surface_waves * to_waves(self._outside * box),
+            self._surface_waves * to_waves(self._interface * box),
+            self._cell_waves * to_waves(self._scene.around_back(change) - displaced),
+            np.tensordot(self._everywhere, change, 3).astype(np.float64),
+            np.einsum("tiyx,tyx->ti", self._per_tilt, change).astype(np.float64),
+        ]
+
+    def step(self, way: Unknowns | None) -> tuple[ParticleModel, NDArray[np.float64], NDArray[np.float64], Unknowns]:
+        """One Gauss-Newton step: the better model, the shifts and turns to add, and the fields' way from the start.
+
+        The prior holds for the whole way: were it one for each step, every round would fit a little more noise.
+        """
+        right = self.backward(self._weight * self._residual)
+        if way is not None:
+            right[:3] = [r - w for r, w in zip(right, way, strict=False)]
+        right[4][:, 2] -= self._errors_deg / _TILT_PRIOR_DEG
+
+        found = conjugate_gradients(self._normal, right, self._precondition, _CG_STEPS)
+        moved = [np.clip(self._surface_prior * self._moved(f), -1.0, 1.0).astype(np.float32) for f in found[:2]]
+        model = self._model
+        levels = 1.0 + _LEVEL_PRIOR * found[3][:2]
+        around = self._cells(found[2])
+        for size, layer in zip(found[3][3:], self._coats, strict=True):
+            around += np.float32(size) * layer
+        better = replace(
+            model,
+            outside=redistanced(model.outside + moved[0]),
+            interface=redistanced(model.interface + moved[1]),
+            shell_level=model.shell_level * float(levels[0]),
+            core_step=model.core_step * float(levels[1]),
+            blur_px=float(np.sqrt(max(0.1, model.blur_px**2 + _BLUR_PRIOR_PX2 * float(found[3][2])))),
+            surroundings=model.surroundings + around,
+        )
+        per_projection = np.asarray(found[4], np.float64)
+        way = found[:3] if way is None else [w + f for w, f in zip(way, found, strict=False)]
+        return better, _SHIFT_PRIOR_PX * per_projection[:, :2], _TILT_PRIOR_DEG * per_projection[:, 2], way
+
+    def std_of(self, s: Sensitivity) -> float:
+        """Standard deviation of ln D by what these projections leave open of the unheated particle.
+
+        With the prior it is the Cramer-Rao bound of a fit to this tilt series: gradient, inverse information, gradient.
+        """
+        gradient = self._nothing()
+        for place, (per_px, slope) in enumerate(
+            ((s.outside_per_px, self._outside), (s.interface_per_px, self._interface))
+        ):
+            mean = np.asarray(slope / slope.sum(), np.float32)
+            gradient[place] = self._surface_waves * to_waves(mean) * np.float32(-per_px * self._surface_prior)
+        gradient[3][:3] = (
+            s.shell_level * _LEVEL_PRIOR,
+            s.core_step * _LEVEL_PRIOR,
+            s.blur_per_px2 * _BLUR_PRIOR_PX2,
+        )
+        found = conjugate_gradients(self._normal, gradient, self._precondition, _CG_STEPS)
+        return float(np.sqrt(sum(float(np.vdot(g, f)) for g, f in zip(gradient, found, strict=True))))
+
+    def _normal(self, unknowns: Unknowns) -> Unknowns:
+        image = self.backward(self._weight * self.forward(unknowns))
+        return [a + b for a, b in zip(image, unknowns, strict=True)]
+
+    def _nothing(self) -> Unknowns:
+        """All unknowns at zero."""
+        return [
+            np.zeros(self._model.outside.shape, np.float32),
+            np.zeros(self._model.outside.shape, np.float32),
+            np.zeros(self._model.surroundings.shape, np.float32),
+            np.zeros(len(self._everywhere)),
+            np.zeros((len(self._errors_deg), 3)),
+        ]
+
+    def _surroundings(self, field: Volume, box: Volume | None = None) -> Stack:
+        """Projections of a field around the particle, which takes its place; and of what else changes in the box."""
+        displaced = self._model.metal * along_axes(field, self._model.finer)
+        inside = -displaced if box is None else box - displaced
+        return self._scene.around(field) + self._scene.particle(np.asarray(inside, np.float32))
+
+    def _moved(self, waves: NDArray[np.floating]) -> Volume:
+        """Displacement of a surface, over its prior, from unknowns of unit variance."""
+        return from_waves(self._surface_waves * waves)
+
+    def _cells(self, waves: NDArray[np.floating]) -> Volume:
+        """Surroundings from unknowns of unit variance."""
+        return from_waves(self._cell_waves * waves)
+
+    def _precondition(self, unknowns: Unknowns) -> Unknowns:
+        """A rough inverse of the normal equations.
+
+        Wave by wave for the fields; exact for what is one for all, and within each projection.
+        """
+        *fields, everywhere, per_tilt = unknowns
+        return [
+            *(np.asarray(f / stiff, np.float32) for f, stiff in zip(fields, self._stiffness, strict=True)),
+            np.linalg.solve(self._everywhere_own, everywhere),
+            np.linalg.solve(self._per_tilt_own, per_tilt[:, :, None])[:, :, 0],
+        ]
+
+    def _find_stiffness(self) -> list[NDArray[np.float32]]:
+        """Curvature of the likelihood and prior wave by wave, for each field.
+
+        Its form is the prior's, and for the surroundings the slice theorem's 1/k as well; its size comes from the
+        response to one random field.
+        """
+        zero = self._nothing()
+        cells = self._model.surroundings.shape
+        z, y = (np.pi * np.arange(n) / n for n in cells[:2])
+        across = np.hypot(z[:, None], y)[:, :, None] + np.pi / cells[0]
+        forms = (self._surface_waves**2, self._surface_waves**2, self._cell_waves**2 / across)
+        steep = [np.abs(f) > _STEEP * np.abs(f).max() for f in (self._outside, self._interface)]
+        found = []
+        for place, form in enumerate(forms):
+            probe = np.random.default_rng(0).standard_normal(zero[place].shape).astype(np.float32)
+            if place < 2:
+                probe = to_waves(probe * steep[place])
+            seen = self.forward([*zero[:place], probe, *zero[place + 1 :]])
+            size = float((self._weight * seen**2).sum()) / float(np.vdot(probe, probe * form))
+            found.append(np.asarray(1.0 + size * form, np.float32))
+        return found
+
+
+def to_waves(field: Volume) -> Volume:
+    """A field as cosine waves, which keep its scalar products; edges reflect."""
+    from scipy.fft import dctn
+
+    return np.asarray(dctn(field, norm="ortho"))
+
+
+def from_waves(waves: NDArray[np.floating]) -> Volume:
+    """The field of these cosine waves."""
+    from scipy.fft import idctn
+
+    return np.asarray(idctn(waves, norm="ortho"))
+
+
+def _squared_waves(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Squared wave numbers of the cosine waves, in radians per voxel."""
+    z, y, x = ((np.pi * np.arange(n) / n) ** 2 for n in shape)
+    return np.asarray(z[:, None, None] + y[:, None] + x, np.float32)

@@ -1,0 +1,210 @@
+"""What the first tilt series of a particle teaches, or why it teaches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.alloying.simulated_measurement import ITERATIONS, AlloyingCurve, Reading, SimulatedMeasurement, aspect_of
+from analysis.alloying.spread import SPREADS
+from analysis.diffusion.interdiffusion import SLOPES, steeper_trajectories
+from analysis.diffusion.trajectory import CompositionTrajectory
+from analysis.results import Estimate
+from analysis.tomography.alignment import shifted
+from analysis.tomography.noise import Noise, estimate_noise
+from analysis.tomography.projector import Volume
+from analysis.tomography.reconstruction import reconstruct
+from analysis.tomography.tilt_series import AlignedSeries, crop_around_particle
+from analysis.unheated.first_state import FirstState, fit_first_state
+from analysis.unheated.segmentation import TwoPhase, find_two_phases, touches_neighbour
+from analysis.unheated.sensitivity import sensitivity
+
+POOR_MISFIT, _WORST_MISFIT = 30.0, 100.0
+"""Squared misses of the projections, in units of their noise: said in words; taken as no core-shell particle."""
+_EXPLAINED_MISFIT = 1.5
+"""Below it the model lacks nothing: what its simulated reconstruction lacks is the reconstruction's."""
+_LEAST_CONTRAST = 1.15
+_THINNEST_SHELL_PX = 1.0
+_NOT_FOUND = "no core-shell particle was found in the first tilt series"
+_WORST_LEVEL = 0.08
+_MARGIN_PX = 5
+_LEVEL_STD, _DEGREE_STD = 0.001, 0.003
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the unheated state taught: all that later states are compared with."""
+
+    field_px: tuple[int, ...]
+    crop: tuple[slice, slice]
+    measurement: SimulatedMeasurement
+    curve: AlloyingCurve
+    reading: Reading
+    artefacts: float
+    """Variance of the reconstruction's values that the simulated one lacks, where the model explains the projections.
+
+    Streaks from faces near the end of the tilt range stay in every state; a lack of contrast fades with alloying.
+    """
+    level_degree: float
+    per_surface_px: float
+    """Change of ln D when the surface moves by one px (D scales with length squared), more where the model misfits."""
+    first_ln_std: float
+    """Of ln D, by what the counting noise of the first tilt series leaves open: surfaces, levels, blur."""
+    trajectory: CompositionTrajectory
+    steeper: tuple[CompositionTrajectory, ...]
+    """Paths with D changing with composition, at `interdiffusion.SLOPES`; empty when not asked for."""
+    first_slope_std: float
+    """Of the slope of ln D with composition, by what the first tilt series leaves open."""
+    noise: Noise
+    volume_nm3: float
+    pixel_nm: float
+    axis_deg: float
+    mass_per_tilt: float
+    """Mean sum of a projection, particle and surroundings."""
+    problems: list[str]
+
+    @property
+    def surface_to_volume_per_nm(self) -> float:
+        particle = self.measurement.particle
+        return particle.surface_px2 / particle.volume_px / self.pixel_nm
+
+    @cached_property
+    def aspect(self) -> float:
+        """Length over width."""
+        return aspect_of(self.measurement.particle.metal > 0.5)
+
+    @cached_property
+    def course(self) -> tuple[float, ...]:
+        """Degree of alloying of the metals themselves at the nodes of `curve`."""
+        tau_nm2 = self.curve.tau_nm2
+        return tuple(0.0 if t <= 0.0 else self.trajectory.degree_of_metals(float(np.log(t))) for t in tau_nm2)
+
+    def as_through_its_tilts(self, reading: Reading, tilts_deg: NDArray[np.float64], tau_nm2: float) -> Reading:
+        """A reading as the first state's tilts would have given it: missing tilts leave streaks of their own."""
+        concentration, _ = self.trajectory.at(float(np.log(tau_nm2)))
+        own, first = (m.simulate(concentration) for m in (self.measurement.through(tilts_deg), self.measurement))
+        return reading.cleared(float(own.values.var() - first.values.var()))
+
+    def artefact_degree(self, now: Reading) -> float:
+        """By how much a degree of alloying rises when all the artefacts are taken off."""
+        start, cleared = self.reading.cleared(self.artefacts), now.cleared(self.artefacts)
+        return self.curve.measured(start, cleared) - self.curve.measured(self.reading, now)
+
+    def estimate(self, degree: float, artefact_degree: float = 0.0) -> Estimate:
+        """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds."""
+        known = np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD)
+        return Estimate(degree + 0.5 * artefact_degree, float(np.hypot(known, 0.5 * artefact_degree)))
+
+
+class NotCoreShell(Exception):
+    """Why a first tilt series cannot be compared with later ones; for the quality, never for the user as an error."""
+
+
+def fit_reference(
+    series: AlignedSeries, seed: int, spread: str, problems: list[str], *, d_of_c: bool = False
+) -> tuple[Reference, Volume]:
+    """Fit the unheated particle and simulate how it will alloy; also gives its reconstruction.
+
+    Raises
+    ------
+    NotCoreShell
+        When no core in a shell explains the series.
+    """
+    header, tilts_deg = series.header, series.tilts_deg
+    if header.heat:
+        raise NotCoreShell("the first tilt series was taken after heating: there is no unalloyed state to compare with")
+    rows, columns = crop_around_particle(series.aligned)
+    aligned = np.ascontiguousarray(series.aligned[:, rows, columns])
+    start = find_two_phases(aligned, tilts_deg, reconstruct(aligned, tilts_deg, iterations=ITERATIONS))
+    _check_start(start)
+    noise = estimate_noise(series.raw, header.gain)
+    first = fit_first_state(series.projections(noise), start, columns.start)
+    particle = first.model
+    _check_fit(first)
+    if first.misfit > POOR_MISFIT:
+        problems.append(f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise")
+    elif not first.settled:
+        problems.append("the fit of the unheated particle was still improving when it was stopped")
+    crop = particle.crop(series.raw.shape[2], _MARGIN_PX)
+    volume = reconstruct_crop(series, first.shifts_px, first.tilt_errors_deg, crop)
+    measurement = SimulatedMeasurement(particle, crop, tilts_deg, noise, seed)
+    trajectory = CompositionTrajectory(particle, header.pixel_nm)
+    curve = measurement.curve(trajectory, spread)
+    reading = measurement.read(volume)
+    explained = first.misfit < _EXPLAINED_MISFIT
+    artefacts = float(reading.values.var() - curve.readings[0].values.var()) if explained else 0.0
+    simulated, alloyed = curve.readings[0].values, curve.alloyed.values
+    measure = SPREADS[spread]
+    range_ = measure(reading.values, alloyed) - measure(alloyed, alloyed)
+    if range_ < 0.1 * SPREADS["std"](alloyed, alloyed):
+        raise NotCoreShell("the first tilt series looks fully alloyed already")
+    level = 0.5 * abs(measure(reading.values, alloyed) - measure(simulated, alloyed)) / range_ + _LEVEL_STD
+    if level > _WORST_LEVEL:
+        raise NotCoreShell("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
+    first_slope_std, steeper = 0.0, steeper_trajectories(particle, trajectory) if d_of_c else ()
+    if steeper:
+        beyond = SLOPES[-1], steeper[-1]
+        first_slope_std = first.linear.std_of(sensitivity(particle, trajectory, tilts_deg, noise, beyond))
+    return Reference(
+        field_px=series.raw.shape[1:],
+        crop=crop,
+        measurement=measurement,
+        curve=curve,
+        reading=reading,
+        artefacts=artefacts,
+        level_degree=_LEVEL_STD if explained else level,
+        per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
+        first_ln_std=first.linear.std_of(sensitivity(particle, trajectory, tilts_deg, noise)),
+        trajectory=trajectory,
+        steeper=steeper,
+        first_slope_std=first_slope_std,
+        noise=noise,
+        volume_nm3=particle.volume_px * header.pixel_nm**3,
+        pixel_nm=header.pixel_nm,
+        axis_deg=series.axis_deg,
+        mass_per_tilt=float(series.aligned[:, crop[0], crop[1]].sum()) / len(series.aligned),
+        problems=list(problems),
+    ), volume
+
+
+def reconstruct_crop(
+    series: AlignedSeries, shifts_px: NDArray[np.float64], errors_deg: NDArray[np.float64], crop: tuple[slice, slice]
+) -> Volume:
+    """The particle's window, with shifts and tilts that a fit has refined."""
+    stack = shifted(series.raw, shifts_px)[:, crop[0], crop[1]]
+    return reconstruct(np.ascontiguousarray(stack), series.tilts_deg + errors_deg, iterations=ITERATIONS)
+
+
+def _check_start(start: TwoPhase) -> None:
+    if np.count_nonzero(start.mask) < 300 or np.count_nonzero(start.core) < 50 or start.shell_level <= 0.0:
+        raise NotCoreShell(_NOT_FOUND)
+    if start.core_level < _LEAST_CONTRAST * start.shell_level:
+        raise NotCoreShell(
+            f"core and shell differ only by {start.core_level / start.shell_level:.2f} in intensity: "
+            "already alloyed, or not core-shell"
+        )
+    if touches_neighbour(start.mask):
+        raise NotCoreShell(
+            "the particle touches a neighbour: they would exchange atoms, and neither can be followed alone"
+        )
+
+
+def _check_fit(first: FirstState) -> None:
+    particle = first.model
+    if particle.volume_px < 300 or not 0.01 < particle.core_fraction < 0.99:
+        raise NotCoreShell(_NOT_FOUND)
+    shell_px = (1.0 - particle.core_fraction) * particle.volume_px / max(particle.surface_px2, 1.0)
+    if shell_px < _THINNEST_SHELL_PX or particle.core_step < (_LEAST_CONTRAST - 1.0) * particle.shell_level:
+        raise NotCoreShell(
+            f"the shell would be {shell_px:.1f} px thick and the core "
+            f"{1.0 + particle.core_step / particle.shell_level:.2f} times as bright: already alloyed, "
+            "not core-shell, or too coarse a pixel"
+        )
+    if first.misfit > _WORST_MISFIT:
+        raise NotCoreShell(
+            f"a core in a shell misses the first tilt series by {first.misfit:.0f} times the noise: "
+            "already alloyed, not core-shell, or a neighbour in the field"
+        )

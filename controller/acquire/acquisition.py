@@ -1,0 +1,83 @@
+"""Tilt series, stepped and continuous, single images and EDX maps: each a generator of scans, recorded one by one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import assert_never
+
+from controller.acquire.beam import Beam
+from controller.acquire.centring import Centring
+from controller.acquire.edx_maps import EdxMaps
+from controller.acquire.frames import Frames
+from controller.acquire.survey import Survey
+from controller.plan.recordings import EdxMap, Image, Recording, TiltSeries
+from drivers.errors import ConfigError
+from drivers.frames import Recorded
+from drivers.interfaces import Scan
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """Finds the particle, takes what the step asks for, and closes it off properly whatever ends it."""
+
+    beam: Beam
+    survey: Survey
+    centring: Centring
+    frames: Frames
+    maps: EdxMaps | None
+    on_tilt: Callable[[Recording, int, int, float], None]
+
+    async def take(self, step: Recording) -> None:
+        """Acquire what the step asks for; whatever was taken is closed off properly, also after an abort."""
+        name, taken = step.particle.name, 0
+        await self.survey.choose()
+        await self.beam.shift_image(name)
+        await self.centring.bring_back(step)
+        self.frames.begin(step)
+        what, scans, goes_dark = self._scans(step)
+        try:
+            async with aclosing(scans):
+                async for scan in scans:
+                    await self.frames.take(step, scan, taken)
+                    taken += 1
+                    self.on_tilt(step, taken, step.planned, scan.stage.tilt_deg)
+                    await self.centring.follow_drift(name, scan)
+                    await self.beam.engine.checkpoint(may_pause=goes_dark)
+        finally:
+            await self.frames.end(step, what, taken)
+
+    def _scans(self, step: Recording) -> tuple[Recorded, AsyncGenerator[Scan, None], bool]:
+        """What is recorded, its scans, and whether the beam is off between them, so that here they may pause."""
+        match step:
+            case EdxMap():
+                if self.maps is None:
+                    raise ConfigError("edx", [f"{step.id} asks for an EDX map, the session file has no [edx] section"])
+                return "edx-map", self.maps.scans(step), False
+            case Image():
+                return "image", self._stepped(step), True
+            case TiltSeries():
+                scans = self._continuous(step) if step.sweeps else self._stepped(step)
+                return "tilt-series", scans, not step.sweeps
+            case _:
+                assert_never(step)
+
+    async def _stepped(self, step: TiltSeries | Image) -> AsyncGenerator[Scan, None]:
+        for tilt_deg in step.tilts_deg:
+            yield await self.beam.look(step, tilt_deg, self.beam.settings)
+
+    async def _continuous(self, step: TiltSeries) -> AsyncGenerator[Scan, None]:
+        """Sweep and keep the scan nearest to each planned tilt."""
+        scheme, beam = step.scheme, self.beam
+        await beam.move(step.particle, step.tilts_deg[0])
+        way = 1.0 if scheme.to_deg > scheme.from_deg else -1.0
+        half_scan_deg = 0.5 * scheme.rate_deg_per_s * beam.settings.frame_s
+        wanted = list(step.tilts_deg)
+        sweep = beam.microscope.sweep(beam.settings, scheme.to_deg, scheme.rate_deg_per_s)
+        async with beam.on(), aclosing(sweep):
+            async for scan in sweep:
+                beam.book(step, scan)
+                if wanted and way * (scan.stage.tilt_deg - wanted[0]) >= -half_scan_deg:
+                    wanted.pop(0)
+                    yield scan

@@ -1,0 +1,92 @@
+"""The microscope as a recording uses it: move, shift, look, and a beam that is on only while a frame is taken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.engine import Engine
+from controller.plan.dose import Dose
+from controller.plan.recordings import EdxMap, Recording
+from controller.plan.session_file import ParticleSection
+from controller.record.ledger import Ledger
+from drivers.clock import Clock, within
+from drivers.interfaces import Microscope, Scan, ScanSettings, StagePosition
+
+T = TypeVar("T")
+
+ANSWER_LIMIT_S = 20.0
+_MOVE_LIMIT_S = 180.0
+
+
+@dataclass
+class Beam:
+    """Every scan is booked in the ledger; after an abort or an emergency stop the beam never comes on again."""
+
+    microscope: Microscope
+    clock: Clock
+    engine: Engine
+    ledger: Ledger
+    settings: ScanSettings
+    """Of the frames of a tilt series."""
+    dose: Dose
+    """Booked where the microscope does not tell a scan's dose."""
+    places_nm: dict[str, NDArray[np.float64]]
+    """Stage position (y, x) that centres each particle; of those to be chosen, once they are."""
+    image_shift_nm: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Image shift (y, x) that keeps each particle centred, carried from series to series."""
+    height_nm: dict[str, float] = field(default_factory=dict)
+    """What has been added to each particle's stage height to keep it on the tilt axis."""
+
+    async def move(self, p: ParticleSection, tilt_deg: float) -> None:
+        """To a particle, tilted."""
+        y_nm, x_nm = self.places_nm.get(p.name, (p.y_nm, p.x_nm))
+        target = StagePosition(float(x_nm), float(y_nm), p.z_nm + self.height_nm.get(p.name, 0.0), tilt_deg)
+        await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
+
+    async def look(self, step: Recording, tilt_deg: float, settings: ScanSettings) -> Scan:
+        """One scan at one tilt, its dose booked."""
+        await self.move(step.particle, tilt_deg)
+        async with self.on():
+            limit_s = ANSWER_LIMIT_S + 3 * settings.frame_s
+            asked = self._ask("scan a frame", limit_s, self.microscope.scan(settings))
+            scan = await self.engine.unless_aborted(asked)
+        self.book(step, scan, settings)
+        return scan
+
+    async def shift_image(self, particle: str, shift_nm: NDArray[np.float64] | None = None) -> None:
+        """Shift to what centres a particle; by default to where it was last."""
+        shift_nm = self.image_shift_nm.get(particle, np.zeros(2)) if shift_nm is None else shift_nm
+        self.image_shift_nm[particle] = shift_nm
+        call = self.microscope.shift_image(float(shift_nm[0]), float(shift_nm[1]))
+        await self._ask("shift the image", ANSWER_LIMIT_S, call)
+
+    @asynccontextmanager
+    async def on(self) -> AsyncIterator[None]:
+        """The beam on; never after an abort or an emergency stop, which raise `Aborted` here."""
+        await self.engine.checkpoint(may_pause=False)
+        await self._ask("unblank the beam", ANSWER_LIMIT_S, self.microscope.set_beam_blank(False))
+        try:
+            await self.engine.checkpoint(may_pause=False)
+            yield
+        finally:
+            await self._ask("blank the beam", ANSWER_LIMIT_S, self.microscope.set_beam_blank(True))
+
+    def book(self, step: Recording, scan: Scan, look: ScanSettings | None = None) -> None:
+        """The electrons of a scan, taken with these settings where it was a look."""
+        dose = scan.electrons_per_nm2
+        if dose is None:
+            # A look before an EDX map is a scan, not a frame of the map.
+            taken = step if isinstance(step, EdxMap) == (scan.x_rays is not None) else None
+            dose = self.dose.of_frame(taken)
+            if look is not None:
+                dose *= look.dwell_s / self.settings.dwell_s * (self.settings.pixel_nm / look.pixel_nm) ** 2
+        self.ledger.book_dose(step.particle.name, dose)
+
+    async def _ask(self, asked: str, limit_s: float, call: Coroutine[Any, Any, T]) -> T:
+        return await within(self.clock, limit_s, self.microscope.name, asked, call)

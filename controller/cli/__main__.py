@@ -1,0 +1,7 @@
+"""``python -m controller.cli``."""
+
+from __future__ import annotations
+
+from controller.cli.app import main
+
+main()

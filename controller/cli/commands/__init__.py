@@ -1,0 +1,1 @@
+"""One file per command; a new one is found by being here."""

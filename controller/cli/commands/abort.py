@@ -1,0 +1,12 @@
+"""``alloyscope abort``."""
+
+from __future__ import annotations
+
+from controller.cli.options import Endpoint
+
+
+def abort(endpoint: Endpoint) -> None:
+    """Abort a session: quench, blank, keep everything recorded."""
+    from controller.stream.running_session import find_endpoints, send_command
+
+    print(send_command(find_endpoints(endpoint), "abort"))

@@ -1,0 +1,26 @@
+"""``alloyscope analyse``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.json_file import check_writable, write_json
+from controller.cli.options import JsonPath
+
+
+def analyse(
+    source: Annotated[Path, typer.Argument(metavar="MANIFEST.toml|FOLDER", help="manifest or session folder")],
+    json_path: JsonPath = None,
+    spread: Annotated[str, typer.Option(help="behind the degree: std, variance, mad, iqr or histogram")] = "std",
+    d_of_c: Annotated[bool, typer.Option("--d-of-c", help="also fit how D changes with composition")] = False,
+) -> None:
+    """Analyse old data: tilt-series files named in a manifest, or a recorded session."""
+    from analysis.live.offline import analyse as analyse_source
+    from controller.monitor.console import print_result
+
+    check_writable(json_path)
+
+    write_json(json_path, analyse_source(source, print_result, spread=spread, d_of_c=d_of_c))

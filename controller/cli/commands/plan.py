@@ -1,0 +1,32 @@
+"""``alloyscope plan``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from controller.cli.json_file import check_writable, write_json
+from controller.cli.options import JsonPath, Seed, SessionPath
+
+
+def plan(
+    session: SessionPath,
+    improve: Annotated[bool, typer.Option("--improve", help="also propose pulses that would tell more")] = False,
+    seed: Seed = None,
+    json_path: JsonPath = None,
+) -> None:
+    """Rehearse a session on the twin: what errors of D and of window temperatures to expect, for what dose and time."""
+    from controller.monitor.console import Console
+    from controller.plan.check import checked_session
+    from controller.rehearsal import expectations, rehearse
+
+    file = checked_session(session)
+    if seed is not None:
+        file = file.model_copy(update={"seed": seed})
+    check_writable(json_path)
+    lines, data = expectations(file, rehearse(file, session, Console().hear), improve=improve)
+    print("\nTo be expected, simulated:")
+    for line in lines:
+        print(line)
+    write_json(json_path, data)

@@ -1,0 +1,38 @@
+"""``alloyscope reconstruct``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.errors import ConfigError
+
+
+class ReconstructionMethod(StrEnum):
+    MLEM = "mlem"
+    SIRT = "sirt"
+
+
+def reconstruct(
+    stack: Annotated[Path, typer.Argument(help="tilt series (tilt, y, x), MRC or TIFF; tilt axis along x")],
+    angles: Annotated[Path, typer.Option(help="tilts in degrees, one per line")],
+    out: Annotated[Path, typer.Option(help="volume to write, MRC (z, y, x)")],
+    method: Annotated[ReconstructionMethod, typer.Option()] = ReconstructionMethod.MLEM,
+    iterations: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    align: Annotated[bool, typer.Option(help="align the projections first")] = True,
+) -> None:
+    """Reconstruct a single tilt series."""
+    if not out.resolve().parent.is_dir():
+        raise ConfigError("--out", [f"the folder {out.parent} does not exist; create it first"])
+    from analysis.files.volume_file import write_volume
+    from analysis.tomography.single import reconstruct_series
+    from drivers.recorded.tilt_series_file import read_tilt_series
+
+    images, tilts_deg = read_tilt_series(stack, angles)
+    volume = reconstruct_series(images, tilts_deg, method=method.value, iterations=iterations, aligned=not align)
+    write_volume(out, volume)
+    size = " x ".join(str(n) for n in volume.shape)
+    print(f"{out}: {size} voxels (z, y, x), {method.value} {iterations}")

@@ -1,0 +1,25 @@
+"""``alloyscope run``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from controller.cli.options import JsonPath, NoScreen, OutPath, Seed, SessionPath
+
+
+def run(
+    session: SessionPath,
+    json_path: JsonPath = None,
+    out: OutPath = None,
+    seed: Seed = None,
+    no_screen: NoScreen = False,
+    speed: Annotated[float, typer.Option(help="run the clock faster; for simulated devices", min=0.01)] = 1.0,
+) -> None:
+    """Run a session in real time, the chip guarded by a process of its own."""
+    from controller.cli.session_run import start
+    from drivers.clock import ScaledClock
+
+    again = ["run", "--speed", str(speed)]
+    start(session, lambda: ScaledClock(speed), again, json_path=json_path, out=out, seed=seed, no_screen=no_screen)

@@ -1,0 +1,15 @@
+"""What several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SessionPath = Annotated[Path, typer.Argument(metavar="SESSION.toml", help="session file")]
+OutPath = Annotated[Path | None, typer.Option("--out", help="session folder; by default a new one below sessions/")]
+Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="session folder, or the address of its requests")]
+NoScreen = Annotated[bool, typer.Option("--no-screen", help="print lines instead of drawing the screen")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="use this seed instead of the file's")]
+JsonPath = Annotated[Path | None, typer.Option("--json", help="write the results here as JSON")]

@@ -1,0 +1,116 @@
+"""Run a session: in this process with lines, or in one of its own behind a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from controller.cli.json_file import check_writable, write_json
+from controller.plan.check import checked_session
+from controller.plan.session_file import SessionFile
+from drivers.clock import Clock, SteppedClock
+from drivers.errors import ConfigError
+from drivers.recorded.folder import SessionFolder
+
+_START_LIMIT_S = 60.0
+
+
+def start(
+    path: Path,
+    clock: Callable[[], Clock],
+    again: list[str],
+    *,
+    json_path: Path | None,
+    out: Path | None,
+    seed: int | None,
+    no_screen: bool,
+) -> None:
+    """Check the file, find a folder, and run; `again` are the words by which this command starts itself anew."""
+    file = checked_session(path)
+    if seed is not None:
+        file = file.model_copy(update={"seed": seed})
+    check_writable(json_path)
+    folder = out if out is not None else Path("sessions") / f"{_slug(file.title)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise ConfigError("--out", [f"{folder} already exists; name a new folder, data are never overwritten"])
+    if not no_screen and sys.stdout.isatty():
+        options = [
+            *(["--seed", str(seed)] if seed is not None else []),
+            *(["--json", str(json_path)] if json_path else []),
+        ]
+        _behind_screen([*again, str(path), "--no-screen", "--out", str(folder), *options], SessionFolder(folder))
+        return
+    write_json(json_path, run_session(file, path, folder, clock()))
+
+
+def run_session(file: SessionFile, source: Path, folder: Path, clock: Clock) -> dict[str, Any]:
+    """Run to the end and return the JSON summary; raises what stopped it."""
+    from controller.monitor.console import Console, final_lines
+    from controller.session import Session
+
+    console, at = Console(), SessionFolder(folder)
+    session = Session(file, source, at, clock, [console.hear])
+
+    def announce(endpoints: dict[str, str]) -> None:
+        at.endpoints.write_text(json.dumps(endpoints | {"pid": os.getpid()}))
+
+    session.ready = announce
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        # SIGTERM ends a session as abort does: quenched, blanked, everything recorded kept.
+        loop.add_signal_handler(signal.SIGTERM, lambda: session.engine.abort("terminated"))
+        await session.run()
+
+    try:
+        if isinstance(clock, SteppedClock):
+            clock.run(main())
+        else:
+            asyncio.run(main())
+    finally:
+        at.endpoints.unlink(missing_ok=True)
+        for line in final_lines(session.results, at):
+            print(line, flush=True)
+    return session.json()
+
+
+def _behind_screen(arguments: list[str], folder: SessionFolder) -> None:
+    """Start the session in a process of its own and watch it. Leaving the screen leaves the session running."""
+    from controller.monitor.app import MonitorApp
+    from controller.stream.running_session import find_endpoints
+
+    folder.path.mkdir(parents=True, exist_ok=True)
+    log_path = folder.path.with_name(folder.path.name + ".log")
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "controller.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_LIMIT_S
+    while not folder.endpoints.is_file():
+        if process.poll() is not None or time.monotonic() > deadline:
+            print(log_path.read_text(errors="replace"), end="", file=sys.stderr)
+            sys.exit(process.poll() or 1)
+        time.sleep(0.05)
+    MonitorApp(find_endpoints(str(folder.path))).run()
+    if process.poll() is None:
+        print(f"the session goes on in {folder.path}; watch it with: alloyscope monitor {folder.path}")
+        return
+    print(log_path.read_text(errors="replace"), end="")
+    sys.exit(process.returncode)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "session"

@@ -1,0 +1,210 @@
+"""The controller's end of the guard process: a `HeatingChip` whose driver lives elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from controller.guard.settings import GuardSettings
+from controller.stream.protocol import Beat, GuardCall, Leave
+from drivers import errors
+from drivers.errors import AlloyscopeError, DeviceTimeout
+from drivers.interfaces import HeaterReading
+from drivers.recorded.folder import SessionFolder
+from drivers.requests import Failure, Question, RequestSocket, pack_question, unpack_answer
+
+BEAT_S = 0.1
+HANG_LIMIT_S = 2.0
+_START_LIMIT_S = 30.0
+_LEAVE_LIMIT_S = 20.0
+
+
+class GuardClient:
+    """A `GuardedChip` that asks the guard process.
+
+    Heartbeats come from a thread, so that a slow disk or a busy processor does not cool the chip; the thread beats only
+    while the event loop has shown itself within the last `HANG_LIMIT_S`. A killed or stopped process has no thread.
+    """
+
+    def __init__(self, settings: GuardSettings) -> None:
+        self.name = "chip"
+        self.simulated = False
+        self._sockets = Path(tempfile.mkdtemp(prefix="alloyscope-guard-"))
+        self._settings = msgspec.structs.replace(settings, endpoint=f"ipc://{self._sockets}/guard")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._context = zmq.asyncio.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 200)
+        self._socket.connect(self._settings.endpoint)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._next_id = 0
+        self._serving = False
+        self._alive_at = time.monotonic()
+        self._closing = threading.Event()
+        self._heart = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        return {"guard": self._settings.endpoint}
+
+    async def connect(self) -> None:
+        with SessionFolder(Path(self._settings.folder)).guard_log.open("ab") as log:
+            # Its own session: neither a closed terminal nor a signal to our group may end the guard.
+            self._process = subprocess.Popen(  # noqa: ASYNC220  # starts in milliseconds and must outlive this loop
+                [sys.executable, "-m", "controller.guard.process", msgspec.json.encode(self._settings).decode()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._heart.start()
+        try:
+            async with asyncio.timeout(_START_LIMIT_S):
+                self.simulated = bool(await self._call(GuardCall(call="connect")))
+        except TimeoutError:
+            raise DeviceTimeout(
+                self.name, f"asked the guard to start, no answer within {_START_LIMIT_S:g} s; see guard.log"
+            ) from None
+
+    async def serve(self) -> None:
+        """Take answers and show that the event loop lives, until cancelled."""
+        self._serving = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._take_answers(), name="guard answers")
+                tasks.create_task(self._show_life(), name="sign of life")
+        finally:
+            # Nobody takes answers any more: whoever waits for one must hear so.
+            self._serving = False
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(self._gone())
+
+    async def watch(self) -> None:
+        """The guard watches by itself."""
+        await asyncio.Event().wait()
+
+    def beat(self) -> None:
+        """A thread beats."""
+
+    async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        await self._call(GuardCall(call="ramp_to", args=(target_c, rate_c_per_s)))
+
+    async def quench(self) -> None:
+        if self._serving:
+            await self._call(GuardCall(call="quench"))
+        else:
+            await self._send(GuardCall(call="quench"))
+
+    async def read(self) -> HeaterReading:
+        return HeaterReading(**await self._call(GuardCall(call="read")))
+
+    async def emergency_stop(self) -> None:
+        await self._call(GuardCall(call="stop"))
+
+    async def make_safe(self) -> None:
+        if self._serving:
+            async with asyncio.timeout(2.0):
+                await self._call(GuardCall(call="make_safe"))
+        else:
+            await self._send(GuardCall(call="make_safe"))
+
+    async def close(self) -> None:
+        """Say goodbye; the guard makes the chip safe once more and leaves."""
+        await self._send(Leave())
+        self._closing.set()
+        if self._heart.is_alive():
+            await asyncio.to_thread(self._heart.join)
+        left, process = True, self._process
+        if process is not None:
+            left = await asyncio.to_thread(_left, process)
+        self._context.destroy(linger=200)
+        shutil.rmtree(self._sockets, ignore_errors=True)
+        if not left:
+            raise errors.DeviceError(
+                self.name,
+                f"the guard did not leave within {_LEAVE_LIMIT_S:g} s and was ended; "
+                "the state of the chip is unknown: check it by hand, see guard.jsonl",
+            )
+
+    async def _send(self, question: Question) -> int:
+        self._next_id += 1
+        await self._socket.send_multipart(pack_question(self._next_id, question))
+        return self._next_id
+
+    async def _call(self, call: GuardCall) -> Any:
+        if not self._serving:
+            raise self._gone()
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[self._next_id + 1] = answer
+        await self._send(call)
+        return await answer
+
+    def _gone(self) -> errors.DeviceError:
+        return errors.DeviceError(self.name, "the guard is no longer listened to; it makes the chip safe by itself")
+
+    async def _take_answers(self) -> None:
+        while True:
+            answer, _ = unpack_answer(await self._socket.recv_multipart())
+            future = self._waiting.pop(answer.id, None)
+            if future is None or future.done():
+                continue
+            if answer.failure is not None:
+                future.set_exception(_error(self.name, answer.failure))
+            else:
+                future.set_result(answer.value)
+
+    def _keep_beating(self) -> None:
+        """The heartbeat's thread, with a socket of its own."""
+        with zmq.Context() as context:
+            socket = RequestSocket(context, self._settings.endpoint)
+            while not self._closing.wait(BEAT_S):
+                if time.monotonic() - self._alive_at < HANG_LIMIT_S:
+                    socket.send(Beat())
+            socket.close()
+
+    async def _show_life(self) -> None:
+        while True:
+            self._alive_at = time.monotonic()
+            await asyncio.sleep(BEAT_S)
+            if self._process is not None and self._process.poll() is not None:
+                raise errors.InterlockTripped(
+                    f"{self.name}: the guard process has ended (exit code {self._process.returncode}); "
+                    "the state of the chip is unknown: check it by hand, see guard.jsonl"
+                )
+
+
+def _error(device: str, failure: Failure) -> AlloyscopeError:
+    if failure.kind == "InterlockTripped":
+        return errors.InterlockTripped(failure.message)
+    if getattr(errors, failure.kind, None) is None:  # a vendor's own
+        return errors.DeviceError(device, failure.message)
+    error = AlloyscopeError.__new__({"LimitExceeded": errors.LimitExceeded}.get(failure.kind, errors.DeviceError))
+    Exception.__init__(error, failure.message)
+    return error
+
+
+def _left(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended by itself; else it is ended."""
+    try:
+        process.wait(_LEAVE_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True

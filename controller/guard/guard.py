@@ -1,0 +1,217 @@
+"""The guard owns the chip driver and makes the chip safe when anything is wrong.
+
+It refuses what is outside the limits before sending, looks at every reading, and quenches when the controller's
+heartbeat stops. In `alloyscope run` it lives in a process of its own (`controller.guard.process`); in a dry run the
+same class runs on the stepped clock. Once it has tripped, the chip stays cold until a new session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from controller.guard.chip_readings import ChipReadings
+from drivers.clock import Clock, within
+from drivers.errors import AlloyscopeError, DeviceError, InterlockTripped, ungrouped
+from drivers.interfaces import HeaterReading, HeatingChip
+from drivers.limits import ChipLimits
+from drivers.recorded.journal import Journal
+from drivers.recorded.records import Cold, GuardRecord, MadeSafe, MakeSafeFailed, Quenched, RampAsked
+
+COLD_C = 60.0
+"""Below this nothing alloys and nothing burns."""
+_COLD_LIMIT_S = 10.0
+"""Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
+_READ_LIMIT_S = 5.0
+_COOLING_LIMIT_S = 10.0
+_AGAIN_S = 0.5
+"""Until the next try to switch off a chip that does not answer."""
+_QUICK_S, _STEADY_C = 0.02, 1.0
+"""While readings change by more, the next one comes sooner."""
+
+
+class Guard:
+    """A `HeatingChip` that wraps another one.
+
+    Parameters
+    ----------
+    watch_clock : real time in a process of its own; the stepped clock in a dry run
+    period_s : between two looks at the chip
+    heartbeat_limit_s : without a heartbeat for this long a chip that is not cold is made safe
+    """
+
+    def __init__(
+        self,
+        chip: HeatingChip,
+        limits: ChipLimits,
+        journal: Journal,
+        readings: ChipReadings,
+        watch_clock: Clock,
+        *,
+        period_s: float,
+        heartbeat_limit_s: float,
+    ) -> None:
+        self.name = chip.name
+        self.simulated = chip.simulated
+        self.tripped: str | None = None
+        self._chip, self._limits, self._journal, self._readings = chip, limits, journal, readings
+        self._clock = watch_clock
+        self._period_s, self._limit_s = period_s, heartbeat_limit_s
+        self._last_beat_s = watch_clock.now()
+        self._last: HeaterReading | None = None
+        self._cold, self._moving, self._failed = True, False, False
+        self._ramp: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        await self._chip.connect()
+        self._last = await self._chip.read()
+        self._last_beat_s = self._clock.now()
+
+    def beat(self) -> None:
+        """The controller is alive."""
+        self._last_beat_s = self._clock.now()
+
+    async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        self._refuse_if_tripped()
+        self._limits.check_target(self.name, target_c, rate_c_per_s)
+        self._journal.write(RampAsked(target_c=target_c, rate_c_per_s=rate_c_per_s))
+        self._cold = False
+        with ungrouped():
+            async with asyncio.TaskGroup() as tasks:
+                self._ramp = tasks.create_task(self._chip.ramp_to(target_c, rate_c_per_s), name="ramp")
+        self._refuse_if_tripped()
+
+    async def quench(self) -> None:
+        await self._end_ramp()
+        await self._chip.quench()
+        self._journal.write(Quenched())
+
+    async def read(self) -> HeaterReading:
+        self._refuse_if_tripped()
+        if self._last is None:
+            raise DeviceError(self.name, "asked for a reading before connect; connect the chip first")
+        return self._last
+
+    async def emergency_stop(self) -> None:
+        await self.trip("emergency stop")
+        await self.until_cold()
+
+    async def make_safe(self) -> None:
+        await self._end_ramp()
+        await self._chip.make_safe()
+
+    async def _end_ramp(self) -> None:
+        """A ramp still under way must not power the heater again."""
+        if self._ramp is not None and not self._ramp.done():
+            self._ramp.cancel()
+            await asyncio.wait([self._ramp], timeout=1.0)
+
+    async def close(self) -> None:
+        """Let go of the chip once it is cold; raises `DeviceTimeout` when it does not cool."""
+        try:
+            if not self._cold:
+                await within(self._clock, _COOLING_LIMIT_S, self.name, "cool down", self._cooled())
+        finally:
+            await self._chip.close()
+
+    async def _cooled(self) -> None:
+        self._failed = not await self._tried(self.make_safe())
+        await self.until_cold()
+
+    async def watch(self) -> None:
+        """Look at the chip for ever; raises `InterlockTripped` once the chip has been made safe and is cold."""
+        looks = [asyncio.create_task(self._until_silent()), asyncio.create_task(self._until_wrong())]
+        try:
+            done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for look in looks:  # not waited for: a reading that hangs must not keep the chip hot
+                look.cancel()
+        reason = done.pop().result()
+        await self.trip(reason)
+        await self.until_cold()
+        raise InterlockTripped(f"{self.name}: {reason}; the chip was made safe")
+
+    async def trip(self, reason: str) -> None:
+        """Make the chip safe at once and write down why."""
+        first = self.tripped is None
+        self.tripped = self.tripped or reason
+        self._failed = not await self._tried(self.make_safe())
+        if first:
+            hot_c = None if self._last is None else self._last.temperature_c
+            told_c = round(hot_c, 1) if hot_c is not None and math.isfinite(hot_c) else None
+            self._cold = False
+            self._note(MadeSafe(reason=reason, since_heartbeat_s=round(self.silence_s, 3), temperature_c=told_c))
+
+    async def until_cold(self) -> None:
+        """Follow a chip that has been switched off until it is cold; where that fails, switch it off again."""
+        while not self._cold:
+            if self._failed:
+                await self._tried(self.make_safe())
+            self._failed = not await self._tried(self._look_once())
+            await self._clock.sleep(_AGAIN_S if self._failed else _QUICK_S)
+
+    @property
+    def silence_s(self) -> float:
+        """Since the last heartbeat."""
+        return self._clock.now() - self._last_beat_s
+
+    async def _tried(self, call: Coroutine[Any, Any, object]) -> bool:
+        """Whether the driver did it in time; a failure is written down."""
+        try:
+            async with asyncio.timeout(_READ_LIMIT_S):  # never wait_for: it may swallow a cancellation
+                await call
+        except Exception as error:  # noqa: BLE001  # a driver may raise anything; the next try is what matters
+            self._note(MakeSafeFailed(message=str(error) or type(error).__name__))
+            return False
+        return True
+
+    def _note(self, record: GuardRecord) -> None:
+        """A full disk must not keep the chip hot."""
+        with suppress(AlloyscopeError, OSError):
+            self._journal.write(record)
+
+    async def _until_silent(self) -> str:
+        """On its own, so that a slow reading delays nothing."""
+        while True:
+            limit_s = max(self._limit_s, _COLD_LIMIT_S) if self._cold else self._limit_s
+            if self.silence_s > limit_s:
+                # Where this process was held up, beats are still in the socket: let them be heard first.
+                await self._clock.sleep(_QUICK_S)
+                if self.silence_s > limit_s:
+                    return f"no heartbeat from the controller for {limit_s:g} s"
+            await self._clock.sleep(self._limit_s / 8)
+
+    async def _until_wrong(self) -> str:
+        while True:
+            try:
+                async with asyncio.timeout(_READ_LIMIT_S):
+                    reading = await self._look_once()
+            except Exception as error:  # noqa: BLE001  # a driver may raise anything, and the chip may be hot
+                return f"the chip cannot be read ({error or type(error).__name__})"
+            breach = self._limits.breach(reading)
+            if breach is not None:
+                return breach
+            await self._clock.sleep(min(_QUICK_S, self._period_s) if self._moving else self._period_s)
+
+    async def _look_once(self) -> HeaterReading:
+        before, reading = self._last, await self._chip.read()
+        self._last = reading
+        self._moving = before is not None and abs(reading.temperature_c - before.temperature_c) > _STEADY_C
+        ramping = self._ramp is not None and not self._ramp.done()
+        if reading.temperature_c >= COLD_C:
+            self._cold = False
+        elif not (self._cold or ramping) and reading.temperature_c < COLD_C and reading.power_mw < 1.0:
+            self._cold = True
+            cold_c = round(reading.temperature_c, 1)
+            self._note(Cold(temperature_c=cold_c, since_heartbeat_s=round(self.silence_s, 3)))
+        self._readings.add(reading)
+        return reading
+
+    def _refuse_if_tripped(self) -> None:
+        if self.tripped is not None:
+            raise InterlockTripped(
+                f"{self.name}: the guard made the chip safe ({self.tripped}); find the cause, then start a new session"
+            )

@@ -1,0 +1,169 @@
+"""The guard as a process of its own: ``python -m controller.guard.process``.
+
+It answers the guard's questions of `controller.stream.protocol` on one ROUTER socket. It outlives its controller: when
+heartbeats stop it makes the chip safe, writes so in ``guard.jsonl`` and leaves once it is cold and the controller
+silent for 5 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, assert_never
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from controller.guard.chip_readings import ChipReadings
+from controller.guard.guard import Guard
+from controller.guard.settings import GuardSettings
+from controller.stream.protocol import Beat, GuardCall, Leave, guard_questions
+from drivers.clock import ScaledClock, WallClock
+from drivers.errors import AlloyscopeError, InterlockTripped
+from drivers.interfaces import DriverContext
+from drivers.limits import ChipLimits
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import Journal
+from drivers.recorded.records import GuardEnd, MakeSafeFailed
+from drivers.registry import load
+from drivers.requests import NotUnderstood, Reply, answer_question, unpack_question
+
+PERIOD_S = 0.05
+HEARTBEAT_LIMIT_S = 0.5
+_STAY_S = 5.0
+_LET_GO_S = 2.0
+_SILENCE_S = 60.0
+
+
+class Goodbye(Exception):
+    """The controller said goodbye."""
+
+
+async def serve(settings: GuardSettings) -> None:
+    folder = SessionFolder(Path(settings.folder))
+    clock = ScaledClock(settings.speed, settings.epoch)
+    wall = WallClock()
+    journal = Journal(folder.guard_journal, clock)
+    context = DriverContext(clock, settings.seed, folder.path, Path(settings.origin))
+    chip = load("chip", settings.backend, context, settings.options)
+    limits = ChipLimits(**settings.limits)
+    readings = ChipReadings(folder.chip_readings)
+    guard = Guard(chip, limits, journal, readings, wall, period_s=PERIOD_S, heartbeat_limit_s=HEARTBEAT_LIMIT_S)
+    sockets = zmq.asyncio.Context()
+    socket = sockets.socket(zmq.ROUTER)
+    socket.bind(settings.endpoint)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_answer_all(socket, guard, tasks), name="requests to the guard")
+    except* (Goodbye, InterlockTripped):
+        pass
+    finally:
+        await _make_safe_for_sure(guard, journal)
+        with suppress(Exception):  # it is as safe as it gets
+            async with asyncio.timeout(_LET_GO_S):
+                await guard.close()
+        with suppress(AlloyscopeError, OSError):  # of a full disk
+            journal.write(GuardEnd(tripped=guard.tripped))
+        journal.close()
+        readings.close()
+        sockets.destroy(linger=200)
+
+
+async def _answer_all(socket: zmq.asyncio.Socket, guard: Guard, tasks: asyncio.TaskGroup) -> None:
+    async def answers(question: GuardCall, _: list[bytes]) -> AsyncIterator[Reply]:
+        try:
+            yield await _carried_out(question, guard, tasks), []
+        except AlloyscopeError:
+            raise
+        except Exception:
+            with suppress(OSError):
+                traceback.print_exc()  # into guard.log
+            raise
+
+    while True:
+        # A controller that dies before it connects never beats: leave then, too.
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                client, *frames = await socket.recv_multipart()
+        except TimeoutError:
+            raise Goodbye from None
+        with suppress(NotUnderstood):
+            match unpack_question(frames, guard_questions)[1]:
+                case Beat():
+                    guard.beat()
+                    continue
+                case Leave():
+                    raise Goodbye
+        # A long call does not hold up a short one.
+        tasks.create_task(answer_question(socket, client, frames, guard_questions, answers), name="call")
+
+
+async def _carried_out(question: GuardCall, guard: Guard, tasks: asyncio.TaskGroup) -> Any:
+    match question.call:
+        case "connect":
+            await guard.connect()
+            tasks.create_task(_watch(guard), name="watch")
+            return guard.simulated
+        case "ramp_to":
+            await guard.ramp_to(*question.args)
+        case "quench":
+            await guard.quench()
+        case "read":
+            return asdict(await guard.read())
+        case "stop":
+            await guard.trip("emergency stop")
+        case "make_safe":
+            await guard.make_safe()
+        case _:
+            assert_never(question.call)
+    return None
+
+
+async def _make_safe_for_sure(guard: Guard, journal: Journal) -> None:
+    """Try until the chip is off and cold, or a while has passed; every failure is written down."""
+    deadline = asyncio.get_running_loop().time() + 2 * _STAY_S
+    while True:
+        try:
+            async with asyncio.timeout(_STAY_S):
+                await guard.make_safe()
+                await guard.until_cold()
+            return
+        except Exception as error:  # noqa: BLE001  # whatever the driver raises, the next try is what matters
+            with suppress(AlloyscopeError, OSError):
+                journal.write(MakeSafeFailed(message=str(error) or type(error).__name__))
+        if asyncio.get_running_loop().time() > deadline:
+            return
+        await asyncio.sleep(0.1)
+
+
+async def _watch(guard: Guard) -> None:
+    """Watch; after a trip stay while the controller lives, so that it hears the reason and says goodbye."""
+    try:
+        await guard.watch()
+    except InterlockTripped:
+        while True:
+            await asyncio.sleep(_STAY_S)
+            if guard.silence_s > _STAY_S:
+                raise
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="controller.guard.process")
+    parser.add_argument("settings", type=msgspec.json.Decoder(GuardSettings).decode, help="`GuardSettings` as JSON")
+    settings: GuardSettings = parser.parse_args().settings
+    # A Ctrl-C in the terminal is for the controller; the guard stays until the chip is safe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asyncio.run(serve(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

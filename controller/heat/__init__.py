@@ -1,0 +1,1 @@
+"""Heat pulses, and how the analysis chooses them."""

@@ -1,0 +1,103 @@
+"""One heat pulse: ramp, settle, hold, quench. What really happened is booked, whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from analysis.diffusion.time_at_temperature import relative_rate_std, time_at_temperature_s
+from controller.engine import Engine
+from controller.plan.session_file import ChipSection
+from controller.plan.steps import Heat
+from controller.record.ledger import Ledger
+from drivers.clock import Clock, within
+from drivers.errors import ungrouped
+from drivers.interfaces import HeaterReading, HeatingChip
+from drivers.recorded.journal import Journal
+from drivers.recorded.records import HeatAsked, Heated
+
+_RAMP_LIMIT_S = 60.0
+_LOOK_S, _LOOK_WHILE_HELD_S = 0.02, 0.1
+_LOOK_EVERY_C = 4.0
+"""Of a slow ramp."""
+
+
+@dataclass(frozen=True)
+class Heating:
+    """Everything a heat pulse needs."""
+
+    chip: HeatingChip
+    section: ChipSection
+    clock: Clock
+    engine: Engine
+    ledger: Ledger
+    journal: Journal
+    log: Callable[[str, str], None]
+    q_j_per_mol: float
+    """Activation energy by which time on the way up counts."""
+
+    async def pulse(self, step: Heat) -> None:
+        """Heat, hold for the step's time from the moment the temperature was reached, and quench."""
+        self.journal.write(HeatAsked(step=step.id, target_c=step.temperature_c, duration_s=step.duration_s))
+        seen: list[HeaterReading] = []
+        reached_s: float | None = None
+        try:
+            reached_s = await self.engine.unless_aborted(self._reach(step, seen))
+            await self._hold_until(reached_s + step.duration_s, seen)
+        finally:
+            try:
+                await self.chip.quench()
+            finally:
+                held_s = 0.0 if reached_s is None else round(self.clock.now() - reached_s, 3)
+                self._book(step, seen, held_s)
+        await self.engine.hold(1.0)
+
+    async def _reach(self, step: Heat, seen: list[HeaterReading]) -> float:
+        """Ramp, and give the time from which every reading lay within the tolerance, for the dwell asked for."""
+        ramp_s = abs(step.temperature_c - 25.0) / step.rate_c_per_s
+        limit_s = ramp_s + self.section.settle_s + _RAMP_LIMIT_S
+        asked = f"reach {step.temperature_c:g} C"
+        with ungrouped():
+            async with asyncio.TaskGroup() as tasks:
+                ramp = self.chip.ramp_to(step.temperature_c, step.rate_c_per_s)
+                ramping = tasks.create_task(within(self.clock, limit_s, "chip", asked, ramp), name="ramp")
+                while not ramping.done():
+                    await self._look(seen)
+                    await self.clock.sleep(min(max(_LOOK_S, _LOOK_EVERY_C / step.rate_c_per_s), 0.5))
+        asked = f"settle at {step.temperature_c:g} C"
+        return await within(self.clock, limit_s, "chip", asked, self._settle(step, seen))
+
+    async def _settle(self, step: Heat, seen: list[HeaterReading]) -> float:
+        tolerance_c = self.section.tolerance_c
+        while True:
+            await self._look(seen)
+            off = [n for n, r in enumerate(seen) if not abs(r.temperature_c - step.temperature_c) <= tolerance_c]
+            inside = off[-1] + 1 if off else 0
+            if inside < len(seen) and seen[-1].time_s - seen[inside].time_s >= self.section.settle_s:
+                return seen[inside].time_s
+            await self.clock.sleep(_LOOK_S)
+
+    async def _hold_until(self, time_s: float, seen: list[HeaterReading]) -> None:
+        while (left_s := time_s - self.clock.now()) > 1e-6:
+            await self.engine.hold(min(left_s, _LOOK_WHILE_HELD_S))
+            await self._look(seen)
+
+    def _book(self, step: Heat, seen: list[HeaterReading], held_s: float) -> None:
+        if seen:
+            seen.append(replace(seen[-1], time_s=max(self.clock.now(), seen[-1].time_s)))
+        worth_s = round(time_at_temperature_s(seen, step.temperature_c, self.q_j_per_mol), 3)
+        self.ledger.book_heat(step.temperature_c, worth_s)
+        self.journal.write(Heated(step=step.id, temperature_c=step.temperature_c, duration_s=held_s, worth_s=worth_s))
+        ramp = f", with its ramp worth {worth_s:g} s" if worth_s > 1.02 * held_s else ""
+        std_c = seen[-1].temperature_std_c if seen else None
+        calibration = ""
+        if std_c is not None and held_s:
+            percent = 100.0 * relative_rate_std(step.temperature_c, std_c, self.q_j_per_mol)
+            calibration = f" (+- {std_c:.1f} C by the chip's calibration, {percent:.0f} % of D, not in its error)"
+        self.log("info", f"heated to {step.temperature_c:g} C{calibration} for {held_s:g} s{ramp}, quenched")
+
+    async def _look(self, seen: list[HeaterReading]) -> None:
+        reading = await self.chip.read()
+        if not seen or reading.time_s > seen[-1].time_s:
+            seen.append(reading)

@@ -1,0 +1,1 @@
+"""What the screen is made of: a widget or a drawing per file."""

@@ -1,0 +1,28 @@
+"""Degree of alloying against time at temperature; before there is any, the contrast that images lost."""
+
+from __future__ import annotations
+
+from controller.monitor.panels.arrhenius import STYLES
+from controller.monitor.panels.onset import onset_curves
+from controller.monitor.panels.plot import Curve, Plot
+from controller.monitor.state import WatchedSession
+
+
+class AlloyingPlot(Plot):
+    """Points with their errors on the fitted curves."""
+
+    def draw(self, session: WatchedSession) -> None:
+        if session.images and not session.fits:
+            self.border_title, self.unit = "contrast lost, image by image", "C"
+            self.show(list(onset_curves(session.images)))
+            return
+        curves = []
+        if not session.fits:
+            known = [(s.heated_s, s.alloying) for s in session.states.values() if s.alloying is not None]
+            seconds, degrees = [t for t, _ in known], [a.value for _, a in known]
+            curves.append(Curve(seconds, degrees, "bold white", joined=False, std=[a.std for _, a in known]))
+        for fit, style in zip(session.fits.values(), STYLES, strict=False):
+            curves.append(Curve(fit.curve_s, fit.curve, style))
+            points = [e.value for e in fit.measured]
+            curves.append(Curve(fit.heated_s, points, "bold white", joined=False, std=[e.std for e in fit.measured]))
+        self.show(curves)

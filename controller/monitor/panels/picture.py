@@ -1,0 +1,108 @@
+"""A grey image in half blocks: two pixels a character, any terminal."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.text import Text
+from textual.widget import Widget
+
+from analysis.results import Outlined
+from controller.events import Picture
+from controller.monitor.state import WatchedSession
+
+_RIM = np.array([255, 170, 0])
+_LATE = 2
+"""Frames."""
+
+
+class PicturePanel(Widget):
+    """A framed image; give it uint8 pixels (y, x) with `show`."""
+
+    def __init__(self, title: str, *, id: str) -> None:
+        super().__init__(id=id)
+        self.border_title = title
+        self._pixels: NDArray[np.uint8] | None = None
+        self._rims: NDArray[np.uint8] | None = None
+
+    def show(self, pixels: NDArray[np.uint8], caption: str, rims: NDArray[np.uint8] | None = None) -> None:
+        """`rims`, of the same shape, is 1 where an outline is drawn."""
+        self._pixels, self._rims = pixels, rims
+        self.border_subtitle = caption
+        self.refresh()
+
+    def render(self) -> Text:
+        if self._pixels is None:
+            return Text("waiting for data", style="dim")
+        return half_blocks(self._pixels, self.size.width, self.size.height, self._rims)
+
+
+class FramePicture(PicturePanel):
+    """The last frame, with the outlines found in it."""
+
+    def draw(self, session: WatchedSession) -> None:
+        picture, outlined = session.picture, session.outlined
+        if picture is None:
+            return
+        pixels = np.frombuffer(picture.pixels, np.uint8).reshape(picture.shape)
+        caption, rims = f"{picture.tilt_deg:+.1f} deg", None
+        if outlined is not None and belongs(outlined, picture):
+            caption, rims = f"{caption}, {in_words(outlined)}", rims_in(outlined, pixels.shape)
+        self.show(pixels, caption, rims)
+
+
+class SlicePicture(PicturePanel):
+    """An orthoslice of the running reconstruction."""
+
+    def draw(self, session: WatchedSession) -> None:
+        if session.preview is not None:
+            pixels = np.frombuffer(session.preview.pixels, np.uint8).reshape(session.preview.shape)
+            self.show(pixels, f"{session.preview.frames} tilts")
+
+
+def belongs(found: Outlined, picture: Picture) -> bool:
+    """Whether these are the picture's outlines, or so late that nothing has moved far since."""
+    return found.step == picture.step and 0 <= picture.index - found.frame <= _LATE
+
+
+def in_words(found: Outlined) -> str:
+    """How many particles are in a frame, and how large the middle one is."""
+    if found.diameter_nm is None:
+        return "no particle"
+    number = "" if found.found == 1 else f"{found.found} particles, "
+    apart = ", cut by the field" if found.cut else ", touching" if found.touching else ""
+    return f"{number}{found.diameter_nm} nm{apart}"
+
+
+def rims_in(found: Outlined, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Where outlines run in a picture of that shape; None when they are of another."""
+    return np.frombuffer(found.rims, np.uint8).reshape(found.shape) if found.shape == shape else None
+
+
+def half_blocks(pixels: NDArray[np.uint8], width: int, height: int, rims: NDArray[np.uint8] | None = None) -> Text:
+    """Fit an image into `width` x `height` characters, centred, its aspect kept; rims in a colour of their own."""
+    rows, columns = pixels.shape
+    scale = min(width / columns, 2 * height / rows)
+    w, h = max(1, int(columns * scale)), max(2, int(rows * scale) // 2 * 2)
+    y = (np.arange(h) * rows / h).astype(int)
+    x = (np.arange(w) * columns / w).astype(int)
+    small = pixels[y][:, x]
+    rim = np.zeros_like(small) if rims is None else _thinned(rims, h, w)
+    colours = np.where(rim[..., None] > 0, _RIM, small[..., None]).astype(int)
+    out = Text("\n" * ((height - h // 2) // 2), no_wrap=True)
+    indent = " " * ((width - w) // 2)
+    for upper, lower in zip(colours[0::2], colours[1::2], strict=True):
+        out.append(indent)
+        for (r, g, b), (red, green, blue) in zip(upper.tolist(), lower.tolist(), strict=True):
+            out.append("▀", style=f"rgb({r},{g},{b}) on rgb({red},{green},{blue})")
+        out.append("\n")
+    out.rstrip()
+    return out
+
+
+def _thinned(rims: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uint8]:
+    """On the screen's pixels, without gaps where several make one."""
+    y, x = np.nonzero(rims)
+    out = np.zeros((rows, columns), np.uint8)
+    out[y * rows // rims.shape[0], x * columns // rims.shape[1]] = 1
+    return out

@@ -1,0 +1,44 @@
+"""The numbers so far, in words."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from analysis.results import pretty
+from controller.monitor.state import WatchedSession
+
+
+class ResultsPanel(Static):
+    """D, windows, images, maps and states, the newest of each."""
+
+    def draw(self, session: WatchedSession) -> None:
+        out = Text()
+        for fit in session.fits.values():
+            for d in fit.diffusivities[-1:]:
+                out.append(f"{fit.particle} D({d.temperature_c:g} C)\n", style="dim")
+                out.append(f"{pretty(d.value, d.std)} m2/s\n", style="bold")
+        if session.law is not None:
+            for line in session.law.words():
+                out.append(f"{line}\n")
+        for name, images in session.images.items():
+            last = images[-1]
+            out.append(f"{name} {len(images)} image(s)", style="dim")
+            if last.heated_c is not None:
+                out.append(f", after {last.heated_c:g} C")
+            onset = "" if last.onset is None else f"; {last.onset}"
+            out.append(f"\ncontrast lost {last.contrast_lost or '-'}{onset}\n")
+        for found in session.newest_maps():
+            out.append(f"{found.particle} {found.headline}", style="bold" if found.final else "italic")
+            out.append(f"\n{found.step}, {found.frames}/{found.planned} frames, drift {found.drift_nm:.1f} nm, ")
+            out.append(f"{found.quality}\n")
+            if "profile" in found.report:
+                out.append(f"{found.report['profile']['statement']}\n")
+        for state in {s.particle: s for s in session.states.values()}.values():
+            now = session.provisional
+            if now is not None and now.particle == state.particle and now.step not in session.states:
+                out.append(f"{now.particle} alloying {now.alloying}, {now.frames} tilts\n", style="italic")
+            else:
+                out.append(f"{state.particle} alloying {state.alloying or '-'}\n")
+            out.append(f"{len(session.states)} state(s), {state.heated_s:.4g} s, {state.quality}")
+        self.update(out if out.plain else Text("no result yet", style="dim"))

@@ -1,0 +1,112 @@
+"""A session file held against limits, holder and backends before beam time: every error at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from controller.plan.session_file import EdxSection, SessionFile, load_session
+from drivers.clock import SteppedClock
+from drivers.errors import AlloyscopeError, ConfigError
+from drivers.interfaces import DriverContext
+from drivers.registry import Kind, check_options, find, load
+
+_HIGHEST_KEV = 300.0
+"""Of the beams that there are."""
+
+
+def checked_session(path: Path) -> SessionFile:
+    """Load a session file and hold it against limits, holder and installed backends.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found.
+    """
+    session = load_session(path)
+    problems = [*_limit_problems(session)]
+    sections: tuple[tuple[Kind, str, dict[str, object]], ...] = (
+        ("chip", session.chip.backend, session.chip.options),
+        ("microscope", session.microscope.backend, session.microscope.options),
+        *(() if session.edx is None else (("edx", session.edx.backend, session.edx.options),)),
+    )
+    usable = True
+    for kind, backend, options in sections:
+        try:
+            find(kind, backend)
+            found = check_options(kind, backend, options)
+        except ConfigError as error:
+            found = [f"{kind}.backend: {p}" for p in error.problems]
+        problems += found
+        usable &= not found
+    if usable:
+        problems += _built_problems(path, session)
+    if problems:
+        raise ConfigError(str(path), problems)
+    return session
+
+
+def _limit_problems(session: SessionFile) -> Iterator[str]:
+    limits, said = session.chip.limits, set()
+    for number, block in enumerate(session.plan, 1):
+        for asked in block.asked(f"plan[{number}]"):
+            try:
+                limits.check_target(asked.where, asked.temperature_c, asked.ramp_c_per_s or session.chip.ramp_c_per_s)
+            except AlloyscopeError as error:
+                if asked.where not in said:  # one stair too high is said once
+                    said.add(asked.where)
+                    yield str(error)
+
+
+def _built_problems(path: Path, session: SessionFile) -> Iterator[str]:
+    """Build, but do not connect, what the session names, and ask what only the backend knows."""
+    context = DriverContext(SteppedClock(), session.seed, Path("unused"), path.parent)
+    try:
+        load("chip", session.chip.backend, context, session.chip.options)
+        microscope = load("microscope", session.microscope.backend, context, session.microscope.options)
+        if session.edx is not None:
+            load("edx", session.edx.backend, replace(context, microscope=microscope), session.edx.options)
+            yield from _line_problems(session.edx)
+    except ConfigError as error:
+        yield from error.problems
+        return
+    try:
+        low, high = microscope.tilt_range_deg()
+    except Exception as error:  # noqa: BLE001  # a vendor's driver may raise anything
+        yield f"microscope backend {session.microscope.backend!r} must know its tilt range unconnected (found: {error})"
+        return
+    tilts = [("tilt.from_deg", session.tilt.from_deg), ("tilt.to_deg", session.tilt.to_deg)]
+    tilts += [("edx.tilts_deg", tilt_deg) for tilt_deg in (() if session.edx is None else session.edx.tilts_deg)]
+    for key, tilt_deg in tilts:
+        if not low <= tilt_deg <= high:
+            yield (
+                f"{key}: {tilt_deg:g} deg is beyond the holder's range of {low:g} to {high:g} deg; "
+                f"write a value inside it"
+            )
+
+
+def _line_problems(edx: EdxSection) -> Iterator[str]:
+    """Lines and factors that make no sense, before a detector is asked; it may still be too slow a beam for a line."""
+    from analysis.edx.composition import composition_of_amounts
+    from analysis.edx.k_factors import k_factors
+    from analysis.edx.map_analysis import families_asked
+
+    families, problems = families_asked(edx.lines, _HIGHEST_KEV)
+    yield from (f"edx.lines: {problem}" for problem in problems)
+    if problems:
+        return
+    try:
+        factors = k_factors(families, edx.k, edx.k_basis)
+    except ConfigError as error:
+        yield from (f"edx.k: {problem}" for problem in error.problems)
+        return
+    # Of equal parts, where factors count most.
+    least = 100.0 * float(composition_of_amounts(np.ones(len(families)), factors).factor_std.max())
+    if edx.sigma_at_pct is not None and edx.sigma_at_pct < least:
+        yield (
+            f"edx.sigma_at_pct: {edx.sigma_at_pct:g} at% may never be reached: the k-factors alone leave "
+            f"{least:.2g} at%; give better ones, or more"
+        )

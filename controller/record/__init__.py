@@ -1,0 +1,1 @@
+"""What is kept: frames on disk, and ledgers of heat and dose."""

@@ -1,0 +1,119 @@
+"""Frames to disk, from one thread that owns the files. What it has acknowledged survives any crash."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.clock import Clock
+from drivers.errors import RecordingError
+from drivers.frames import Frame
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.step_file import StepFile, read_step
+
+T = TypeVar("T")
+
+_SPARE_BYTES = 32 * 2**20
+"""Left free so that open files can still be closed whole."""
+
+
+class Recorder:
+    """Writes each step into a file of its own and reads frames back on request."""
+
+    def __init__(self, folder: SessionFolder, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        self._open: StepFile | None = None
+        self._open_step = ""
+        self._broken: list[StepFile] = []
+        self._steps: dict[int, str] = {}
+        self._closed: dict[str, dict[int, Frame]] = {}
+
+    async def write(self, frame: Frame) -> None:
+        """Return when the frame is written and flushed."""
+        await self._do(lambda: self._write(frame))
+        self._steps[frame.header.seq] = frame.header.step
+
+    async def keep_overview(self, name: str, image: NDArray[np.generic], pixel_nm: float) -> None:
+        """Return when the overview is in ``overviews/<name>.tif``."""
+        await self._do(lambda: self._keep_overview(name, image, pixel_nm))
+
+    async def end_step(self) -> None:
+        """Close the step's file and force it to disk."""
+        await self._do(self._end_step)
+
+    async def read(self, seq: int) -> Frame:
+        """Read a frame back, from the file being written or a finished one."""
+        return await self._do(lambda: self._read(seq))
+
+    async def close(self) -> None:
+        try:
+            await self._do(self._end_step)
+        finally:
+            self._thread.shutdown()
+
+    def _keep_overview(self, name: str, image: NDArray[np.generic], pixel_nm: float) -> None:
+        import tifffile
+
+        path = self._folder.overview(name)
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, image, metadata={"pixel_nm": pixel_nm})
+
+    async def _do(self, job: Callable[[], T]) -> T:
+        with self._clock.working():
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+            except (OSError, RuntimeError) as error:  # HDF5 tells of a full disk by RuntimeError
+                raise RecordingError(
+                    f"frames cannot be written to {self._folder.path} ({error}); "
+                    "free space or mend the disk, then start again"
+                ) from error
+
+    def _write(self, frame: Frame) -> None:
+        free = shutil.disk_usage(self._folder.path).free
+        if free < _SPARE_BYTES + 2 * frame.image.nbytes:
+            raise OSError(errno.ENOSPC, f"only {free // 2**20} MiB are left on the disk")
+        if self._open is None or self._open_step != frame.header.step:
+            self._end_step()
+            self._open = StepFile(self._folder.step_file(frame.header.step), frame)
+            self._open_step = frame.header.step
+        self._open.append(frame)
+
+    def _end_step(self) -> None:
+        if self._open is not None:
+            closing, self._open = self._open, None
+            # A handle that fails to close is kept: HDF5 may crash the process when it is collected.
+            self._broken.append(closing)
+            closing.close()
+            self._broken.remove(closing)
+            write_session_index(self._folder)
+
+    def _read(self, seq: int) -> Frame:
+        step = self._steps[seq]
+        if self._open is not None and step == self._open_step:
+            return self._open.read(seq)
+        if step not in self._closed:
+            # One finished step is kept: a restarted worker asks for whole steps in order.
+            self._closed = {step: {f.header.seq: f for f in read_step(self._folder.step_file(step))}}
+        return self._closed[step][seq]
+
+
+def write_session_index(folder: SessionFolder) -> None:
+    """``session.nxs``: external links to every step's file, replaced as a whole."""
+    import h5py
+
+    part = folder.index.with_name(folder.index.name + ".part")
+    with h5py.File(part, "w") as file:
+        file.attrs["NX_class"] = "NXroot"
+        for path in sorted(folder.frames.glob("*.h5")):
+            file[path.stem] = h5py.ExternalLink(str(path.relative_to(folder.path)), "/entry")
+    os.replace(part, folder.index)

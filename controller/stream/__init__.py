@@ -1,0 +1,1 @@
+"""The session on ZeroMQ, and the analysis process that listens."""

@@ -1,0 +1,157 @@
+"""The analysis process of a session: kept running, its results collected, waited for where the plan says so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from contextlib import suppress
+
+import msgspec
+
+from analysis.live.settings import AnalysisSettings
+from analysis.results import AnyResult, EdxResult
+from analysis.results.summary import write_csv
+from controller import events as ev
+from drivers.clock import Clock
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import Journal
+from drivers.recorded.records import AnalysisStarted
+
+_LIVES = 5
+_NICENESS = 10
+
+
+class LiveAnalysis:
+    """Starts ``analysis.live.worker`` again whenever it dies; a new one asks the stream for everything anew."""
+
+    def __init__(
+        self,
+        folder: SessionFolder,
+        settings: AnalysisSettings,
+        clock: Clock,
+        journal: Journal,
+        events: ev.Events,
+        results: list[AnyResult],
+        *,
+        dry: bool,
+    ) -> None:
+        self.complete = asyncio.Event()
+        """Set while every finished tilt series has its result."""
+        self.results = results
+        self._folder, self._settings = folder, settings
+        self._clock, self._journal, self._events = clock, journal, events
+        self._dry = dry
+        self._expected: set[str] = set()
+        self._analysed: set[str] = set()
+        self._seen: set[object] = set()
+        self._known: dict[str, tuple[int, float]] = {}
+        self._map_grown = asyncio.Event()
+        self._lost = False
+        self._over = False
+        self._note()
+
+    def expect(self, step: str) -> None:
+        """A tilt series or an image has been recorded; its result is to come."""
+        self._expected.add(step)
+        self._note()
+
+    def no_more(self) -> None:
+        """The stream is closed: a worker that ends now is not started again."""
+        self._over = True
+
+    def take(self, result: AnyResult) -> None:
+        """A result has arrived; one given again by a restarted worker is passed over."""
+        if isinstance(result, EdxResult):
+            self._known[result.step] = result.frames, result.known_at_pct
+            self._map_grown.set()
+        if not result.passing:
+            if result.identity in self._seen:
+                return
+            self._seen.add(result.identity)
+            self.results.append(result)
+            with self._folder.results.open("ab") as file:
+                file.write(msgspec.json.encode(result) + b"\n")
+        self._events.tell(ev.ResultReceived(result))
+        if result.finished_step is not None:
+            self._analysed.add(result.finished_step)
+            write_csv(self._folder.results_table, self.results)
+            self._note()
+
+    async def keep_running(self, endpoints: dict[str, str]) -> None:
+        """Run the analysis until the stream is closed and everything is analysed."""
+        for life in range(_LIVES):
+            code = await self._run_once(endpoints)
+            if self._over and (code == 0 or self.is_complete):
+                return
+            self._log("warning", f"the analysis process ended (code {code}); started again ({life + 1})")
+        self._lost = True
+        self.complete.set()
+        self._map_grown.set()
+        self._log("error", "the analysis keeps failing, see analysis.log; frames go on being recorded")
+
+    async def wait(self, limit_s: float) -> None:
+        """Wait for what is still to come, the clock standing still; the limit is real time without a new result."""
+        with self._clock.working():
+            until = time.monotonic() + limit_s
+            while not (self.is_complete or self._lost):
+                before = len(self._analysed)
+                try:
+                    async with asyncio.timeout(until - time.monotonic()):
+                        await self.complete.wait()
+                except TimeoutError:
+                    if len(self._analysed) == before:
+                        self._log("error", "the analysis did not finish; run alloyscope analyse on the session folder")
+                        return
+                    until = time.monotonic() + limit_s
+
+    async def known_at_pct(self, step: str, frames: int) -> float | None:
+        """How well a map's composition is known, by the newest of its results; None when there is none yet.
+
+        Live nothing is waited for, since the beam is on. A dry run waits until so many frames have been looked at, and
+        so always ends a map with the same one.
+        """
+        with self._clock.working():
+            while self._dry and not self._lost and self._known.get(step, (0, 0.0))[0] < frames:
+                self._map_grown.clear()
+                await self._map_grown.wait()
+        return self._known[step][1] if step in self._known else None
+
+    @property
+    def is_complete(self) -> bool:
+        return self._analysed >= self._expected
+
+    @property
+    def missing(self) -> list[str]:
+        """Tilt series that have no result yet."""
+        return sorted(self._expected - self._analysed)
+
+    async def _run_once(self, endpoints: dict[str, str]) -> int:
+        with self._folder.analysis_log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "analysis.live.worker"),
+                *("--frames", endpoints["frames"], "--requests", endpoints["requests"]),
+                *("--settings", self._settings.model_dump_json(), "--folder", str(self._folder.path)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        with suppress(AttributeError, OSError):  # heartbeats and readings of the chip come first on a busy computer
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
+        self._journal.write(AnalysisStarted(pid=process.pid))
+        try:
+            return await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def _note(self) -> None:
+        if self.is_complete or self._lost:
+            self.complete.set()
+        else:
+            self.complete.clear()
+
+    def _log(self, level: str, text: str) -> None:
+        self._events.tell(ev.Log(self._clock.now(), level, text))

@@ -1,0 +1,49 @@
+"""What may be asked of a session and of its guard: the one list that the screen, the commands and the guard share.
+
+A session also answers its analysis (`drivers.stream_requests`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from drivers.requests import Question
+from drivers.stream_requests import Head, Items, TakeResult
+
+
+class EventsSoFar(Question, frozen=True, kw_only=True, tag="events"):
+    """Enough events to draw the screen as if one had watched from the start, one an answer."""
+
+
+class Endpoints(Question, frozen=True, kw_only=True, tag="endpoints"):
+    """Addresses of all sockets."""
+
+
+class Command(Question, frozen=True, kw_only=True, tag="command"):
+    """Answered in words."""
+
+    command: str
+    """pause, resume, abort or stop"""
+
+
+session_questions = msgspec.json.Decoder(Items | Head | TakeResult | EventsSoFar | Endpoints | Command)
+
+
+class GuardCall(Question, frozen=True, kw_only=True, tag="call"):
+    """A call to the chip; ``ramp_to`` takes the target in C and the rate in C/s."""
+
+    call: Literal["connect", "ramp_to", "quench", "read", "stop", "make_safe"]
+    args: tuple[float, ...] = ()
+
+
+class Beat(Question, frozen=True, kw_only=True, tag="beat"):
+    """The controller is alive; never answered."""
+
+
+class Leave(Question, frozen=True, kw_only=True, tag="leave"):
+    """Make the chip safe and end; never answered."""
+
+
+guard_questions = msgspec.json.Decoder(GuardCall | Beat | Leave)

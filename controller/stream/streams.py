@@ -1,0 +1,125 @@
+"""The session on ZeroMQ: frames and events out, requests in.
+
+- ``frames`` (PUB): every stream item in order. A slow subscriber loses items, never holds up the session.
+- ``events`` (PUB): what the screen shows.
+- ``requests`` (ROUTER): answers the questions of `controller.stream.protocol`.
+
+Sockets are ipc files in a folder only its owner can enter, so the operating system decides who may connect.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar, assert_never
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from analysis.results import AnyResult, decode
+from controller import events as ev
+from controller.record.recorder import Recorder
+from controller.stream.protocol import Command, Endpoints, EventsSoFar, session_questions
+from drivers.frames import Frame, SeriesEnd, StreamItem, pack, seq_of
+from drivers.requests import NotUnderstood, Reply, answer_question, unpack_question
+from drivers.stream_requests import Head, Items, StreamHead, TakeResult
+
+OnCommand = Callable[[str], Awaitable[str]]
+
+_SEND_HWM = 500
+_ITEMS_AT_ONCE = 50
+
+
+class Streams:
+    """Owns the three sockets of a session."""
+
+    def __init__(
+        self, recorder: Recorder, events: ev.Events, on_result: Callable[[AnyResult], None], on_command: OnCommand
+    ) -> None:
+        self._recorder, self._memory = recorder, events
+        self._on_result, self._on_command = on_result, on_command
+        self._folder = Path(tempfile.mkdtemp(prefix="alloyscope-"))
+        self._context = zmq.Context()
+        self._asyncio = zmq.asyncio.Context.shadow(self._context)
+        self.endpoints = {name: f"ipc://{self._folder}/{name}" for name in ("frames", "events", "requests")}
+        # Publishing never waits (PUB drops for whoever is slow), so only requests need to be awaited.
+        self._frames = _bound(self._context.socket(zmq.PUB), self.endpoints["frames"])
+        self._events = _bound(self._context.socket(zmq.PUB), self.endpoints["events"])
+        self._requests = _bound(self._asyncio.socket(zmq.ROUTER), self.endpoints["requests"])
+        self._marks: dict[int, SeriesEnd] = {}
+        self.next_seq = 0
+        self.closed = False
+        events.listen(self._publish_event)
+
+    def publish(self, item: StreamItem) -> None:
+        """Send an item that has been recorded; its number must be `next_seq`."""
+        if seq_of(item) != self.next_seq:
+            raise ValueError(f"item {seq_of(item)} does not follow {self.next_seq - 1}")
+        if isinstance(item, SeriesEnd):
+            self._marks[item.seq] = item
+        self.next_seq += 1
+        self._send_item(item)
+
+    def _send_item(self, item: StreamItem) -> None:
+        self._frames.send_multipart([b"item", *pack(item)])
+
+    async def serve(self) -> None:
+        """Answer requests until cancelled."""
+        while True:
+            client, *frames = await self._requests.recv_multipart()
+            with suppress(NotUnderstood):
+                _, question, parts = unpack_question(frames, session_questions)
+                if isinstance(question, TakeResult):
+                    with suppress(msgspec.DecodeError, IndexError):
+                        self._on_result(decode(parts[0]))
+                    continue
+            await answer_question(self._requests, client, frames, session_questions, self._answers)
+
+    def close(self) -> None:
+        self._requests.close(linger=500)
+        self._context.destroy(linger=500)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _answers(
+        self, question: Items | Head | EventsSoFar | Endpoints | Command, _: list[bytes]
+    ) -> AsyncIterator[Reply]:
+        match question:
+            case Items(first=first, until=until):
+                # A few at a time, so that commands are heard in between; the asker comes back for the rest.
+                for seq in range(max(0, first), min(until, self.next_seq, first + _ITEMS_AT_ONCE)):
+                    yield None, pack(await self._item(seq))
+            case Head():
+                yield msgspec.to_builtins(StreamHead(self.next_seq, self.closed)), []
+            case EventsSoFar():
+                for event in self._memory.memory():
+                    yield None, [ev.encode(event)]
+            case Endpoints():
+                yield self.endpoints, []
+            case Command(command=command):
+                yield await self._on_command(command), []
+            case _:
+                assert_never(question)
+
+    async def _item(self, seq: int) -> StreamItem:
+        mark = self._marks.get(seq)
+        if mark is not None:
+            return mark
+        frame: Frame = await self._recorder.read(seq)
+        return frame
+
+    def _publish_event(self, event: ev.Event) -> None:
+        self._events.send_multipart([b"event", ev.encode(event)])
+
+
+Socket = TypeVar("Socket", bound="zmq.Socket[bytes] | zmq.asyncio.Socket")
+
+
+def _bound(socket: Socket, endpoint: str) -> Socket:
+    socket.setsockopt(zmq.SNDHWM, _SEND_HWM)
+    socket.setsockopt(zmq.MAXMSGSIZE, 1 << 28)
+    socket.bind(endpoint)
+    return socket

@@ -1,0 +1,179 @@
+"""What a journal's lines are: one type per line of ``journal.jsonl`` and ``guard.jsonl``.
+
+An action on hardware is written twice, before it (intent) and after it (effect), so that what happened is known
+whatever ends the session.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from drivers.frames import SeriesEnd
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="what"):
+    """Base of all."""
+
+
+class Begin(Record, frozen=True, kw_only=True, tag="begin"):
+    session: str
+    """Its title."""
+    seed: int
+    simulated: bool = False
+    particles: tuple[str, ...] = ()
+    activation: dict[str, float] | None = None
+    """Known of the activation energy from elsewhere."""
+
+
+class CommandAsked(Record, frozen=True, kw_only=True, tag="command"):
+    command: str
+
+
+class RunState(Record, frozen=True, kw_only=True, tag="state"):
+    state: str
+    reason: str
+
+
+class AnalysisStarted(Record, frozen=True, kw_only=True, tag="analysis"):
+    pid: int
+
+
+class HeatAsked(Record, frozen=True, kw_only=True, tag="heat"):
+    """Intent: a pulse is about to be given."""
+
+    step: str
+    target_c: float
+    duration_s: float
+
+
+class Heated(Record, frozen=True, kw_only=True, tag="heated"):
+    """Effect: the pulse as it happened."""
+
+    step: str
+    temperature_c: float
+    duration_s: float
+    """Held."""
+    worth_s: float
+    """Time at the temperature, ramp and all."""
+
+
+class DecisionMade(Record, frozen=True, kw_only=True, tag="decision"):
+    step: str
+    decision: str
+    why: str
+
+
+class ParticleChosen(Record, frozen=True, kw_only=True, tag="chosen"):
+    particle: str
+    y_nm: float
+    x_nm: float
+    shape: str
+    diameter_nm: float
+    diameter_std_nm: float
+    method: str
+
+
+class Centred(Record, frozen=True, kw_only=True, tag="centred"):
+    step: str
+    off_nm: tuple[float, float]
+    """(y, x) before it was brought back."""
+
+
+class NotCentred(Record, frozen=True, kw_only=True, tag="not_centred"):
+    step: str
+    reason: str
+
+
+class Eucentric(Record, frozen=True, kw_only=True, tag="eucentric"):
+    step: str
+    above_axis_nm: float
+    """Before it was brought back."""
+
+
+class NotEucentric(Record, frozen=True, kw_only=True, tag="not_eucentric"):
+    step: str
+    reason: str
+
+
+class SeriesBegin(Record, frozen=True, kw_only=True, tag="series_begin"):
+    """Intent: a tilt series, an image or a map is about to be taken."""
+
+    step: str
+    particle: str
+    planned: int
+
+
+class FrameRecorded(Record, frozen=True, kw_only=True, tag="frame"):
+    """Effect: a frame is on disk."""
+
+    seq: int
+    step: str
+    tilt_deg: float
+
+
+class SeriesEnded(Record, frozen=True, kw_only=True, tag="series_end"):
+    mark: SeriesEnd
+
+
+class CloseFailed(Record, frozen=True, kw_only=True, tag="close_failed"):
+    message: str
+
+
+class End(Record, frozen=True, kw_only=True, tag="end"):
+    reason: str
+    message: str
+    dose_e_per_nm2: dict[str, float]
+
+
+SessionRecord = (
+    Begin
+    | CommandAsked
+    | RunState
+    | AnalysisStarted
+    | HeatAsked
+    | Heated
+    | DecisionMade
+    | ParticleChosen
+    | Centred
+    | NotCentred
+    | Eucentric
+    | NotEucentric
+    | SeriesBegin
+    | FrameRecorded
+    | SeriesEnded
+    | CloseFailed
+    | End
+)
+"""Of ``journal.jsonl``."""
+
+
+class RampAsked(Record, frozen=True, kw_only=True, tag="ramp"):
+    target_c: float
+    rate_c_per_s: float
+
+
+class Quenched(Record, frozen=True, kw_only=True, tag="quench"):
+    pass
+
+
+class MadeSafe(Record, frozen=True, kw_only=True, tag="made_safe"):
+    reason: str
+    since_heartbeat_s: float
+    temperature_c: float | None
+
+
+class MakeSafeFailed(Record, frozen=True, kw_only=True, tag="make_safe_failed"):
+    message: str
+
+
+class Cold(Record, frozen=True, kw_only=True, tag="cold"):
+    temperature_c: float
+    since_heartbeat_s: float
+
+
+class GuardEnd(Record, frozen=True, kw_only=True, tag="end"):
+    tripped: str | None
+
+
+GuardRecord = RampAsked | Quenched | MadeSafe | MakeSafeFailed | Cold | GuardEnd
+"""Of ``guard.jsonl``."""
