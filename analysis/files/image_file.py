@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.files.foreign_file import NM_PER, signals_in
+from analysis.files.reader import Reader
 from drivers.errors import ConfigError
 
 _OTHERS = {".emd": "emd", ".dm3": "digitalmicrograph", ".dm4": "digitalmicrograph", ".hspy": "hspy"}
@@ -72,3 +73,6 @@ def _other(path: Path, reader: str) -> tuple[NDArray[np.generic], float | None]:
     axis = largest["axes"][-1]
     per_nm = NM_PER.get(str(axis.get("units", "")).lower())
     return np.asarray(largest["data"]), None if per_nm is None else float(axis["scale"]) * per_nm
+
+
+READER = Reader("image", (".tif", ".tiff", ".png", ".mrc", ".st", *_OTHERS), read_image)

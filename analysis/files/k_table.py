@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from analysis.edx.k_factors import Basis
+from analysis.files.reader import Reader
 from drivers.toml_file import Strict, load_toml
 
 
@@ -30,3 +31,6 @@ class KTable(Strict):
 def read_k_table(path: Path) -> KTable:
     """Raises `ConfigError` with every problem of the file."""
     return load_toml(path, KTable)
+
+
+READER = Reader("k table", (".toml",), read_k_table)

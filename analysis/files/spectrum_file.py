@@ -13,6 +13,7 @@ from analysis.edx.energy_axis import EnergyAxis
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.summed_map import SummedMap
 from analysis.files.foreign_file import NM_PER, signals_in
+from analysis.files.reader import Reader
 from drivers.errors import ConfigError
 from drivers.recorded.step_file import read_step
 
@@ -139,3 +140,6 @@ def _check_memory(path: Path, data: Any) -> None:
         size = " x ".join(str(n) for n in data.shape)
         words = f"{size} counts need {needed / 2**30:.1f} GiB to be analysed, this machine has {there / 2**30:.1f} GiB"
         raise ConfigError(str(path), [words + "; export it binned, or a part of it"])
+
+
+READER = Reader("spectrum image", (_RECORDED, *_READERS), read_spectrum_image, rank=2)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
 
+_TIFF, _MRC = (".tif", ".tiff"), (".mrc", ".mrcs", ".st", ".ali", ".rec", ".map")
+STACK_ENDINGS = (*_TIFF, *_MRC)
 _STEEPEST_DEG = 90.0
 
 
@@ -18,11 +20,11 @@ def read_stack(path: Path) -> NDArray[np.generic]:
     if not path.is_file():
         raise ConfigError(str(path), ["there is no such file; paths are relative to the file that names them"])
     try:
-        if path.suffix.lower() in (".tif", ".tiff"):
+        if path.suffix.lower() in _TIFF:
             import tifffile
 
             stack = np.asarray(tifffile.imread(path))
-        elif path.suffix.lower() in (".mrc", ".mrcs", ".st", ".ali", ".rec", ".map"):
+        elif path.suffix.lower() in _MRC:
             import mrcfile
 
             with warnings.catch_warnings():

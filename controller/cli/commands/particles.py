@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from controller.cli.json_file import check_writable, write_json
@@ -41,6 +40,8 @@ def particles(
     json_path: JsonPath = None,
 ) -> None:
     """Find, outline and measure particles; in several images also follow them."""
+    import numpy as np
+
     from analysis.files.image_file import read_image
     from analysis.particles import particle_report
     from analysis.particles.candidates import candidates
