@@ -39,10 +39,9 @@ from controller.stream.streams import Streams
 from drivers.clock import Clock, SteppedClock
 from drivers.errors import AlloyscopeError, InterlockTripped, first_of, in_a_sentence
 from drivers.interfaces import HeaterReading
-from drivers.recorded import records
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Journal
-from drivers.recorded.records import Begin, CloseFailed, CommandAsked, End
+from drivers.recorded.records import Begin, CloseFailed, CommandAsked, End, StateChanged
 
 _READING_PERIOD_S = 0.5
 _RESULT_LIMIT_S = 900.0
@@ -296,7 +295,7 @@ class Session:
         return "emergency stop: the chip is off, the beam is blanked"
 
     def _on_state(self, state: RunState, reason: str) -> None:
-        self.journal.write(records.RunState(state=state.value, reason=reason))
+        self.journal.write(StateChanged(state=state.value, reason=reason))
         self.events.tell(ev.RunStateChanged(self.clock.now(), state.value, reason))
 
     def _log(self, level: str, text: str) -> None:

@@ -42,7 +42,7 @@ def read(path: Path) -> Any:
     ending = FOLDER if path.is_dir() else path.suffix.lower()
     fitting = [r for r in readers() if ending in r.endings]
     if not fitting:
-        known = ", ".join(f"{r.kind} ({' '.join(e for e in r.endings if e != FOLDER) or 'a folder'})" for r in readers())
+        known = "; ".join(f"{r.kind}: {' '.join(r.endings)}" for r in readers() if FOLDER not in r.endings)
         raise ConfigError(str(path), [f"files ending in {path.suffix!r} are not read; there are readers for {known}"])
     problems: list[str] = []
     for reader in fitting:

@@ -34,7 +34,7 @@ _DEGREE_END = 0.01
 
 
 @dataclass(frozen=True)
-class Heated:
+class FittedState:
     """What one heated state taught."""
 
     header: FrameHeader
@@ -50,7 +50,9 @@ class Heated:
     problems: list[str]
 
 
-def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *, simulated: bool) -> DiffusivityResult:
+def diffusivity_of(
+    particle: str, reference: Reference, heated: list[FittedState], *, simulated: bool
+) -> DiffusivityResult:
     """D by maximum likelihood of the projections, by the alloying curve, and interval by interval.
 
     States after the particle lost its shape do not count; when none kept it, D is only bounded.
@@ -127,7 +129,7 @@ def diffusivity_of(particle: str, reference: Reference, heated: list[Heated], *,
 
 def _d_of_c(
     reference: Reference,
-    heated: list[Heated],
+    heated: list[FittedState],
     seconds: NDArray[np.float64],
     temperatures: tuple[float, ...],
     surface: float,
@@ -147,7 +149,7 @@ def _d_of_c(
     )
 
 
-def followed(particle: str, reference: Reference, heated: list[Heated]) -> Followed:
+def followed(particle: str, reference: Reference, heated: list[FittedState]) -> Followed:
     """How far the particle has diffused in each state, for comparison with other particles."""
     kept = [h for h in heated if not h.reshaped]
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in kept for p in h.header.heat}))
@@ -172,7 +174,7 @@ def _surface_ln_std(reference: Reference, px: float) -> float:
     return float(np.hypot(px * reference.per_surface_px, reference.first_ln_std))
 
 
-def _range_of(reference: Reference, first: Heated) -> tuple[str, float]:
+def _range_of(reference: Reference, first: FittedState) -> tuple[str, float]:
     """What a reshaped state, its degree of alloying known only roughly, says of D: in words, and a value inside."""
     seconds = sum(p.duration_s for p in first.header.heat)
     low, high = first.degree - RESHAPED_DEGREE_STD, first.degree + RESHAPED_DEGREE_STD
@@ -199,7 +201,7 @@ def _diffusivities(fit: DiffusivityFit, first_ln_std: float = 0.0) -> tuple[Diff
     )
 
 
-def _by_interval(heated: list[Heated], surface_ln_std: float) -> tuple[IntervalDiffusivity, ...]:
+def _by_interval(heated: list[FittedState], surface_ln_std: float) -> tuple[IntervalDiffusivity, ...]:
     """D of every interval by itself, as Chen et al. do: it starts at the state measured before it."""
     found = []
     tau, tau_std, start_s, known = 0.0, 0.0, 0.0, 0

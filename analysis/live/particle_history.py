@@ -12,7 +12,7 @@ from analysis.alloying.simulated_measurement import ITERATIONS, Reading
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.heated_state import fit_heated_state
-from analysis.live.diffusivity import RESHAPED_DEGREE_STD, Heated, diffusivity_of, followed
+from analysis.live.diffusivity import RESHAPED_DEGREE_STD, FittedState, diffusivity_of, followed
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tomography.projector import Volume
@@ -52,7 +52,7 @@ class ParticleHistory:
         self.last_volume: Volume | None = None
         """The newest reconstruction (z, y, x)."""
         self._reference: Reference | None = None
-        self._states: list[Heated] = []
+        self._states: list[FittedState] = []
 
     def add_series(self, frames: list[Frame], end: SeriesEnd) -> list[Result]:
         """Analyse one tilt series; never raises for poor data."""
@@ -189,7 +189,7 @@ class ParticleHistory:
             by_slope = tuple(
                 fit_heated_state(projections, particle, trajectory, near=state) for trajectory in reference.steeper
             )
-            self._states.append(Heated(header, degree, artefact, state, by_slope, reshaped, problems))
+            self._states.append(FittedState(header, degree, artefact, state, by_slope, reshaped, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass

@@ -29,7 +29,7 @@ class CommandAsked(Record, frozen=True, kw_only=True, tag="command"):
     command: str
 
 
-class RunState(Record, frozen=True, kw_only=True, tag="state"):
+class StateChanged(Record, frozen=True, kw_only=True, tag="state"):
     state: str
     reason: str
 
@@ -128,7 +128,7 @@ class End(Record, frozen=True, kw_only=True, tag="end"):
 SessionRecord = (
     Begin
     | CommandAsked
-    | RunState
+    | StateChanged
     | AnalysisStarted
     | HeatAsked
     | Heated
