@@ -9,6 +9,7 @@ import pytest
 from controller.cli import main
 from controller.guard.client import HANG_LIMIT_S, GuardClient
 from controller.guard.process import HEARTBEAT_LIMIT_S
+from controller.guard.settings import GuardSettings
 from controller.plan.check import checked_session
 from drivers.errors import ConfigError, DeviceError, InterlockTripped
 from drivers.frames import Frame
@@ -80,10 +81,18 @@ def test_a_microscope_that_does_not_know_its_range_is_refused_before_the_session
 
 def guard_of(chip: type, folder: Path) -> GuardClient:
     folder.mkdir()
-    options = {"backend": f"{__name__}:{chip.__name__}", "options": {}, "limits": {"max_c": 500.0}}
-    clock = {"seed": 1, "speed": 1.0, "epoch": time.time()}
-    where = {"endpoint": f"ipc://{folder}/guard", "folder": str(folder), "origin": str(folder)}
-    return GuardClient(where | options | clock)
+    return GuardClient(
+        GuardSettings(
+            folder=str(folder),
+            origin=str(folder),
+            backend=f"{__name__}:{chip.__name__}",
+            options={},
+            limits={"max_c": 500.0},
+            seed=1,
+            speed=1.0,
+            epoch=time.monotonic(),
+        )
+    )
 
 
 async def with_guard(client: GuardClient, do) -> None:
