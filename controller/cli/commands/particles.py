@@ -77,7 +77,8 @@ def particles(
     if labels_path is not None:
         import tifffile
 
-        tifffile.imwrite(labels_path, np.stack([labels for _, labels, _ in found]) if len(found) > 1 else found[0][1])
+        stack = np.stack([labels for _, labels, _ in found]) if len(found) > 1 else found[0][1]
+        tifffile.imwrite(labels_path, stack, photometric="minisblack")  # three images are no colours
     if picture_path is not None:
         import imageio.v3 as imageio
 
