@@ -24,6 +24,8 @@ _COLDEST_K = 100.0
 _FARTHEST_C = 300.0
 """An offset is looked for within so much."""
 _TOO_VAGUE_C = 150.0
+_OPEN = 1e14
+"""Condition of the scaled normal equations, above which numbers are made of rounding."""
 _ALIKE = 2.0
 _OTHERS = 0.7
 """Of ln tau: within it, what tilts and grid do to a state is much the same; and the correlation of that with what they
@@ -70,7 +72,7 @@ def fit_arrhenius(
     found, missed = model.solve(model.start())
     jacobian = model.slopes(found)
     information = jacobian.T @ jacobian
-    if np.linalg.cond(information) > 1e14:
+    if _undetermined(information):
         return None
     excess = max(1.0, missed / max(1, model.data - len(found) + len(used)))
     covariance = np.linalg.inv(information) * excess
@@ -107,7 +109,7 @@ def expected_errors(particles: Sequence[Followed], prior: ActivationEnergy | Non
         return dict.fromkeys(windows[1:], float("inf"))
     jacobian = model.slopes(model.solve(start)[0])
     information = jacobian.T @ jacobian
-    if np.linalg.cond(information) > 1e14:
+    if _undetermined(information):
         return dict.fromkeys(windows[1:], float("inf"))
     variance = np.diag(np.linalg.inv(information))
     return {w: float(np.sqrt(variance[2 + place])) for place, w in enumerate(windows[1:])}
@@ -196,6 +198,12 @@ class _Model:
         high = value + _where_one(lambda reach: rise(value + reach), std)
         sigmas = min(abs(value) / std, float(np.sqrt(max(0.0, rise(0.0)))))
         return WindowOffset(value, std, low, high, sigmas)
+
+
+def _undetermined(information: NDArray[np.float64]) -> bool:
+    """Whether the data leave a combination of the unknowns open, in whatever units these are."""
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    return bool(np.linalg.cond(information / np.outer(scale, scale)) > _OPEN)
 
 
 def _whitening(particles: Sequence[Followed]) -> NDArray[np.float64]:
