@@ -6,6 +6,7 @@ played to its end the next one begins.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -179,7 +180,8 @@ class ReplayChip:
         self._setpoint_c = _AMBIENT_C
 
     async def read(self) -> HeaterReading:
-        return HeaterReading(self._clock.now(), self._setpoint_c, self._setpoint_c, 0.0, 0.0)
+        # What it would take of power is not known.
+        return HeaterReading(self._clock.now(), self._setpoint_c, self._setpoint_c, 0.0, math.nan)
 
     async def make_safe(self) -> None:
         await self.quench()

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from controller.guard.chip_readings import ChipReadings
+from controller.guard.interlocks import COLD_C, Interlocks, unpowered
 from drivers.clock import Clock, within
 from drivers.errors import AlloyscopeError, DeviceError, InterlockTripped, ungrouped
 from drivers.interfaces import HeaterReading, HeatingChip
@@ -21,12 +22,13 @@ from drivers.limits import ChipLimits
 from drivers.recorded.journal import Journal
 from drivers.recorded.records import Cold, GuardRecord, MadeSafe, MakeSafeFailed, Quenched, RampAsked
 
-COLD_C = 60.0
-"""Below this nothing alloys and nothing burns."""
 _COLD_LIMIT_S = 10.0
 """Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
 _READ_LIMIT_S = 5.0
 _COOLING_LIMIT_S = 10.0
+_QUENCH_LIMIT_S = 2.0
+_FAILED_READINGS = 2
+"""In a row, that are borne: a bus may stumble."""
 _AGAIN_S = 0.5
 """Until the next try to switch off a chip that does not answer."""
 _QUICK_S, _STEADY_C = 0.02, 1.0
@@ -58,11 +60,15 @@ class Guard:
         self.simulated = chip.simulated
         self.tripped: str | None = None
         self._chip, self._limits, self._journal, self._readings = chip, limits, journal, readings
+        self._interlocks = Interlocks(limits)
         self._clock = watch_clock
         self._period_s, self._limit_s = period_s, heartbeat_limit_s
         self._last_beat_s = watch_clock.now()
         self._last: HeaterReading | None = None
-        self._cold, self._moving, self._failed = True, False, False
+        self._cold, self._moving = True, False
+        self._to_confirm: MadeSafe | None = None
+        """Of a trip whose effect no reading has shown yet."""
+        self._cold_noted = True
         self._ramp: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
@@ -79,14 +85,18 @@ class Guard:
         self._limits.check_target(self.name, target_c, rate_c_per_s)
         self._journal.write(RampAsked(target_c=target_c, rate_c_per_s=rate_c_per_s))
         self._cold = False
+        self._interlocks.ramping(rate_c_per_s)
         with ungrouped():
             async with asyncio.TaskGroup() as tasks:
                 self._ramp = tasks.create_task(self._chip.ramp_to(target_c, rate_c_per_s), name="ramp")
         self._refuse_if_tripped()
+        if not self._ramp.cancelled():
+            self._interlocks.reached(target_c)
 
     async def quench(self) -> None:
         await self._end_ramp()
-        await self._chip.quench()
+        self._interlocks.quenched(self._clock.now())
+        await within(self._clock, _QUENCH_LIMIT_S, self.name, "quench", self._chip.quench())
         self._journal.write(Quenched())
 
     async def read(self) -> HeaterReading:
@@ -118,7 +128,7 @@ class Guard:
             await self._chip.close()
 
     async def _cooled(self) -> None:
-        self._failed = not await self._tried(self.make_safe())
+        await self._tried(self.make_safe())
         await self.until_cold()
 
     async def watch(self) -> None:
@@ -135,23 +145,31 @@ class Guard:
         raise InterlockTripped(f"{self.name}: {reason}; the chip was made safe")
 
     async def trip(self, reason: str) -> None:
-        """Make the chip safe at once and write down why."""
-        first = self.tripped is None
-        self.tripped = self.tripped or reason
-        self._failed = not await self._tried(self.make_safe())
-        if first:
+        """Make the chip safe at once; that it is, and why, is written down when a fresh reading shows it."""
+        if self.tripped is None:
             hot_c = None if self._last is None else self._last.temperature_c
-            told_c = round(hot_c, 1) if hot_c is not None and math.isfinite(hot_c) else None
+            known_c = round(hot_c, 1) if hot_c is not None and math.isfinite(hot_c) else None
+            silence_s = round(self.silence_s, 3)
+            self._to_confirm = MadeSafe(reason=reason, since_heartbeat_s=silence_s, temperature_c=known_c)
             self._cold = False
-            self._note(MadeSafe(reason=reason, since_heartbeat_s=round(self.silence_s, 3), temperature_c=told_c))
+        self.tripped = self.tripped or reason
+        await self._tried(self.make_safe())
 
     async def until_cold(self) -> None:
-        """Follow a chip that has been switched off until it is cold; where that fails, switch it off again."""
+        """Follow a chip that has been switched off until it is cold; while it is still powered, switch it off again."""
         while not self._cold:
-            if self._failed:
+            seen = await self._tried(self._look_once())
+            last = self._last
+            off = seen and last is not None and math.isfinite(last.temperature_c) and unpowered(last)
+            if off and self._to_confirm is not None:
+                self._note(self._to_confirm)
+                self._to_confirm = None
+            if self._cold:
+                self._note_cold()
+                return
+            if not off:
                 await self._tried(self.make_safe())
-            self._failed = not await self._tried(self._look_once())
-            await self._clock.sleep(_AGAIN_S if self._failed else _QUICK_S)
+            await self._clock.sleep(_QUICK_S if off else _AGAIN_S)
 
     @property
     def silence_s(self) -> float:
@@ -185,15 +203,23 @@ class Guard:
             await self._clock.sleep(self._limit_s / 8)
 
     async def _until_wrong(self) -> str:
+        failed = 0
         while True:
             try:
                 async with asyncio.timeout(_READ_LIMIT_S):
                     reading = await self._look_once()
             except Exception as error:  # noqa: BLE001  # a driver may raise anything, and the chip may be hot
-                return f"the chip cannot be read ({error or type(error).__name__})"
-            breach = self._limits.breach(reading)
-            if breach is not None:
-                return breach
+                failed += 1
+                if failed > _FAILED_READINGS or isinstance(error, TimeoutError):
+                    return f"the chip cannot be read ({str(error) or type(error).__name__})"
+                await self._clock.sleep(self._period_s)
+                continue
+            failed = 0
+            wrong = self._interlocks.wrong(reading, self._clock.now())
+            if wrong is not None:
+                return wrong
+            if self._cold and not self._cold_noted:
+                self._note_cold()
             await self._clock.sleep(min(_QUICK_S, self._period_s) if self._moving else self._period_s)
 
     async def _look_once(self) -> HeaterReading:
@@ -202,13 +228,18 @@ class Guard:
         self._moving = before is not None and abs(reading.temperature_c - before.temperature_c) > _STEADY_C
         ramping = self._ramp is not None and not self._ramp.done()
         if reading.temperature_c >= COLD_C:
-            self._cold = False
-        elif not (self._cold or ramping) and reading.temperature_c < COLD_C and reading.power_mw < 1.0:
-            self._cold = True
-            cold_c = round(reading.temperature_c, 1)
-            self._note(Cold(temperature_c=cold_c, since_heartbeat_s=round(self.silence_s, 3)))
-        self._readings.add(reading)
+            self._cold = self._cold_noted = False
+        elif not (self._cold or ramping) and reading.temperature_c < COLD_C and unpowered(reading):
+            self._cold, self._cold_noted = True, False
+        with suppress(OSError):  # a full disk is no sign that the chip cannot be read
+            self._readings.add(reading)
         return reading
+
+    def _note_cold(self) -> None:
+        assert self._last is not None, "it was seen to be cold"
+        cold_c = round(self._last.temperature_c, 1)
+        self._note(Cold(temperature_c=cold_c, since_heartbeat_s=round(self.silence_s, 3)))
+        self._cold_noted = True
 
     def _refuse_if_tripped(self) -> None:
         if self.tripped is not None:

@@ -1,0 +1,122 @@
+"""What a chip's readings must not show, given what was asked of it: the judgement of the guard, without its hands.
+
+A closed loop can fail in ways that no single reading shows: a sensor that is stuck, a heater that is dead, a reading
+that is always the same old one, a set point that somebody else has changed, a ramp faster than asked, a quench that
+does nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from drivers.interfaces import HeaterReading
+from drivers.limits import ChipLimits
+
+COLD_C = 60.0
+"""Below this nothing alloys and nothing burns."""
+UNPOWERED_MW = 1.0
+_STALE_S = 3.0
+"""Without a new reading while the chip is not cold."""
+_QUENCH_S = 5.0
+"""Until a quenched chip must be cold; a membrane takes a tenth."""
+_AWAY_C, _AWAY_S = 25.0, 1.0
+"""A held chip may be so far off its set point, for so long."""
+_SETPOINT_C = 5.0
+_RAMP_SPAN_S, _FASTER, _NOISE_C_PER_S = 0.1, 3.0, 100.0
+"""Over such a span a ramp may be so many times as fast as asked, and noise may add so much."""
+
+
+def unpowered(reading: HeaterReading) -> bool:
+    """Whether no heating power is seen; a chip that does not tell its power is believed."""
+    return not reading.power_mw >= UNPOWERED_MW
+
+
+class Interlocks:
+    """Hears what is asked and sees every reading; `wrong` says why the chip must be made safe, or nothing."""
+
+    def __init__(self, limits: ChipLimits) -> None:
+        self._limits = limits
+        self._held_c: float | None = None
+        """Set point of a chip that has reached it."""
+        self._rate_c_per_s: float | None = None
+        """Of a ramp under way."""
+        self._quenched_s: float | None = None
+        self._newest: HeaterReading | None = None
+        self._newest_at_s = 0.0
+        self._away_since_s: float | None = None
+        self._seen: deque[tuple[float, float]] = deque()
+        """(guard's time, temperature) of the last tenth of a second."""
+
+    def ramping(self, rate_c_per_s: float) -> None:
+        self._rate_c_per_s, self._held_c, self._quenched_s = rate_c_per_s, None, None
+        self._seen.clear()
+
+    def reached(self, target_c: float) -> None:
+        self._rate_c_per_s, self._held_c, self._away_since_s = None, target_c, None
+
+    def quenched(self, now_s: float) -> None:
+        self._rate_c_per_s, self._held_c = None, None
+        self._quenched_s = now_s if self._quenched_s is None else self._quenched_s
+
+    def wrong(self, reading: HeaterReading, now_s: float) -> str | None:
+        """Why a reading that came at `now_s` is not acceptable."""
+        if self._newest is None or reading.time_s > self._newest.time_s:
+            self._newest, self._newest_at_s = reading, now_s
+        return (
+            self._limits.breach(reading)
+            or self._stale(reading, now_s)
+            or self._not_quenched(reading, now_s)
+            or self._too_fast(reading, now_s)
+            or self._not_held(reading, now_s)
+        )
+
+    def _stale(self, reading: HeaterReading, now_s: float) -> str | None:
+        old_s = now_s - self._newest_at_s
+        if old_s <= _STALE_S or (
+            reading.temperature_c < COLD_C and self._held_c is None and self._rate_c_per_s is None
+        ):
+            return None
+        return f"the chip has given the same reading ({reading.temperature_c:.1f} C) for {old_s:.1f} s: it is frozen"
+
+    def _not_quenched(self, reading: HeaterReading, now_s: float) -> str | None:
+        if self._quenched_s is None:
+            return None
+        if reading.temperature_c < COLD_C:
+            self._quenched_s = None
+        elif now_s - self._quenched_s > _QUENCH_S:
+            return (
+                f"quenched {now_s - self._quenched_s:.1f} s ago, the chip still reads {reading.temperature_c:.1f} C "
+                f"at {reading.power_mw:.1f} mW"
+            )
+        return None
+
+    def _too_fast(self, reading: HeaterReading, now_s: float) -> str | None:
+        if self._rate_c_per_s is None:
+            return None
+        self._seen.append((now_s, reading.temperature_c))
+        while len(self._seen) > 2 and now_s - self._seen[1][0] >= _RAMP_SPAN_S:
+            self._seen.popleft()
+        span_s = now_s - self._seen[0][0]
+        if span_s < _RAMP_SPAN_S:
+            return None
+        rate = abs(reading.temperature_c - self._seen[0][1]) / span_s
+        if rate > _FASTER * self._rate_c_per_s + _NOISE_C_PER_S:
+            return f"the chip ramps at {rate:.0f} C/s, {self._rate_c_per_s:g} C/s were asked"
+        return None
+
+    def _not_held(self, reading: HeaterReading, now_s: float) -> str | None:
+        """Once a temperature has been reached, and until something else is asked."""
+        if self._held_c is None:
+            return None
+        found = None
+        if abs(reading.setpoint_c - self._held_c) > _SETPOINT_C:
+            found = f"the set point is {reading.setpoint_c:.1f} C, {self._held_c:.1f} C was asked: somebody changed it"
+        elif abs(reading.temperature_c - self._held_c) > _AWAY_C:
+            found = f"the chip reads {reading.temperature_c:.1f} C, {self._held_c:.1f} C was asked"
+        elif self._held_c > COLD_C + _AWAY_C and reading.power_mw < UNPOWERED_MW:
+            found = f"the chip reads {reading.temperature_c:.1f} C without heating power: sensor stuck or heater dead"
+        if found is None:
+            self._away_since_s = None
+            return None
+        self._away_since_s = now_s if self._away_since_s is None else self._away_since_s
+        return found if now_s - self._away_since_s >= _AWAY_S else None

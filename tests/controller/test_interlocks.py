@@ -1,0 +1,243 @@
+"""Each way in which a chip goes wrong without a single reading beyond a limit trips the guard, which says why."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.guard.chip_readings import ChipReadings
+from controller.guard.guard import Guard
+from drivers.clock import SteppedClock
+from drivers.errors import InterlockTripped
+from drivers.interfaces import DriverContext, HeaterReading
+from drivers.limits import ChipLimits
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import Journal, read_guard_journal
+from drivers.recorded.records import Cold, MadeSafe, MakeSafeFailed
+from simulators.chip import SimulatedChip
+
+HELD_C = 450.0
+
+
+class FaultyChip(SimulatedChip):
+    """Sound until `fault_s`."""
+
+    fault_s = float("inf")
+
+    async def read(self) -> HeaterReading:
+        reading = await super().read()
+        return self.faulty(reading) if self._clock.now() >= self.fault_s and self._powered else reading
+
+    def faulty(self, reading: HeaterReading) -> HeaterReading:
+        return reading
+
+
+class Frozen(FaultyChip):
+    def faulty(self, reading: HeaterReading) -> HeaterReading:
+        return replace(reading, time_s=self.fault_s)
+
+
+class StuckSensorOnADeadHeater(FaultyChip):
+    def faulty(self, reading: HeaterReading) -> HeaterReading:
+        return replace(reading, temperature_c=HELD_C, power_mw=0.0)
+
+
+class Drifts(FaultyChip):
+    def faulty(self, reading: HeaterReading) -> HeaterReading:
+        return replace(reading, temperature_c=HELD_C + 10.0 * (reading.time_s - self.fault_s))
+
+
+class SetElsewhere(FaultyChip):
+    def faulty(self, reading: HeaterReading) -> HeaterReading:
+        return replace(reading, setpoint_c=520.0, temperature_c=460.0)
+
+
+def guard_of(clock: SteppedClock, folder: Path, chip: SimulatedChip) -> tuple[Guard, Journal, ChipReadings]:
+    journal, readings = Journal(SessionFolder(folder).guard_journal, clock), ChipReadings(folder / "chip.csv")
+    limits = ChipLimits(max_c=600.0)
+    return Guard(chip, limits, journal, readings, clock, period_s=0.05, heartbeat_limit_s=0.5), journal, readings
+
+
+async def tripped_by(clock: SteppedClock, guard: Guard, do, limit_s: float) -> str:
+    """What trips the guard while its controller lives, within so long after `do`."""
+
+    async def beat() -> None:
+        while True:
+            guard.beat()
+            await clock.sleep(0.1)
+
+    async def watched() -> str:
+        try:
+            await guard.watch()
+        except InterlockTripped as error:
+            return str(error)
+        raise AssertionError("watching ended")
+
+    await guard.connect()
+    async with asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(beat())
+        watching = tasks.create_task(watched())
+        await do()
+        began_s = clock.now()
+        while not watching.done() and clock.now() < began_s + limit_s:
+            await clock.sleep(0.05)
+        told = watching.result() if watching.done() else ""
+        watching.cancel()
+        beating.cancel()
+    return told
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Frozen, "frozen"),
+        (StuckSensorOnADeadHeater, "without heating power"),
+        (Drifts, "was asked"),
+        (SetElsewhere, "somebody changed it"),
+        (FaultyChip, ""),
+    ],
+)
+def test_a_held_chip_that_goes_wrong_is_made_safe_and_a_sound_one_is_left_alone(stepped, tmp_path, kind, words):
+    async def main(clock: SteppedClock) -> None:
+        chip = kind("chip", DriverContext(clock, 1, tmp_path))
+        guard, journal, readings = guard_of(clock, tmp_path, chip)
+
+        async def hold() -> None:
+            await guard.ramp_to(HELD_C, 1000.0)
+            await clock.sleep(1.0)
+            chip.fault_s = clock.now()
+
+        told = await tripped_by(clock, guard, hold, 8.0)
+        assert words in told
+        assert bool(told) == bool(words)
+        journal.close()
+        readings.close()
+        kinds = [type(entry.record) for entry in read_guard_journal(tmp_path)]
+        assert (MadeSafe in kinds) == bool(words)
+        assert (Cold in kinds) == bool(words)
+
+    stepped(main)
+
+
+@pytest.mark.parametrize(("asked", "truly", "trips"), [(5.0, 250.0, True), (1000.0, 1000.0, False), (5.0, 5.0, False)])
+def test_a_ramp_much_faster_than_asked_trips_the_guard(stepped, tmp_path, asked, truly, trips):
+    class Hasty(SimulatedChip):
+        async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+            await super().ramp_to(target_c, truly)
+
+    async def main(clock: SteppedClock) -> None:
+        guard, journal, readings = guard_of(clock, tmp_path, Hasty("chip", DriverContext(clock, 1, tmp_path)))
+
+        async def ramp() -> None:
+            try:
+                await guard.ramp_to(300.0, asked)
+            except InterlockTripped:
+                assert trips
+
+        told = await tripped_by(clock, guard, ramp, 3.0)
+        assert ("C/s were asked" in told) == trips
+        journal.close()
+        readings.close()
+
+    stepped(main)
+
+
+def test_a_quench_that_does_nothing_trips_the_guard(stepped, tmp_path):
+    class Deaf(SimulatedChip):
+        deaf = True
+
+        async def quench(self) -> None:
+            if not self.deaf:
+                await super().quench()
+
+        async def make_safe(self) -> None:
+            self.deaf = False
+            await super().make_safe()
+
+    async def main(clock: SteppedClock) -> None:
+        guard, journal, readings = guard_of(clock, tmp_path, Deaf("chip", DriverContext(clock, 1, tmp_path)))
+
+        async def pulse() -> None:
+            await guard.ramp_to(HELD_C, 1000.0)
+            await guard.quench()
+
+        assert "still reads 4" in await tripped_by(clock, guard, pulse, 10.0)
+        journal.close()
+        readings.close()
+
+    stepped(main)
+
+
+def test_one_failed_reading_is_borne(stepped, tmp_path):
+    class Stumbles(SimulatedChip):
+        reads = 0
+
+        async def read(self) -> HeaterReading:
+            self.reads += 1
+            if self.reads % 20 == 0:
+                raise OSError("the bus stumbled")
+            return await super().read()
+
+    async def main(clock: SteppedClock) -> None:
+        guard, journal, readings = guard_of(clock, tmp_path, Stumbles("chip", DriverContext(clock, 1, tmp_path)))
+        chip = guard._chip
+
+        async def hold() -> None:
+            # The driver's own loop reads, too: its ramp must not be what stumbles.
+            chip.reads = -40
+            await guard.ramp_to(100.0, 1000.0)
+
+        assert await tripped_by(clock, guard, hold, 5.0) == ""
+        journal.close()
+        readings.close()
+
+    stepped(main)
+
+
+def test_making_safe_is_tried_until_a_fresh_reading_shows_it(stepped, tmp_path):
+    """Refused for 2.5 s, then possible: a good reading in between is no proof, and the journal says so only then."""
+
+    class Refuses(SimulatedChip):
+        refuses_until_s = float("inf")
+
+        async def make_safe(self) -> None:
+            if self._clock.now() < self.refuses_until_s:
+                raise OSError("the source meter is busy")
+            await super().make_safe()
+
+    async def main(clock: SteppedClock) -> None:
+        chip = Refuses("chip", DriverContext(clock, 1, tmp_path))
+        guard, journal, readings = guard_of(clock, tmp_path, chip)
+        await guard.connect()
+        await guard.ramp_to(HELD_C, 1000.0)
+        began_s = clock.now()
+        chip.refuses_until_s = began_s + 2.5
+        await guard.emergency_stop()
+        journal.close()
+        readings.close()
+        entries = list(read_guard_journal(tmp_path))
+        assert sum(isinstance(e.record, MakeSafeFailed) for e in entries) >= 4
+        (safe,) = [e for e in entries if isinstance(e.record, MadeSafe)]
+        assert 2.5 <= safe.time_s - began_s < 3.2
+        assert isinstance(entries[-1].record, Cold)
+
+    stepped(main)
+
+
+def test_a_full_disk_is_no_sign_that_the_chip_cannot_be_read(stepped, tmp_path, monkeypatch):
+    async def main(clock: SteppedClock) -> None:
+        guard, journal, readings = guard_of(clock, tmp_path, SimulatedChip("chip", DriverContext(clock, 1, tmp_path)))
+
+        def full(_: HeaterReading) -> None:
+            raise OSError(28, "No space left on device")
+
+        async def hold() -> None:
+            await guard.ramp_to(HELD_C, 1000.0)
+            monkeypatch.setattr(readings, "add", full)
+
+        assert await tripped_by(clock, guard, hold, 2.0) == ""
+        journal.close()
+        readings.close()
+
+    stepped(main)
