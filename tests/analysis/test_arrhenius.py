@@ -27,8 +27,8 @@ def test_offset_activation_energy_and_d0_come_out_of_exact_data():
     assert found.offsets_c["edge"].value == pytest.approx(-34.0, abs=0.01)
     assert found.q_j_per_mol.value == pytest.approx(Q, rel=1e-4)
     assert found.d0_m2_per_s.value == pytest.approx(D0, rel=2e-3)
-    assert "window edge is 34.0" in found.words()[0]
-    assert "colder than centre" in found.words()[0]
+    assert "window edge is 34.0" in list(found.words())[0]
+    assert "colder than centre" in list(found.words())[0]
 
 
 def test_taking_the_other_window_as_the_reference_flips_the_sign():
@@ -69,7 +69,7 @@ def test_one_of_three_windows_is_found_to_be_colder():
     assert abs(b.value + 20.0) < 3.0 * b.std < 6.0
     assert b.sigmas > 5.0
     assert c.sigmas < 2.0
-    assert "no difference between windows c and a" in found.words()[1]
+    assert "no difference between windows c and a" in list(found.words())[1]
 
 
 def test_one_temperature_takes_a_prior_on_the_activation_energy():
