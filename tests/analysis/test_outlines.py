@@ -1,7 +1,6 @@
 """Particles found in images drawn under the conditions of Zhang et al., against the outlines that were drawn."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -11,12 +10,14 @@ from scipy.optimize import linear_sum_assignment
 
 from analysis.files.image_file import read_image
 from analysis.files.spectrum_file import read_spectrum_image
+from analysis.particles import learned
 from analysis.particles.candidates import candidates
 from analysis.particles.measurement import measured
 from analysis.particles.outlines import outlines
 from analysis.particles.outlines import outlines as of_image
 from analysis.particles.wanted import Wanted
 from simulators.particle_images import Drawn, draw
+from tests.command import alloyscope
 
 
 def scored(drawn: Drawn, labels: np.ndarray) -> tuple[float, float, float]:
@@ -174,8 +175,7 @@ def test_the_command_finds_and_follows(tmp_path):
     out = [
         f"--{name}={tmp_path / file}" for name, file in (("json", "o.json"), ("labels", "l.tif"), ("picture", "p.png"))
     ]
-    command = [sys.executable, "-m", "controller.cli", "particles", *map(str, paths), "--pixel-nm", "0.5", *out]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = alloyscope("particles", *paths, "--pixel-nm", "0.5", *out, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "o.json").read_text())
     names = [[p["name"] for p in image["particles"]] for image in told["images"]]
@@ -184,22 +184,23 @@ def test_the_command_finds_and_follows(tmp_path):
     assert tifffile.imread(tmp_path / "l.tif").shape == (3, 320, 320)
     assert (tmp_path / "p.png").stat().st_size > 1000
     assert "12 particles (12 round)" in done.stdout
-    refused = subprocess.run([*command[:4], str(paths[0])], capture_output=True, text=True, check=False)
+    refused = alloyscope("particles", paths[0], cwd=tmp_path)
     assert refused.returncode == 2
     assert "--pixel-nm" in refused.stderr
 
 
-def test_without_onnxruntime_the_command_says_what_to_install_and_thresholds_when_asked(tmp_path):
+def test_without_onnxruntime_the_command_says_what_to_install_and_thresholds_when_asked(tmp_path, monkeypatch):
     drawn = draw("sphere", 40, 6, np.random.default_rng(8), side_px=256, snr_db=14.55)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, drawn.image.astype(np.float32))
-    hidden = "import sys; sys.modules['onnxruntime'] = None; from controller.cli import main; main()"
-    command = [sys.executable, "-c", hidden, "particles", str(path), "--pixel-nm", "1"]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    learned._network.cache_clear()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    command = "particles", path, "--pixel-nm", "1"
+    refused = alloyscope(*command, cwd=tmp_path)
     assert refused.returncode == 2
     assert "pip install 'alloyscope[learned]'" in refused.stderr
     assert "--method otsu" in refused.stderr
-    asked = subprocess.run([*command, "--method", "otsu"], capture_output=True, text=True, check=False)
+    asked = alloyscope(*command, "--method", "otsu", cwd=tmp_path)
     assert asked.returncode == 0, asked.stderr
     assert "6 particles" in asked.stdout
 

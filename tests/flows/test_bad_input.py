@@ -1,7 +1,6 @@
 """Each mistake of a user: one clear message, exit code 2, no traceback, nothing left half made."""
 
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -9,11 +8,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
-
-
-def alloyscope(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*ALLOYSCOPE, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=400)
+from tests.command import ALLOYSCOPE, alloyscope
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -38,6 +33,15 @@ def test_a_bad_session_file_is_refused_before_anything_is_made(session_file, tmp
     path = session_file(**{old: new})
     options = [] if command == "check" else ["--no-screen", "--out", tmp_path / "made"]
     refused(alloyscope(command, path, *options, cwd=tmp_path), *words)
+    assert {p.name for p in tmp_path.iterdir()} == {"session.toml"}
+
+
+def test_the_command_of_its_own_process_ends_with_code_2_and_one_message(session_file, tmp_path):
+    path = session_file(pixel_nm="pixl_nm")
+    command = [*ALLOYSCOPE, "run", str(path), "--no-screen", "--out", str(tmp_path / "made")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=100)
+    refused(done, "pixl_nm", "did you mean 'pixel_nm'")
+    assert done.stderr.startswith("alloyscope: ")
     assert {p.name for p in tmp_path.iterdir()} == {"session.toml"}
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,28 +10,25 @@ from analysis.live.offline import analyse
 from analysis.results import DiffusivityResult, StateResult
 from controller import events as ev
 from controller.engine import FinishReason
-from controller.plan.check import checked_session
-from controller.session import Session
 from controller.stream.streams import Streams
-from drivers.clock import SteppedClock
 from drivers.errors import InterlockTripped
 from drivers.frames import Frame, SeriesEnd
-from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import records_of
 from drivers.recorded.records import AnalysisStarted, FrameRecorded, Heated
 from drivers.recorded.session import read_session
+from tests.flows.recording import session_in
+
+FEW_TILTS = {"durations_s": "[90.0]", "step_deg": 10.0}
+"""For laws that hold for any two tilt series."""
+ONLY_HEAT = {"step_deg": 10.0, "from_deg = -70.0": "from_deg = -10.0", "to_deg = 70.0": "to_deg = 10.0"}
+"""For laws of the pulse, whatever its tilt series tell."""
 
 
-def session_in(path: Path, folder: Path, *listeners) -> tuple[Session, SteppedClock]:
-    clock = SteppedClock()
-    return Session(checked_session(path), path, SessionFolder(folder), clock, list(listeners)), clock
-
-
-def test_a_session_ends_with_d_and_the_recording_gives_the_same_numbers(session_file, tmp_path):
-    heard: list[ev.Event] = []
-    session, clock = session_in(session_file(), tmp_path / "s", heard.append)
-    assert clock.run(session.run()) is FinishReason.COMPLETED
-    live = session.json()["particles"]
+def test_a_session_ends_with_d_and_the_recording_gives_the_same_numbers(session_file, tmp_path, recorded):
+    run = recorded(session_file(), tmp_path / "s")
+    heard = run.heard
+    assert run.reason is FinishReason.COMPLETED
+    live = run.told["particles"]
     states = live["NC2"]["states"]
     assert [s["heated_s"] for s in states] == pytest.approx([0.0, 60.0, 180.0], abs=0.2)
     degrees = [s["alloying"]["value"] for s in states]
@@ -60,7 +56,8 @@ def test_a_session_ends_with_d_and_the_recording_gives_the_same_numbers(session_
 
 @pytest.mark.parametrize(("ramp_c_per_s", "worth_s"), [(1000.0, 10.0), (5.0, 14.0)])
 def test_the_heat_booked_is_the_diffusion_that_took_place(session_file, tmp_path, ramp_c_per_s, worth_s):
-    path = session_file(durations_s="[10.0]", **{"ramp_c_per_s = 1000.0": f"ramp_c_per_s = {ramp_c_per_s}"})
+    swap = ONLY_HEAT | {"ramp_c_per_s = 1000.0": f"ramp_c_per_s = {ramp_c_per_s}"}
+    path = session_file(durations_s="[10.0]", **swap)
     session, clock = session_in(path, tmp_path / "s")
     clock.run(session.run())
     truth = json.loads((tmp_path / "s" / "truth" / "truth.json").read_text())["particles"]["NC2"]
@@ -72,22 +69,21 @@ def test_the_heat_booked_is_the_diffusion_that_took_place(session_file, tmp_path
     assert true_s == pytest.approx(worth_s, abs=0.5)
 
 
-def test_one_seed_gives_the_same_session_twice(session_file, tmp_path):
-    numbers = []
-    for name in ("a", "b"):
-        session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / name)
-        clock.run(session.run())
-        frames = [i for i in read_session(tmp_path / name) if isinstance(i, Frame)]
-        numbers.append((session.json()["particles"], [f.image.tobytes() for f in frames]))
-    assert numbers[0][0] == numbers[1][0]
-    assert numbers[0][1] == numbers[1][1]
+def test_one_seed_gives_the_same_session_twice(session_file, tmp_path, recorded):
+    first = recorded(session_file(**FEW_TILTS), tmp_path / "a")
+    session, clock = session_in(session_file(**FEW_TILTS), tmp_path / "b")
+    clock.run(session.run())
+    assert session.json()["particles"] == first.told["particles"]
+    images = [[i.image.tobytes() for i in read_session(tmp_path / name) if isinstance(i, Frame)] for name in ("a", "b")]
+    assert len(images[0]) == 30
+    assert images[0] == images[1]
 
 
 def test_a_continuous_sweep_is_recorded_and_analysed(session_file, tmp_path):
-    session, clock = session_in(session_file(durations_s="[90.0]", mode="continuous"), tmp_path / "s")
+    session, clock = session_in(session_file(**FEW_TILTS, mode="continuous"), tmp_path / "s")
     clock.run(session.run())
     states = session.json()["particles"]["NC2"]["states"]
-    assert [s["frames"] for s in states] == [29, 29]
+    assert [s["frames"] for s in states] == [15, 15]
     assert states[1]["alloying"]["value"] > 0.1
 
 
@@ -97,21 +93,21 @@ def test_frames_lost_on_the_way_are_asked_for_again(session_file, tmp_path, monk
 
     def lossy(self, item) -> None:
         seq = item.header.seq if isinstance(item, Frame) else item.seq
-        if seq % 4 == 1 or 40 < seq < 55:
+        if seq % 4 == 1 or 18 < seq < 30:
             lost.append(seq)
         else:
             send(self, item)
 
     monkeypatch.setattr(Streams, "_send_item", lossy)
-    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s")
+    session, clock = session_in(session_file(**FEW_TILTS), tmp_path / "s")
     clock.run(session.run())
-    assert len(lost) > 20
+    assert len(lost) > 15
     states = [r for r in session.results if isinstance(r, StateResult)]
-    assert [s.frames for s in states] == [29, 29]
+    assert [s.frames for s in states] == [15, 15]
     assert analyse(tmp_path / "s", lambda _: None)["particles"] == session.json()["particles"]
 
 
-@pytest.mark.parametrize("when_tilts", [10, 40])
+@pytest.mark.parametrize("when_tilts", [10, 20])
 def test_an_abort_keeps_what_was_recorded_and_analyses_it(session_file, tmp_path, when_tilts):
     seen = 0
 
@@ -122,11 +118,11 @@ def test_an_abort_keeps_what_was_recorded_and_analyses_it(session_file, tmp_path
             seen += 1
             session.engine.abort("test")
 
-    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
+    session, clock = session_in(session_file(**FEW_TILTS), tmp_path / "s", hear)
     assert clock.run(session.run()) is FinishReason.ABORTED
     frames = [i for i in read_session(tmp_path / "s") if isinstance(i, Frame)]
     assert when_tilts <= len(frames) <= when_tilts + 1
-    assert len(analyse(tmp_path / "s", lambda _: None)["particles"]["NC2"]["states"]) == (1 if when_tilts < 29 else 2)
+    assert len(analyse(tmp_path / "s", lambda _: None)["particles"]["NC2"]["states"]) == (1 if when_tilts < 15 else 2)
 
 
 def test_an_emergency_stop_in_a_pulse_quenches_books_the_heat_and_says_so(session_file, tmp_path):
@@ -139,7 +135,7 @@ def test_an_emergency_stop_in_a_pulse_quenches_books_the_heat_and_says_so(sessio
             hot.setdefault("stop", asyncio.ensure_future(session.command("stop")))
 
     hot: dict = {}
-    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
+    session, clock = session_in(session_file(durations_s="[90.0]", **ONLY_HEAT), tmp_path / "s", hear)
     with pytest.raises(InterlockTripped, match="emergency stop"):
         clock.run(session.run())
     (pulse,) = records_of(tmp_path / "s", Heated)
@@ -148,10 +144,10 @@ def test_an_emergency_stop_in_a_pulse_quenches_books_the_heat_and_says_so(sessio
     assert [r["what"] for r in guard if r["what"] in ("made_safe", "cold")] == ["made_safe", "cold"]
 
 
-def test_a_recorded_session_replays_to_the_same_numbers(session_file, tmp_path):
-    first, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s")
-    clock.run(first.run())
-    text = session_file(durations_s="[90.0]").read_text()
+def test_a_recorded_session_replays_to_the_same_numbers(session_file, tmp_path, recorded):
+    path = session_file(**FEW_TILTS)
+    first = recorded(path, tmp_path / "s")
+    text = path.read_text()
     start, end = text.index("[microscope]"), text.index("[scan]")
     replayed = text[:start] + '[microscope]\nbackend = "replay"\noptions = { source = "s" }\n\n' + text[end:]
     replayed = replayed.replace('backend = "simulated"', 'backend = "replay"')
@@ -159,7 +155,7 @@ def test_a_recorded_session_replays_to_the_same_numbers(session_file, tmp_path):
     path.write_text(replayed)
     second, clock = session_in(path, tmp_path / "again")
     clock.run(second.run())
-    one, two = first.json()["particles"]["NC2"], second.json()["particles"]["NC2"]
+    one, two = first.told["particles"]["NC2"], second.json()["particles"]["NC2"]
     assert [s["alloying"] for s in one["states"]] == [s["alloying"] for s in two["states"]]
 
 
@@ -176,7 +172,7 @@ def test_a_dead_analysis_is_started_again_and_loses_nothing(session_file, tmp_pa
             killed.append(pids[-1])
 
     killed: list[int] = []
-    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)
+    session, clock = session_in(session_file(**FEW_TILTS), tmp_path / "s", hear)
     clock.run(session.run())
     assert killed
     assert analyse(tmp_path / "s", lambda _: None)["particles"] == session.json()["particles"]
@@ -192,7 +188,7 @@ def test_an_abort_in_a_slow_ramp_quenches_at_once(session_file, tmp_path):
             if event.temperature_c > 100.0:
                 session.engine.abort("test")
 
-    path = session_file(durations_s="[90.0]", **{"ramp_c_per_s = 1000.0": "ramp_c_per_s = 2.0"})
+    path = session_file(durations_s="[90.0]", **ONLY_HEAT, **{"ramp_c_per_s = 1000.0": "ramp_c_per_s = 2.0"})
     session, clock = session_in(path, tmp_path / "s", hear)
     assert clock.run(session.run()) is FinishReason.ABORTED
     assert hottest < 110.0
@@ -220,8 +216,7 @@ def test_a_full_disk_stops_the_session_with_words_and_keeps_what_was_acknowledge
     assert len(acknowledged) == 12
 
 
-def test_a_step_file_cut_before_its_first_frame_does_not_spoil_the_session(session_file, tmp_path):
-    session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s")
-    clock.run(session.run())
-    (tmp_path / "s" / "frames" / "c09_NC2_tilt.h5").write_bytes(b"\x89HDF cut")
-    assert analyse(tmp_path / "s", lambda _: None)["particles"] == session.json()["particles"]
+def test_a_step_file_cut_before_its_first_frame_does_not_spoil_the_session(session_file, tmp_path, recorded):
+    session = recorded(session_file(**FEW_TILTS), tmp_path / "s")
+    (session.folder / "frames" / "c09_NC2_tilt.h5").write_bytes(b"\x89HDF cut")
+    assert analyse(session.folder, lambda _: None)["particles"] == session.told["particles"]

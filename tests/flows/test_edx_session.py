@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -19,7 +17,8 @@ from drivers.recorded.journal import records_of
 from drivers.recorded.records import SeriesEnded
 from drivers.recorded.step_file import read_step
 from simulators.edx_detector import SimulatedEdxDetector
-from tests.flows.test_dry_run import session_in
+from tests.command import alloyscope
+from tests.flows.recording import Recording, session_in
 
 EDX = """
 [edx]
@@ -41,6 +40,7 @@ temperature_c = 300.0
 durations_s = [7200.0]
 after_each = "edx-map"
 """
+ONE_MAP = '\n[[plan]]\nkind = "edx-map"\n'
 OF_PAPER_000 = {
     'specimen = "NC2"': 'specimen = "AgAu", name = "NC2"',
     "current_pa = 400.0": "current_pa = 50.0",
@@ -66,11 +66,16 @@ def maps_of(session) -> list[EdxResult]:
     return [r for r in session.results if isinstance(r, EdxResult)]
 
 
-def test_maps_before_and_after_heat_live_and_from_the_recording(edx_session, tmp_path):
-    heard: list[ev.Event] = []
-    session, clock = session_in(edx_session(), tmp_path / "s", heard.append)
-    assert clock.run(session.run()) is FinishReason.COMPLETED
-    before, after = maps_of(session)
+def final_maps(run: Recording) -> list[EdxResult]:
+    told = [e.result for e in run.heard if isinstance(e, ev.ResultReceived)]
+    return [r for r in told if isinstance(r, EdxResult) and r.final]
+
+
+def test_maps_before_and_after_heat_live_and_from_the_recording(edx_session, tmp_path, recorded):
+    run = recorded(edx_session(), tmp_path / "s")
+    heard = run.heard
+    assert run.reason is FinishReason.COMPLETED
+    before, after = final_maps(run)
     assert (before.step, after.step) == ("c00/NC2/edx", "c01/NC2/edx")
     assert (before.heated_c, after.heated_c) == (None, 300.0)
     for found in (before, after):
@@ -88,23 +93,25 @@ def test_maps_before_and_after_heat_live_and_from_the_recording(edx_session, tmp
     growing = [r.frames for r in shown if r.step == "c00/NC2/edx" and not r.final]
     assert growing == sorted(set(growing))
     assert set(growing) <= set(range(1, 13))  # frames that come faster than they are looked at are told of together
-    told = session.json()["particles"]["NC2"]["edx"]
+    told = run.told["particles"]["NC2"]["edx"]
     assert [m["composition_at_pct"]["Ag"] for m in told] == [
         pytest.approx(m.composition_at_pct["Ag"].value) for m in (before, after)
     ]
     again = analyse(tmp_path / "s", lambda _: None)["particles"]["NC2"]["edx"]
     assert again == told
-    dose = session.json()["ledger"]["NC2"]["dose_e_per_nm2"]
+    dose = run.told["ledger"]["NC2"]["dose_e_per_nm2"]
     assert dose == pytest.approx(2 * 12 * 50.0 * 4e-3 * 6.2415e6 / 0.25, rel=1e-2)
 
 
 def test_a_map_ends_when_its_composition_is_known_well_enough(edx_session, tmp_path):
+    """And in a dry run always after the same frame."""
     runs = []
-    for name in ("a", "b"):
-        session, clock = session_in(edx_session("sigma_at_pct = 0.6"), tmp_path / name)
+    for name, plan in (("a", PLAN), ("b", ONE_MAP)):
+        session, clock = session_in(edx_session("sigma_at_pct = 0.6", plan), tmp_path / name)
         assert clock.run(session.run()) is FinishReason.COMPLETED
         runs.append(maps_of(session))
-    assert [m.frames for m in runs[0]] == [m.frames for m in runs[1]]
+    assert [len(maps) for maps in runs] == [2, 1]
+    assert runs[0][0].frames == runs[1][0].frames
     for found in runs[0]:
         assert 1 < found.frames < found.planned
         assert found.known_at_pct <= 0.6
@@ -162,7 +169,7 @@ def test_an_emergency_stop_within_a_map_never_lets_the_beam_on_again(edx_session
     assert not any(on)
     assert session.instruments.microscope.current_pa == 0.0
     (end,) = [r.mark for r in records_of(tmp_path / "s", SeriesEnded)]
-    assert end["frames"] in (5, 6)
+    assert end.frames in (5, 6)
 
 
 @pytest.mark.parametrize(
@@ -194,8 +201,7 @@ def test_a_frame_that_would_spoil_the_recording_ends_the_map(edx_session, tmp_pa
 
 
 def test_a_map_at_each_tilt_is_a_step_of_its_own(edx_session, tmp_path):
-    plan = '\n[[plan]]\nkind = "edx-map"\n'
-    session, clock = session_in(edx_session("tilts_deg = [-20, 0, 20]", plan), tmp_path / "s")
+    session, clock = session_in(edx_session("tilts_deg = [-20, 0, 20]", ONE_MAP), tmp_path / "s")
     assert clock.run(session.run()) is FinishReason.COMPLETED
     assert [(m.step, m.tilt_deg) for m in maps_of(session)] == [
         ("c00/NC2/edx-20", -20.0),
@@ -204,16 +210,14 @@ def test_a_map_at_each_tilt_is_a_step_of_its_own(edx_session, tmp_path):
     ]
 
 
-def test_a_recorded_map_is_read_by_the_edx_command(edx_session, tmp_path):
-    session, clock = session_in(edx_session(plan=PLAN[: PLAN.index("[[plan]]", 12)]), tmp_path / "s")
-    assert clock.run(session.run()) is FinishReason.COMPLETED
+def test_a_recorded_map_is_read_by_the_edx_command(edx_session, tmp_path, recorded):
+    run = recorded(edx_session(), tmp_path / "s")
     out = tmp_path / "out.json"
     options = ["--lines", "Ag_La,Au_Ma", "--k", "Ag_La/Au_Ma=1.44:0.01", "--radial", "--json", str(out)]
     recorded = tmp_path / "s" / "frames" / "c00_NC2_edx.h5"
-    command = [sys.executable, "-m", "controller.cli", "edx", str(recorded), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = alloyscope("edx", recorded, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (live,) = maps_of(session)
+    live, _ = final_maps(run)
     assert json.loads(out.read_text())["composition_at_pct"] == live.report["composition_at_pct"]
     assert "simulated" in done.stdout
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.analysis.peers.ball import projections, radial_diffusion
-from tests.flows.test_bad_input import alloyscope
+from tests.command import alloyscope
 
 SECONDS = (20.0, 20.0, 40.0, 120.0)
 D_M2_PER_S = 2.0e-19

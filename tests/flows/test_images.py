@@ -10,7 +10,7 @@ from controller.cli import main
 from controller.engine import FinishReason
 from drivers.errors import ConfigError
 from simulators.chip import SimulatedChip
-from tests.flows.test_dry_run import session_in
+from tests.flows.recording import session_in
 from tests.flows.test_steered_heating import NO_PULSES
 
 STAIRS = """

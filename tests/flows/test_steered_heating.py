@@ -11,12 +11,10 @@ from controller import events as ev
 from controller.engine import FinishReason
 from controller.plan.check import checked_session
 from controller.plan.timeline import timeline
-from controller.session import Session
-from drivers.clock import SteppedClock
 from drivers.errors import ConfigError
-from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import records_of
 from drivers.recorded.records import AnalysisStarted, DecisionMade, Heated, SeriesBegin
+from tests.flows.recording import session_in
 
 STEERED = """
 [[plan]]
@@ -29,11 +27,6 @@ alloying = 0.5
 most_pulses = 6
 """
 NO_PULSES = {'kind = "pulses"\ntemperature_c = 450.0\ndurations_s = [60.0]': STEERED[10:]}
-
-
-def session_in(path, folder, *listeners) -> tuple[Session, SteppedClock]:
-    clock = SteppedClock()
-    return Session(checked_session(path), path, SessionFolder(folder), clock, list(listeners)), clock
 
 
 def test_until_a_degree_of_alloying_stops_the_twin_there(session_file, tmp_path):

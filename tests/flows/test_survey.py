@@ -13,7 +13,7 @@ from drivers.recorded.journal import records_of
 from drivers.recorded.records import ParticleChosen
 from drivers.recorded.session import read_session
 from simulators.microscope import SimulatedMicroscope
-from tests.flows.test_dry_run import session_in
+from tests.flows.recording import session_in
 
 CROWD = """particles = [
     { specimen = "NC2" },

@@ -9,7 +9,7 @@ from drivers.frames import Frame
 from drivers.recorded.journal import records_of
 from drivers.recorded.records import Centred, Eucentric
 from drivers.recorded.session import read_session
-from tests.flows.test_dry_run import session_in
+from tests.flows.recording import session_in
 
 BULGE = """
 bulge_nm_per_c = [0.8, 0.1, -0.15]

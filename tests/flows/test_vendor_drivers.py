@@ -1,6 +1,7 @@
 """What a vendor's driver, or a controller that hangs, may do to a session: the chip is safe and the reason is told."""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -56,6 +57,13 @@ class StaysWarm(SimulatedChip):
         return reading if self.off else HeaterReading(reading.time_s, WARM_C, 200.0, WARM_C, 20.0)
 
 
+@pytest.fixture(autouse=True)
+def guards_find_the_drivers_here(monkeypatch) -> None:
+    """A process of its own looks for drivers where it is told to, never in the current folder."""
+    root = str(Path(__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
+
+
 def with_microscope(driver: type) -> dict[str, str]:
     return {'[microscope]\nbackend = "simulated"': f'[microscope]\nbackend = "{__name__}:{driver.__name__}"'}
 
@@ -91,7 +99,9 @@ def guard_of(chip: type, folder: Path) -> GuardClient:
             seed=1,
             speed=1.0,
             epoch=time.monotonic(),
-        )
+        ),
+        "simulated",
+        {"particles": [{"specimen": "NC2"}]},
     )
 
 
