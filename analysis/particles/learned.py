@@ -170,6 +170,7 @@ def _network() -> Any:
     except ImportError:
         words = "takes onnxruntime, which is not installed: pip install 'alloyscope[learned]'"
         raise ConfigError("learned outlines", [words, "or ask for --method watershed or --method otsu"]) from None
+    onnxruntime.disable_telemetry_events()  # it would tell its maker of every session
     options = onnxruntime.SessionOptions()
     # Threads that wait for the next image by turning round and round would take the cores from the session.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
