@@ -1,14 +1,21 @@
-# make demo: a whole simulated heating session. make test: the test suite. Both set themselves up.
+# make demo: a whole simulated heating session. make test: what a contributor needs of the test suite.
+# make test-all: all of it. Each sets itself up.
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test check lock clean
+.PHONY: demo test test-all check lock clean
 
 demo: .venv/ready
 	$(BIN)/alloyscope dry-run examples/mychinko2021_nc2.toml --no-screen --json sessions/demo-$$(date +%Y%m%d-%H%M%S).json
 
+# Two at a time; tests of one group, which share real time limits or a compilation, never run beside each other.
+PYTEST = $(BIN)/pytest -q -n 2 --dist loadgroup
+
 test: .venv/ready
-	$(BIN)/pytest -q
+	$(PYTEST) -m "not slow"
+
+test-all: .venv/ready
+	$(PYTEST) $(COVERAGE)
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -1,7 +1,12 @@
 """What every test may use."""
 
-import asyncio
 import os
+
+# Two workers of pytest have two cores between them, and so have the processes that a test starts, which inherit this:
+# more threads would only wait for each other. It is read when numpy and numba are imported, so it comes before them.
+os.environ |= {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.clock import SteppedClock
+from tests.leftovers import nothing_is_left, own_temporary_folder  # noqa: F401  # autouse
 
 T = TypeVar("T")
 
@@ -54,6 +60,14 @@ kind = "pulses"
 temperature_c = 450.0
 durations_s = {durations_s}
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests may take longer; whole sessions begin, so that no worker is left with one at the end."""
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(pytest.mark.timeout(300))
+    items.sort(key=lambda item: "flows" not in item.path.parts)
 
 
 @pytest.fixture

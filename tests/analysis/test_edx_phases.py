@@ -1,5 +1,7 @@
 """The sulfides of Eggeman et al. on the twin: four phases are four, and one that is only thinner at its edge is one."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
@@ -26,8 +28,21 @@ def image(at_pct, thickness, counts_per_pixel, rng) -> SpectrumImage:
     return SpectrumImage(cube, EnergyAxis(0.0, 0.02, 1024), 5.0, BEAM_KEV, simulated=True)
 
 
+@pytest.fixture(
+    params=["without UMAP", pytest.param("UMAP", marks=[pytest.mark.slow, pytest.mark.xdist_group("UMAP")])]
+)
+def umap(request, monkeypatch):
+    """Where it is not installed, as here without the mark, HDBSCAN takes the principal components.
+
+    With it each process compiles for a minute, so its tests are slow and all in one.
+    """
+    if request.param != "UMAP":
+        monkeypatch.setitem(sys.modules, "umap", None)
+
+
+@pytest.mark.usefixtures("umap")
 @pytest.mark.parametrize("workflow", ["gmm", "hdbscan"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_four_phases_of_the_six_metal_sulfide_are_found(workflow, seed):
     rng = np.random.default_rng(seed)
     where, thickness = section((128, 128), rng)
@@ -47,6 +62,7 @@ def test_the_four_phases_of_the_six_metal_sulfide_are_found(workflow, seed):
             assert abs(seen[element] - 100.0 * true[element] / sum(true.values())) < std, f"{element} of {name}"
 
 
+@pytest.mark.usefixtures("umap")
 @pytest.mark.parametrize("core_shell", [False, True], ids=["even", "core-shell"])
 def test_a_thinner_edge_is_no_shell_and_a_shell_is_one(core_shell):
     """Cobalt, manganese and zinc in the core, as Eggeman et al.'s (Faraday Discuss. 2025) maps seem to show."""

@@ -11,6 +11,7 @@ import pytest
 from tests.analysis.peers.ball import projections, radial_diffusion
 from tests.command import alloyscope
 
+slow = pytest.mark.slow
 SECONDS = (20.0, 20.0, 40.0, 120.0)
 D_M2_PER_S = 2.0e-19
 RADIUS_NM, CORE_NM = 19.0, 12.5
@@ -73,8 +74,12 @@ def analysed(folder: Path, *options: str, particle: str = "ball") -> dict[str, A
 
 @pytest.mark.parametrize(
     ("kind", "pixel_nm", "shape", "coat_nm"),
-    [(np.int16, 0.7, (84, 90), 0.0), (np.float32, 0.9, (70, 66), 7.0)],
-    ids=["int16", "float32, coated"],
+    [
+        (np.int16, 1.1, (54, 58), 0.0),
+        pytest.param(np.int16, 0.7, (84, 90), 0.0, marks=slow),
+        (np.float32, 0.9, (70, 66), 7.0),
+    ],
+    ids=["int16", "int16, fine", "float32, coated"],
 )
 def test_series_of_another_simulator_need_nothing_but_the_manifest(tmp_path: Path, kind, pixel_nm, shape, coat_nm):
     write_session(tmp_path, kind, pixel_nm, shape, coat_nm)
@@ -96,7 +101,7 @@ def test_a_colder_window_is_found_from_a_manifest(tmp_path: Path):
     assert found["arrhenius"]["reference"] == "centre"
 
 
-@pytest.mark.parametrize("ln_d_slope", [0.0, -1.2])
+@pytest.mark.parametrize("ln_d_slope", [pytest.param(0.0, marks=slow), -1.2])
 def test_how_d_changes_with_composition_is_found(tmp_path: Path, ln_d_slope):
     write_session(tmp_path, np.int16, 0.9, (66, 70), 0.0, ln_d_slope, pulses_s=(30.0, 60.0))
     ball = analysed(tmp_path, "--d-of-c")

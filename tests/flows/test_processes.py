@@ -17,6 +17,9 @@ from drivers.recorded.journal import records_of
 from drivers.recorded.records import FrameRecorded
 from drivers.recorded.session import read_session
 
+pytestmark = pytest.mark.xdist_group("real time")
+"""Their limits are real seconds: never beside each other."""
+
 ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
 HANGING_S = 200.0
 """What takes longer hangs; what must be fast is measured by the files."""
