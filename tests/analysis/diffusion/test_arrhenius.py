@@ -27,8 +27,8 @@ def test_offset_activation_energy_and_d0_come_out_of_exact_data():
     assert found.offsets_c["edge"].value == pytest.approx(-34.0, abs=0.01)
     assert found.q_j_per_mol.value == pytest.approx(Q, rel=1e-4)
     assert found.d0_m2_per_s.value == pytest.approx(D0, rel=2e-3)
-    assert "window edge is 34.0" in list(found.words())[0]
-    assert "colder than centre" in list(found.words())[0]
+    assert "window edge is 34.0" in next(iter(found.words()))
+    assert "colder than centre" in next(iter(found.words()))
 
 
 def test_taking_the_other_window_as_the_reference_flips_the_sign():

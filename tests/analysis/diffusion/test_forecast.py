@@ -6,7 +6,7 @@ import pytest
 
 from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.diffusion.forecast import Forecast
-from tests.controller.test_steering import measured
+from tests.controller.heat.test_steering import measured
 
 FIXED = ((450.0, 15.0),) * 4 + ((450.0, 30.0),) * 2 + ((450.0, 60.0), (450.0, 120.0), (450.0, 300.0))
 KNOWN = ActivationEnergy(q_j_per_mol=208e3, q_std_j_per_mol=10e3)

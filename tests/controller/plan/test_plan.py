@@ -119,7 +119,7 @@ def test_particles_are_visited_there_and_back_again(session_file):
     assert [s.particle.name for s in series] == ["NC2", "near", "far", "far", "near", "NC2", "NC2", "near", "far"]
 
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", [p for p in EXAMPLES if "replay" not in p.stem], ids=lambda p: p.stem)

@@ -27,7 +27,7 @@ def needle(real_data: Path) -> Aligned:
 
 @pytest.fixture(scope="module")
 def peers() -> dict[str, np.ndarray]:
-    with np.load(Path(__file__).parent / "peers" / "needle.npz") as kept:
+    with np.load(Path(__file__).parents[1] / "peers" / "needle.npz") as kept:
         return dict(kept)
 
 
