@@ -22,6 +22,7 @@ WINDOW_OFFSETS_C: dict[str, dict[str, float]] = {
 }
 """True temperature of each window against the chip's nominal one, near 400 C (Chen et al., 2023)."""
 
+_WARM_C = 5.0
 _SAMPLE_S = 0.005
 _ALPHA_ERROR = 0.005
 
@@ -70,7 +71,12 @@ class SimulatedChip:
         self._rate_c_per_s = 1.0
 
     async def connect(self) -> None:
+        """A chip that another process has left hot is still hot, and still powered."""
+        (_, left_c) = self._history.new()[-1]
         self._time_s = self._clock.now()
+        if left_c > AMBIENT_C + _WARM_C:
+            self._temperature_c = self._target_c = self._setpoint_c = float(left_c)
+            self._powered = True
         self._history.append([(self._time_s, self._temperature_c)])
 
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:

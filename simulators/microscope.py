@@ -77,7 +77,7 @@ class SimulatedMicroscope:
                 [f"no specimen {u!r}; there are {', '.join(SPECIMENS)}" for u in unknown],
             )
         self.name = name
-        self._bench, self._clock = context, context.clock
+        self._context, self._clock = context, context.clock
         self._places = [Place(**p) for p in particles]
         self._offsets_c = dict(window_offsets_c or WINDOW_OFFSETS_C[chip_design])
         self._current_pa = current_pa
@@ -107,9 +107,9 @@ class SimulatedMicroscope:
     async def connect(self) -> None:
         with self._clock.working():
             self._twin = await asyncio.to_thread(
-                Twin, self._bench.folder, self._places, self._offsets_c, self._voxels_across
+                Twin, self._context.folder, self._places, self._offsets_c, self._voxels_across
             )
-            self._twin.write_truth({"seed": self._bench.seed})
+            self._twin.write_truth({"seed": self._context.seed})
             # The first call compiles the kernels: now, with the chip cold, not in the middle of a session.
             await asyncio.to_thread(self._render, 4.0, (8, 8), 0.0)
 

@@ -92,7 +92,7 @@ def _behind_screen(arguments: list[str], folder: SessionFolder) -> None:
     log_path = folder.path.with_name(folder.path.name + ".log")
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "controller.cli", *arguments],
+            [sys.executable, "-P", "-m", "controller.cli", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from controller.guard.settings import GuardSettings
+from controller.guard.deputy import FAREWELL
+from controller.guard.settings import SOCKETS_PREFIX, DeputySettings, GuardSettings, as_line
 from controller.stream.protocol import Beat, GuardCall, Leave
 from drivers import errors
 from drivers.errors import AlloyscopeError, DeviceTimeout
@@ -28,6 +30,7 @@ BEAT_S = 0.1
 HANG_LIMIT_S = 2.0
 _START_LIMIT_S = 30.0
 _LEAVE_LIMIT_S = 20.0
+_TAKE_OVER_S = 10.0
 
 
 class GuardClient:
@@ -37,12 +40,14 @@ class GuardClient:
     while the event loop has shown itself within the last `HANG_LIMIT_S`. A killed or stopped process has no thread.
     """
 
-    def __init__(self, settings: GuardSettings) -> None:
+    def __init__(self, settings: GuardSettings, microscope: str, microscope_options: dict[str, Any]) -> None:
         self.name = "chip"
         self.simulated = False
-        self._sockets = Path(tempfile.mkdtemp(prefix="alloyscope-guard-"))
+        self._sockets = Path(tempfile.mkdtemp(prefix=SOCKETS_PREFIX))
         self._settings = msgspec.structs.replace(settings, endpoint=f"ipc://{self._sockets}/guard")
+        self._microscope, self._microscope_options = microscope, microscope_options
         self._process: subprocess.Popen[bytes] | None = None
+        self._deputy: subprocess.Popen[bytes] | None = None
         self._context = zmq.asyncio.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 200)
@@ -63,23 +68,46 @@ class GuardClient:
         return {"guard": self._settings.endpoint}
 
     async def connect(self) -> None:
-        with SessionFolder(Path(self._settings.folder)).guard_log.open("ab") as log:
-            # Its own session: neither a closed terminal nor a signal to our group may end the guard.
-            self._process = subprocess.Popen(  # noqa: ASYNC220  # starts in milliseconds and must outlive this loop
-                [sys.executable, "-m", "controller.guard.process", msgspec.json.encode(self._settings).decode()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = self._started("controller.guard.process", self._settings)
+        assert self._process.stdin is not None, "asked for"
+        self._process.stdin.close()
+        self._deputy = self._started(
+            "controller.guard.deputy",
+            DeputySettings(
+                guard=self._settings,
+                guard_pid=self._process.pid,
+                microscope=self._microscope,
+                microscope_options=self._microscope_options,
+            ),
+            stdout=subprocess.PIPE,
+        )
         self._heart.start()
         try:
             async with asyncio.timeout(_START_LIMIT_S):
                 self.simulated = bool(await self._call(GuardCall(call="connect")))
+                assert self._deputy.stdout is not None, "asked for"
+                if not await asyncio.to_thread(self._deputy.stdout.readline):
+                    raise errors.DeviceError(self.name, "the guard's deputy could not be started; see guard.log")
         except TimeoutError:
             raise DeviceTimeout(
                 self.name, f"asked the guard to start, no answer within {_START_LIMIT_S:g} s; see guard.log"
             ) from None
+
+    def _started(self, module: str, settings: msgspec.Struct, *, stdout: int | None = None) -> subprocess.Popen[bytes]:
+        """A process of its own session: neither a closed terminal nor a signal to our group may end it."""
+        with SessionFolder(Path(self._settings.folder)).guard_log.open("ab") as log:
+            process = subprocess.Popen(
+                # -P: a file json.py in the current folder is not what it is to import.
+                [sys.executable, "-P", "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=log if stdout is None else stdout,
+                stderr=log,
+                start_new_session=True,
+            )
+        assert process.stdin is not None, "asked for"
+        process.stdin.write(as_line(settings))
+        process.stdin.flush()
+        return process
 
     async def serve(self) -> None:
         """Take answers and show that the event loop lives, until cancelled."""
@@ -133,6 +161,8 @@ class GuardClient:
         left, process = True, self._process
         if process is not None:
             left = await asyncio.to_thread(_left, process)
+        if self._deputy is not None:
+            left = await asyncio.to_thread(_relieved, self._deputy) and left
         self._context.destroy(linger=200)
         shutil.rmtree(self._sockets, ignore_errors=True)
         if not left:
@@ -183,10 +213,19 @@ class GuardClient:
             self._alive_at = time.monotonic()
             await asyncio.sleep(BEAT_S)
             if self._process is not None and self._process.poll() is not None:
-                raise errors.InterlockTripped(
-                    f"{self.name}: the guard process has ended (exit code {self._process.returncode}); "
-                    "the state of the chip is unknown: check it by hand, see guard.jsonl"
-                )
+                raise errors.InterlockTripped(await self._what_became_of_the_chip(self._process.returncode))
+
+    async def _what_became_of_the_chip(self, code: int) -> str:
+        """After the guard's end, which was not asked for: it has made the chip safe itself, or its deputy has."""
+        ended = f"{self.name}: the guard process has ended (exit code {code})"
+        if code == 0:
+            return f"{ended}, and has made the chip safe"
+        assert self._deputy is not None, "started with the guard"
+        with suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(self._deputy.wait, _TAKE_OVER_S)
+        if self._deputy.returncode == 0:
+            return f"{ended}; its deputy has made the chip safe, it is cold"
+        return f"{ended}; the state of the chip is unknown: check it by hand, see guard.jsonl"
 
 
 def _error(device: str, failure: Failure) -> AlloyscopeError:
@@ -197,6 +236,17 @@ def _error(device: str, failure: Failure) -> AlloyscopeError:
     error = AlloyscopeError.__new__({"LimitExceeded": errors.LimitExceeded}.get(failure.kind, errors.DeviceError))
     Exception.__init__(error, failure.message)
     return error
+
+
+def _relieved(deputy: subprocess.Popen[bytes]) -> bool:
+    """Whether the deputy has gone, with the chip known to be safe."""
+    assert deputy.stdin is not None, "asked for"
+    with suppress(OSError):
+        deputy.stdin.write(FAREWELL)
+        deputy.stdin.close()
+    if deputy.stdout is not None:
+        deputy.stdout.close()
+    return _left(deputy) and deputy.returncode == 0
 
 
 def _left(process: subprocess.Popen[bytes]) -> bool:

@@ -79,5 +79,7 @@ def _guarded(file: SessionFile, folder: SessionFolder, context: DriverContext) -
             seed=file.seed,
             speed=clock.speed,
             epoch=clock.epoch,
-        )
+        ),
+        file.microscope.backend,
+        file.microscope.options,
     )

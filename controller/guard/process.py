@@ -2,12 +2,11 @@
 
 It answers the guard's questions of `controller.stream.protocol` on one ROUTER socket. It outlives its controller: when
 heartbeats stop it makes the chip safe, writes so in ``guard.jsonl`` and leaves once it is cold and the controller
-silent for 5 s.
+silent for 5 s. Told to end by a signal it makes the chip safe, and leaves. Where it is killed, its deputy takes over.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
@@ -18,13 +17,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, assert_never
 
-import msgspec
 import zmq
 import zmq.asyncio
 
 from controller.guard.chip_readings import ChipReadings
 from controller.guard.guard import Guard
-from controller.guard.settings import GuardSettings
+from controller.guard.settings import GuardSettings, first_line
 from controller.stream.protocol import Beat, GuardCall, Leave, guard_questions
 from drivers.clock import ScaledClock, WallClock
 from drivers.errors import AlloyscopeError, InterlockTripped
@@ -63,6 +61,7 @@ async def serve(settings: GuardSettings) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_answer_all(socket, guard, tasks), name="requests to the guard")
+            tasks.create_task(_leave_when_told(guard), name="signals")
     except* (Goodbye, InterlockTripped):
         pass
     finally:
@@ -75,6 +74,17 @@ async def serve(settings: GuardSettings) -> None:
         journal.close()
         readings.close()
         sockets.destroy(linger=200)
+        settings.remove_sockets()
+
+
+async def _leave_when_told(guard: Guard) -> None:
+    """A reboot, or a person with `kill`: the chip is made safe first, and the controller hears why."""
+    told = asyncio.Queue[signal.Signals]()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, told.put_nowait, number)
+    number = await told.get()
+    await guard.trip(f"the guard was told to end by {number.name}")
+    raise Goodbye
 
 
 async def _answer_all(socket: zmq.asyncio.Socket, guard: Guard, tasks: asyncio.TaskGroup) -> None:
@@ -156,12 +166,7 @@ async def _watch(guard: Guard) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="controller.guard.process")
-    parser.add_argument("settings", type=msgspec.json.Decoder(GuardSettings).decode, help="`GuardSettings` as JSON")
-    settings: GuardSettings = parser.parse_args().settings
-    # A Ctrl-C in the terminal is for the controller; the guard stays until the chip is safe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asyncio.run(serve(settings))
+    asyncio.run(serve(first_line(GuardSettings)))
     return 0
 
 

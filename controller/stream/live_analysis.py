@@ -130,7 +130,7 @@ class LiveAnalysis:
     async def _run_once(self, endpoints: dict[str, str]) -> int:
         with self._folder.analysis_log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "analysis.live.worker"),
+                *(sys.executable, "-P", "-m", "analysis.live.worker"),
                 *("--frames", endpoints["frames"], "--requests", endpoints["requests"]),
                 *("--settings", self._settings.model_dump_json(), "--folder", str(self._folder.path)),
                 stdin=asyncio.subprocess.DEVNULL,

@@ -171,9 +171,13 @@ class Cold(Record, frozen=True, kw_only=True, tag="cold"):
     since_heartbeat_s: float
 
 
+class BeamBlanked(Record, frozen=True, kw_only=True, tag="beam_blanked"):
+    reason: str
+
+
 class GuardEnd(Record, frozen=True, kw_only=True, tag="end"):
     tripped: str | None
 
 
-GuardRecord = RampAsked | Quenched | MadeSafe | MakeSafeFailed | Cold | GuardEnd
+GuardRecord = RampAsked | Quenched | MadeSafe | MakeSafeFailed | Cold | BeamBlanked | GuardEnd
 """Of ``guard.jsonl``."""
