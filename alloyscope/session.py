@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -99,20 +101,21 @@ class RecordedSession:
 
     @cached_property
     def results(self) -> list[AnyResult]:
-        """Every result that the analysis gave, in order; a line that was cut is passed over."""
+        """Every result that the analysis gave, in order; warns of lines that were cut or are of another version."""
         import msgspec
 
-        from analysis.results import AnyResult
+        from analysis.results import from_line
 
         if not self._at.results.is_file():
             return []
-        decoder = msgspec.json.Decoder(AnyResult)
         found: list[AnyResult] = []
-        for line in self._at.results.read_bytes().splitlines():
-            try:
-                found.append(decoder.decode(line))
-            except msgspec.MsgspecError:
-                continue
+        lines = self._at.results.read_bytes().splitlines()
+        for line in lines:
+            with suppress(msgspec.MsgspecError):
+                found.append(from_line(line))
+        if len(found) < len(lines):
+            words = f"{len(lines) - len(found)} of {len(lines)} lines of {self._at.results} could not be read"
+            warnings.warn(words, stacklevel=2)
         return found
 
     def table(self) -> Any:

@@ -40,6 +40,8 @@ class StepProgress(msgspec.Struct, frozen=True, tag=True):
     parts: int
     left_s: float
     tilt_deg: float | None = None
+    dose_e_per_nm2: dict[str, float] = {}
+    """So far, by particle."""
 
 
 class ChipReading(msgspec.Struct, frozen=True, tag=True):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from controller import events as ev
 from controller.plan.recordings import Recording
 from controller.plan.steps import Plan, Step
+from controller.record.ledger import Ledger
 from drivers.clock import Clock
 
 
 class Progress:
     """Told of each step and tilt as it comes, it tells everybody who listens."""
 
-    def __init__(self, plan: Plan, clock: Clock, events: ev.Events) -> None:
-        self._clock, self._events = clock, events
+    def __init__(self, plan: Plan, clock: Clock, events: ev.Events, ledger: Ledger) -> None:
+        self._clock, self._events, self._ledger = clock, events, ledger
         self._estimates_s = [step.estimate_s() for step in plan.steps()]
         self._begun = 0
 
@@ -32,5 +33,15 @@ class Progress:
         done_s = sum(self._estimates_s[: self._begun - 1]) + (step.estimate_s() * part / parts if parts else 0.0)
         left_s = max(0.0, sum(self._estimates_s) - done_s)
         self._events.tell(
-            ev.StepProgress(self._clock.now(), step.id, self._begun, self.planned, part, parts, left_s, tilt_deg)
+            ev.StepProgress(
+                self._clock.now(),
+                step.id,
+                self._begun,
+                self.planned,
+                part,
+                parts,
+                left_s,
+                tilt_deg,
+                dict(self._ledger.dose_e_per_nm2),
+            )
         )

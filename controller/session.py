@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
@@ -37,7 +38,7 @@ from controller.record.recorder import Recorder
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
 from drivers.clock import Clock, SteppedClock
-from drivers.errors import AlloyscopeError, InterlockTripped, first_of, in_a_sentence
+from drivers.errors import AlloyscopeError, InterlockTripped, RecordingError, first_of, in_a_sentence
 from drivers.interfaces import HeaterReading
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Journal
@@ -129,7 +130,8 @@ class Session:
 
     async def command(self, name: str) -> str:
         """What a person asks from the screen or another process."""
-        self.journal.write(CommandAsked(command=name))
+        with suppress(RecordingError):  # on a full disk an emergency stop must work, too
+            self.journal.write(CommandAsked(command=name))
         match name:
             case "pause":
                 return self.engine.pause()
@@ -159,7 +161,7 @@ class Session:
         self.ledger = Ledger()
         self._reading: HeaterReading | None = None
         self._stopped = ""
-        self.progress = Progress(self.plan, self.clock, self.events)
+        self.progress = Progress(self.plan, self.clock, self.events, self.ledger)
         self.instruments = Instruments(file, self.folder, self.source.parent, self.clock)
         self.acquisition = self._acquisition()
         self.heating = Heating(
@@ -216,7 +218,8 @@ class Session:
 
     def _start_services(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         chip = self.instruments.chip
-        self.ready(self.streams.endpoints | chip.endpoints)
+        self.streams.endpoints |= chip.endpoints
+        self.ready(self.streams.endpoints)
         return [
             tasks.create_task(self.streams.serve(), name="requests"),
             tasks.create_task(chip.serve(), name="chip"),

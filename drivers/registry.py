@@ -1,7 +1,7 @@
 """Load a backend by name, and connect all devices at once.
 
-A backend is a class that takes ``(name, context, **options)``. It is named either by an entry point in one of the
-groups below or as ``module:Class``.
+A backend is a class that takes ``(name, context, **options)``. It is named by an entry point in one of the groups
+below, as ``module:Class``, or as ``file.py:Class`` with the file's path from the session file.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import difflib
 import importlib
+import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from drivers.errors import AlloyscopeError, ConfigError, NotConnected
-from drivers.interfaces import Device, DriverContext
+from drivers.interfaces import Device, DriverContext, EdxDetector, HeatingChip, Microscope, Rehearsal
 
 Kind = Literal["chip", "microscope", "edx", "rehearsal"]
 
@@ -29,16 +33,25 @@ def backends(kind: Kind) -> list[str]:
     return sorted({point.name for point in entry_points(group=group(kind))})
 
 
-def find(kind: Kind, backend: str) -> Callable[..., Any]:
-    """The backend's class; raises `ConfigError` that lists what exists."""
+def find(kind: Kind, backend: str, origin: Path = Path()) -> Callable[..., Any]:
+    """The backend's class; raises `ConfigError` that lists what exists.
+
+    Parameters
+    ----------
+    origin : folder that the path of a driver's file starts from: the session file's
+    """
     if ":" in backend:
-        module, _, attribute = backend.partition(":")
+        module, _, attribute = backend.rpartition(":")
         try:
-            found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+            place = _module_in(origin / module) if module.endswith(".py") else importlib.import_module(module)
+            found: Callable[..., Any] = getattr(place, attribute)
         except Exception as error:  # a vendor's module may raise anything
             raise ConfigError(
                 f"{kind}.backend",
-                [f"{backend!r} cannot be loaded ({_in_words(error)}); write module:Class of a class on the path"],
+                [
+                    f"{backend!r} cannot be loaded ({_in_words(error)}); write module:Class of an installed module, "
+                    "or file.py:Class with the file's path from the session file"
+                ],
             ) from error
         return found
     for point in entry_points(group=group(kind)):
@@ -54,10 +67,30 @@ def find(kind: Kind, backend: str) -> Callable[..., Any]:
     )
 
 
-def check_options(kind: Kind, backend: str, options: Mapping[str, Any]) -> list[str]:
-    """Problems with the options of a backend, in words."""
-    accepted = [p for p in inspect.signature(find(kind, backend)).parameters if p not in ("name", "context", "self")]
-    problems = []
+def _module_in(path: Path) -> ModuleType:
+    """A driver's file, loaded once."""
+    name = f"driver in {path.resolve()}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise FileNotFoundError(f"there is no {path}")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(sys.modules[name])
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
+
+
+def check_options(kind: Kind, backend: str, options: Mapping[str, Any], origin: Path = Path()) -> list[str]:
+    """Problems with a backend and its options, in words."""
+    made = find(kind, backend, origin)
+    accepted = [p for p in inspect.signature(made).parameters if p not in ("name", "context", "self")]
+    lacking = [m for m in _asked_of(kind) if inspect.isclass(made) and not hasattr(made, m)]
+    problems = (
+        [f"{kind}.backend: {backend!r} has no {', '.join(lacking)}; see drivers/interfaces.py"] if lacking else []
+    )
     for key in options:
         if key not in accepted:
             near = difflib.get_close_matches(key, accepted, 1)
@@ -68,11 +101,11 @@ def check_options(kind: Kind, backend: str, options: Mapping[str, Any]) -> list[
 
 def load(kind: Kind, backend: str, context: DriverContext, options: Mapping[str, Any]) -> Any:
     """Build a backend; the caller knows which Protocol the kind stands for. Raises `ConfigError` with its reason."""
-    problems = check_options(kind, backend, options)
+    problems = check_options(kind, backend, options, context.origin)
     if problems:
         raise ConfigError(f"{kind} backend {backend!r}", problems)
     try:
-        return find(kind, backend)(name=kind, context=context, **options)
+        return find(kind, backend, context.origin)(name=kind, context=context, **options)
     except AlloyscopeError:
         raise
     except Exception as error:  # a vendor's library may be missing, or worse
@@ -80,6 +113,12 @@ def load(kind: Kind, backend: str, context: DriverContext, options: Mapping[str,
         if isinstance(error, (TypeError, ValueError)):
             why = f"refuses its options: {error}; see its docstring"
         raise ConfigError(f"{kind}.backend", [f"{kind} backend {backend!r} {why}"]) from error
+
+
+def _asked_of(kind: Kind) -> list[str]:
+    """Methods that a backend of this kind must have."""
+    protocol = {"chip": HeatingChip, "microscope": Microscope, "edx": EdxDetector, "rehearsal": Rehearsal}[kind]
+    return [m for base in protocol.__mro__ for m, v in vars(base).items() if inspect.isfunction(v) and m[0] != "_"]
 
 
 def _in_words(error: Exception) -> str:

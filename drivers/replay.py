@@ -47,6 +47,8 @@ class ReplayMicroscope:
     """
 
     simulated = False
+    replayed = True
+    """No instrument is behind it."""
 
     def __init__(
         self,

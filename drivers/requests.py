@@ -66,10 +66,17 @@ def pack_question(number: int, question: Question, *parts: bytes) -> list[bytes]
 def unpack_question(frames: list[bytes], kinds: msgspec.json.Decoder[Any]) -> tuple[int, Any, list[bytes]]:
     """Number, question and parts; raises `NotUnderstood`."""
     try:
-        number = int(msgspec.json.decode(frames[0]).get("id", 0))
-        return number, kinds.decode(frames[0]), frames[1:]
-    except (msgspec.MsgspecError, IndexError, AttributeError, TypeError, ValueError) as error:
+        return number_of(frames), kinds.decode(frames[0]), frames[1:]
+    except (msgspec.MsgspecError, IndexError) as error:
         raise NotUnderstood(f"not understood: {error}") from error
+
+
+def number_of(frames: list[bytes]) -> int:
+    """Also of a question that is not understood, so that whoever asked hears of it; 0 where there is none."""
+    try:
+        return int(msgspec.json.decode(frames[0])["id"])
+    except (msgspec.MsgspecError, IndexError, KeyError, TypeError, ValueError):
+        return 0
 
 
 def pack_answer(answer: Answer, *parts: bytes) -> list[bytes]:
@@ -151,10 +158,10 @@ async def answer_question(
     answers: Callable[[Any, list[bytes]], AsyncIterator[Reply]],
 ) -> None:
     """Answer one question with all that `answers` gives; its error, whatever it is, becomes a `Failure`."""
-    number, rest = 0, list[bytes]()
+    number, rest = number_of(frames), list[bytes]()
     held: Reply | None = None
     try:
-        number, question, parts = unpack_question(frames, kinds)
+        _, question, parts = unpack_question(frames, kinds)
         async for reply in answers(question, parts):
             if held is not None:
                 value, more = held

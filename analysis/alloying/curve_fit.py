@@ -32,7 +32,7 @@ def fit_diffusivity(
     level_degree: float,
     artefact_degree: NDArray[np.float64] | None = None,
 ) -> DiffusivityFit:
-    """DiffusivityFit one D per temperature to all heated states together.
+    """Fit one D per temperature to all heated states together.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class HeatedState:
 def fit_heated_state(
     projections: Projections, model: ParticleModel, trajectory: CompositionTrajectory, near: HeatedState | None = None
 ) -> HeatedState:
-    """DiffusivityFit tau to a tilt series.
+    """Fit tau to a tilt series.
 
     The best of a few tau begins, or a fit that is `near`; then Gauss-Newton, with the unknowns of single projections
     eliminated tilt by tilt.

@@ -21,8 +21,12 @@ def readers() -> tuple[Reader, ...]:
     return tuple(sorted(found, key=lambda r: (-r.rank, r.kind)))
 
 
-def read(path: Path) -> Any:
+def read(path: Path, kind: str | None = None) -> Any:
     """What a path holds, by the first reader that can make sense of it.
+
+    Parameters
+    ----------
+    kind : only readers of this kind, such as ``image``
 
     Returns
     -------
@@ -40,9 +44,10 @@ def read(path: Path) -> Any:
     if not path.exists():
         raise ConfigError(str(path), ["there is no such file or folder"])
     ending = FOLDER if path.is_dir() else path.suffix.lower()
-    fitting = [r for r in readers() if ending in r.endings]
+    asked = [r for r in readers() if kind in (None, r.kind)]
+    fitting = [r for r in asked if ending in r.endings]
     if not fitting:
-        known = "; ".join(f"{r.kind}: {' '.join(r.endings)}" for r in readers() if FOLDER not in r.endings)
+        known = "; ".join(f"{r.kind}: {' '.join(r.endings)}" for r in asked if FOLDER not in r.endings)
         raise ConfigError(str(path), [f"files ending in {path.suffix!r} are not read; there are readers for {known}"])
     problems: list[str] = []
     for reader in fitting:

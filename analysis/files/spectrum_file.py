@@ -95,7 +95,8 @@ def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> Spectr
         fwhm_mn_kev=1e-3 * fwhm_ev if fwhm_ev and 50.0 < fwhm_ev < 400.0 else 0.130,
     )
     try:
-        counts = np.asarray(data.compute() if hasattr(data, "compute") else data)
+        # On this thread: a pool would outlive the reading, and with it the open file.
+        counts = np.asarray(data.compute(scheduler="synchronous") if hasattr(data, "compute") else data)
     except OSError as error:
         raise ConfigError(str(path), [f"is damaged: {error}; copy it again from the microscope"]) from None
     return SpectrumImage(counts, axis, pixels_nm[0], float(beam), float(told.get("tilt_alpha") or 0.0), path.name)

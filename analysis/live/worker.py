@@ -91,12 +91,18 @@ class Worker:
                 return
 
     def _items(self, until: int) -> list[StreamItem]:
-        found = []
-        with suppress(NoAnswer, Refused):
+        found: list[StreamItem] = []
+        try:
             for _, parts in self._requests.ask(Items(first=self._next, until=until), limit_s=_ANSWER_S):
                 self._answered = time.monotonic()
                 if parts:
                     found.append(unpack(parts))
+        except NoAnswer:
+            pass
+        except (Refused, CorruptFrame) as damage:
+            if not found:  # what came before it is analysed first; then it is left out, and the rest goes on
+                print(f"item {self._next} is left out: {damage}", file=sys.stderr, flush=True)
+                self._next += 1
         return found
 
     def _head(self) -> StreamHead | None:

@@ -5,6 +5,9 @@ Each kind of result describes itself in its own file; this is the list of kinds,
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import msgspec
 
 from analysis.results.arrhenius import Arrhenius, WindowOffset
@@ -33,6 +36,29 @@ def decode(data: bytes) -> AnyResult:
     return result
 
 
+def to_line(result: Result) -> bytes:
+    """As a line of ``results.jsonl``; JSON has no infinity, so that what is only bounded is written as a word."""
+    return msgspec.json.encode(_in_words(msgspec.to_builtins(result, enc_hook=plain))) + b"\n"
+
+
+def from_line(line: bytes) -> AnyResult:
+    """Raises `msgspec.MsgspecError` for anything else."""
+    result: AnyResult = msgspec.json.decode(line, type=AnyResult, strict=False)
+    return result
+
+
+def _in_words(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict():
+            return {key: _in_words(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_in_words(inner) for inner in value]
+        case _:
+            return value
+
+
 __all__ = [
     "AnyResult",
     "Arrhenius",
@@ -52,5 +78,7 @@ __all__ = [
     "WindowOffset",
     "decode",
     "encode",
+    "from_line",
     "pretty",
+    "to_line",
 ]

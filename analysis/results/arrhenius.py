@@ -35,6 +35,10 @@ class Arrhenius(Result, frozen=True, kw_only=True, tag="arrhenius"):
     """Squared misses per degree of freedom."""
     simulated: bool
 
+    @property
+    def identity(self) -> object:
+        return repr(self)
+
     def add_to(self, summary: dict[str, Any]) -> None:
         offsets: dict[str, dict[str, float]] = msgspec.to_builtins(self.offsets_c)
         summary["window_offsets_c"] = {w: {k: finite(v) for k, v in d.items()} for w, d in offsets.items()}

@@ -91,7 +91,7 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
 
     @property
     def identity(self) -> object:
-        return self.particle, self.states
+        return *self.place, self.states
 
     @property
     def subject(self) -> tuple[str, ...] | None:

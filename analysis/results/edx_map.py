@@ -55,14 +55,6 @@ class EdxResult(Result, frozen=True, kw_only=True, tag="edx"):
         return f"{heated}: {', '.join(each) or 'no composition'}"
 
     @property
-    def place(self) -> tuple[str, ...]:
-        return ("map", self.step)
-
-    @property
-    def identity(self) -> object:
-        return self.step
-
-    @property
     def passing(self) -> bool:
         return not self.final
 

@@ -49,14 +49,6 @@ class ImageResult(Result, frozen=True, kw_only=True, tag="image"):
     simulated: bool
 
     @property
-    def place(self) -> tuple[str, ...]:
-        return ("state", self.step)
-
-    @property
-    def identity(self) -> object:
-        return self.step
-
-    @property
     def subject(self) -> tuple[str, ...] | None:
         return ("onset", self.particle)
 

@@ -12,6 +12,10 @@ class OnScreen(Result, frozen=True, kw_only=True):
     """Base of the passing kinds."""
 
     @property
+    def place(self) -> tuple[str, ...]:
+        return (type(self).__name__,)
+
+    @property
     def passing(self) -> bool:
         return True
 

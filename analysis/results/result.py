@@ -17,13 +17,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> tuple[str, ...]:
-        """A newer result takes the place of an older one with the same."""
-        return (type(self).__name__,)
+        """A newer result takes the place of an older one with the same, in the memory for late screens."""
+        return (type(self).__name__, *(getattr(self, of) for of in ("particle", "step") if hasattr(self, of)))
 
     @property
     def identity(self) -> object:
         """By which a result is known again when an analysis that was started anew gives it once more."""
-        return repr(self)
+        return self.place
 
     @property
     def subject(self) -> tuple[str, ...] | None:

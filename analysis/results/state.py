@@ -44,14 +44,6 @@ class StateResult(Result, frozen=True, kw_only=True, tag="state"):
     analysis_s: float = 0.0
 
     @property
-    def place(self) -> tuple[str, ...]:
-        return ("state", self.step)
-
-    @property
-    def identity(self) -> object:
-        return self.step
-
-    @property
     def finished_step(self) -> str | None:
         return self.step
 

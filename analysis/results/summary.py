@@ -23,6 +23,6 @@ def write_csv(path: Path, results: Iterable[Result]) -> None:
     rows = [row for result in results if (row := result.row()) is not None]
     with path.open("w", newline="") as file:
         if rows:
-            table = csv.DictWriter(file, list(rows[0]))
+            table = csv.DictWriter(file, list(dict.fromkeys(column for row in rows for column in row)))
             table.writeheader()
             table.writerows(rows)

@@ -9,12 +9,12 @@ from typing import Any
 from drivers.errors import ConfigError
 
 
-def check_writable(json_path: Path | None) -> None:
+def check_writable(path: Path | None, option: str = "--json") -> None:
     """Refuse a place that cannot be written, before anything is run."""
-    if json_path is not None and not json_path.resolve().parent.is_dir():
-        raise ConfigError("--json", [f"the folder {json_path.parent} does not exist; create it first"])
-    if json_path is not None and json_path.is_dir():
-        raise ConfigError("--json", [f"{json_path} is a folder; name a file"])
+    if path is not None and not path.resolve().parent.is_dir():
+        raise ConfigError(option, [f"the folder {path.parent} does not exist; create it first"])
+    if path is not None and path.is_dir():
+        raise ConfigError(option, [f"{path} is a folder; name a file"])
 
 
 def write_json(json_path: Path | None, data: dict[str, Any]) -> None:

@@ -33,9 +33,10 @@ def start(
     out: Path | None,
     seed: int | None,
     no_screen: bool,
+    faked_clock: bool,
 ) -> None:
     """Check the file, find a folder, and run; `again` are the words by which this command starts itself anew."""
-    file = checked_session(path)
+    file = checked_session(path, faked_clock=faked_clock)
     if seed is not None:
         file = file.model_copy(update={"seed": seed})
     check_writable(json_path)
@@ -67,8 +68,9 @@ def run_session(file: SessionFile, source: Path, folder: Path, clock: Clock) -> 
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        # SIGTERM ends a session as abort does: quenched, blanked, everything recorded kept.
-        loop.add_signal_handler(signal.SIGTERM, lambda: session.engine.abort("terminated"))
+        # A signal ends a session as abort does: quenched, blanked, everything recorded kept.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, session.engine.abort, f"told to end by {number.name}")
         await session.run()
 
     try:

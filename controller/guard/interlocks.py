@@ -45,7 +45,7 @@ class Interlocks:
         self._newest_at_s = 0.0
         self._away_since_s: float | None = None
         self._seen: deque[tuple[float, float]] = deque()
-        """(guard's time, temperature) of the last tenth of a second."""
+        """(time, temperature) of the last tenth of a second."""
 
     def ramping(self, rate_c_per_s: float) -> None:
         self._rate_c_per_s, self._held_c, self._quenched_s = rate_c_per_s, None, None
@@ -66,7 +66,7 @@ class Interlocks:
             self._limits.breach(reading)
             or self._stale(reading, now_s)
             or self._not_quenched(reading, now_s)
-            or self._too_fast(reading, now_s)
+            or self._too_fast(reading)
             or self._not_held(reading, now_s)
         )
 
@@ -90,13 +90,14 @@ class Interlocks:
             )
         return None
 
-    def _too_fast(self, reading: HeaterReading, now_s: float) -> str | None:
+    def _too_fast(self, reading: HeaterReading) -> str | None:
+        """By the chip's own time stamps: the guard may be late, and a simulated clock fast."""
         if self._rate_c_per_s is None:
             return None
-        self._seen.append((now_s, reading.temperature_c))
-        while len(self._seen) > 2 and now_s - self._seen[1][0] >= _RAMP_SPAN_S:
+        self._seen.append((reading.time_s, reading.temperature_c))
+        while len(self._seen) > 2 and reading.time_s - self._seen[1][0] >= _RAMP_SPAN_S:
             self._seen.popleft()
-        span_s = now_s - self._seen[0][0]
+        span_s = reading.time_s - self._seen[0][0]
         if span_s < _RAMP_SPAN_S:
             return None
         rate = abs(reading.temperature_c - self._seen[0][1]) / span_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Protocol
@@ -10,10 +11,10 @@ import zmq
 import zmq.asyncio
 
 from controller import events as ev
-from controller.stream.protocol import Command, EventsSoFar
-from drivers.requests import Refused, replies
-
-_ANSWER_S = 5.0
+from controller.stream.protocol import EventsSoFar
+from controller.stream.running_session import send_command
+from drivers.errors import AlloyscopeError
+from drivers.requests import replies
 
 
 class Source(Protocol):
@@ -52,9 +53,6 @@ class RemoteSession:
 
     async def command(self, name: str) -> str:
         try:
-            async with aclosing(replies(self._endpoints["requests"], Command(command=name), limit_s=_ANSWER_S)) as all_:
-                async for answer, _ in all_:
-                    return str(answer)
-        except Refused as refusal:
-            return f"{name}: {refusal}"
-        return f"{name}: no answer from the session"
+            return await asyncio.to_thread(send_command, self._endpoints, name)
+        except AlloyscopeError as error:
+            return f"{name}: {error}"

@@ -1,6 +1,6 @@
 """What a plan is written of: blocks of a session file, each worth one or many steps.
 
-A new kind of heating is a class here, derived from `HeatBlock`, and a place in `Block`.
+A new kind of heating is a class here, derived from `HeatBlock`, and its name in `HeatKind`.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ class HeatBlock(PlanBlock):
     def takes_maps(self) -> bool:
         return self.after_each == "edx-map"
 
+    def asked(self, where: str) -> Iterator[AskedTemperature]:
+        """Of all pulses; a kind that has one key for them names it."""
+        yield from (AskedTemperature(where, temperature_c, self.ramp_c_per_s) for temperature_c, _ in self.pulses())
+
 
 class PulsesBlock(HeatBlock):
     """Heat pulses at one temperature, each ended by a quench. A duration of 0 is a ramp alone."""
@@ -103,14 +107,16 @@ class StaircaseBlock(HeatBlock):
             yield AskedTemperature(f"{where}.to_c", temperature_c, self.ramp_c_per_s)
 
 
+HeatKind = PulsesBlock | StaircaseBlock
+"""Every kind of heating, alone or in a cycle."""
+
+
 class CycleBlock(PlanBlock):
     """Blocks gone through several times over."""
 
     kind: Literal["cycle"]
     times: int = Field(ge=1, le=1000)
-    steps: tuple[Annotated[AcquireBlock | PulsesBlock | StaircaseBlock, Field(discriminator="kind")], ...] = Field(
-        min_length=1
-    )
+    steps: tuple[Annotated[AcquireBlock | HeatKind, Field(discriminator="kind")], ...] = Field(min_length=1)
 
     @property
     def takes_maps(self) -> bool:
@@ -164,4 +170,4 @@ class SteeredBlock(PlanBlock):
         yield from (AskedTemperature(f"{where}.temperatures_c", t, None) for t in self.temperatures_c)
 
 
-Block = Annotated[AcquireBlock | PulsesBlock | StaircaseBlock | CycleBlock | SteeredBlock, Field(discriminator="kind")]
+Block = Annotated[AcquireBlock | HeatKind | CycleBlock | SteeredBlock, Field(discriminator="kind")]

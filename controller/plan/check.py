@@ -11,15 +11,19 @@ import numpy as np
 from controller.plan.session_file import EdxSection, SessionFile, load_session
 from drivers.clock import SteppedClock
 from drivers.errors import AlloyscopeError, ConfigError
-from drivers.interfaces import DriverContext
-from drivers.registry import Kind, check_options, find, load
+from drivers.interfaces import Device, DriverContext, HeatingChip, Microscope
+from drivers.registry import Kind, check_options, load
 
 _HIGHEST_KEV = 300.0
 """Of the beams that there are."""
 
 
-def checked_session(path: Path) -> SessionFile:
+def checked_session(path: Path, *, faked_clock: bool = False) -> SessionFile:
     """Load a session file and hold it against limits, holder and installed backends.
+
+    Parameters
+    ----------
+    faked_clock : the session is to run on a clock that is not real time, which no real instrument may see
 
     Raises
     ------
@@ -36,14 +40,13 @@ def checked_session(path: Path) -> SessionFile:
     usable = True
     for kind, backend, options in sections:
         try:
-            find(kind, backend)
-            found = check_options(kind, backend, options)
+            found = check_options(kind, backend, options, path.parent)
         except ConfigError as error:
             found = [f"{kind}.backend: {p}" for p in error.problems]
         problems += found
         usable &= not found
     if usable:
-        problems += _built_problems(path, session)
+        problems += _built_problems(path, session, faked_clock=faked_clock)
     if problems:
         raise ConfigError(str(path), problems)
     return session
@@ -61,18 +64,26 @@ def _limit_problems(session: SessionFile) -> Iterator[str]:
                     yield str(error)
 
 
-def _built_problems(path: Path, session: SessionFile) -> Iterator[str]:
+def _built_problems(path: Path, session: SessionFile, *, faked_clock: bool) -> Iterator[str]:
     """Build, but do not connect, what the session names, and ask what only the backend knows."""
     context = DriverContext(SteppedClock(), session.seed, Path("unused"), path.parent)
     try:
-        load("chip", session.chip.backend, context, session.chip.options)
-        microscope = load("microscope", session.microscope.backend, context, session.microscope.options)
+        chip: HeatingChip = load("chip", session.chip.backend, context, session.chip.options)
+        microscope: Microscope = load("microscope", session.microscope.backend, context, session.microscope.options)
+        devices: list[Device] = [chip, microscope]
         if session.edx is not None:
-            load("edx", session.edx.backend, replace(context, microscope=microscope), session.edx.options)
+            on_it = replace(context, microscope=microscope)
+            devices.append(load("edx", session.edx.backend, on_it, session.edx.options))
             yield from _line_problems(session.edx)
     except ConfigError as error:
         yield from error.problems
         return
+    for device in devices if faked_clock else ():
+        if not (device.simulated or getattr(device, "replayed", False)):
+            yield (
+                f"{device.name}.backend is a real instrument; in a dry run, or with --speed, hours pass in seconds and "
+                'it would be driven like that: write backend = "simulated", or use run'
+            )
     try:
         low, high = microscope.tilt_range_deg()
     except Exception as error:  # noqa: BLE001  # a vendor's driver may raise anything

@@ -8,10 +8,8 @@ import sys
 import time
 from contextlib import suppress
 
-import msgspec
-
 from analysis.live.settings import AnalysisSettings
-from analysis.results import AnyResult, EdxResult
+from analysis.results import AnyResult, EdxResult, to_line
 from analysis.results.summary import write_csv
 from controller import events as ev
 from drivers.clock import Clock
@@ -72,7 +70,7 @@ class LiveAnalysis:
             self._seen.add(result.identity)
             self.results.append(result)
             with self._folder.results.open("ab") as file:
-                file.write(msgspec.json.encode(result) + b"\n")
+                file.write(to_line(result))
         self._events.tell(ev.ResultReceived(result))
         if result.finished_step is not None:
             self._analysed.add(result.finished_step)

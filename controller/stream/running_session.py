@@ -42,10 +42,10 @@ def send_command(endpoints: dict[str, str], command: str) -> str:
         failure = _guard_stopped(endpoints["guard"])
         try:
             return str(_asked(endpoints["requests"], Command(command="stop")))
-        except DeviceTimeout:
+        except DeviceError as silence:
             if failure is not None:
                 raise DeviceError("chip", f"emergency stop NOT confirmed ({failure}); check the chip by hand") from None
-            return "emergency stop: the guard has switched the chip off; the session is ending"
+            return f"emergency stop: the guard has switched the chip off; the session does not answer ({silence})"
     return str(_asked(endpoints["requests"], Command(command=command)))
 
 

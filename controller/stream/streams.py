@@ -74,10 +74,16 @@ class Streams:
             with suppress(NotUnderstood):
                 _, question, parts = unpack_question(frames, session_questions)
                 if isinstance(question, TakeResult):
-                    with suppress(msgspec.DecodeError, IndexError):
-                        self._on_result(decode(parts[0]))
+                    self._take(parts)
                     continue
             await answer_question(self._requests, client, frames, session_questions, self._answers)
+
+    def _take(self, parts: list[bytes]) -> None:
+        """One bad result must not end the session."""
+        try:
+            self._on_result(decode(parts[0]))
+        except (msgspec.MsgspecError, IndexError, ValueError, OSError) as error:
+            self._memory.tell(ev.Log(0.0, "error", f"a result could not be kept: {str(error) or type(error).__name__}"))
 
     def close(self) -> None:
         self._requests.close(linger=500)

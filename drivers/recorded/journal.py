@@ -81,8 +81,8 @@ def _entries(path: Path, kinds: Any) -> Iterator[Entry[Any]]:
         try:
             told = json.loads(line)
             record = msgspec.convert(_of_today(told), kinds)
-            yield Entry(int(told["n"]), float(told["time_s"]), record)
-        except (ValueError, KeyError, TypeError, msgspec.ValidationError):
+            yield Entry(int(told.get("n", -1)), float(told.get("time_s", 0.0)), record)
+        except (ValueError, AttributeError, TypeError, msgspec.ValidationError):
             continue
 
 

@@ -18,7 +18,8 @@ def test_a_folder_tells_its_steps_tilts_images_and_results(session_folder):
     assert images.shape == (3, 16, 16)
     assert images[2, 0, 0] == 102
     assert session.header("c01/A/tilt").pixel_nm == 0.8
-    (state,) = session.results
+    with pytest.warns(UserWarning, match="1 of 2 lines"):
+        (state,) = session.results
     assert state.alloying.value == 0.25
     assert "SIMULATED" in session._repr_html_()
     assert "SIMULATED" in repr(session)
@@ -37,7 +38,8 @@ def test_frames_are_lazy_and_one_chunk_each(session_folder):
 
 def test_the_table_has_a_row_per_state(session_folder):
     pytest.importorskip("pandas", reason="tables are an extra: pip install pandas")
-    table = al.open_session(session_folder).table()
+    with pytest.warns(UserWarning, match="1 of 2 lines"):
+        table = al.open_session(session_folder).table()
     assert list(table["step"]) == ["c01/A/tilt"]
     assert table["alloying"].iloc[0] == 0.25
 
@@ -101,7 +103,7 @@ def test_read_gives_what_a_path_is(session_folder, tmp_path, rng):
         assert image.shape == (20, 24)
         assert pixel_nm is None
     (tmp_path / "notes.docx").write_text("x")
-    with pytest.raises(ValueError, match=r"^path: asked for one of .toml"):
+    with pytest.raises(ValueError, match=r"^path: .*there are readers for"):
         al.read(tmp_path / "notes.docx")
     (tmp_path / "broken.tif").write_text("x")
     with pytest.raises(ValueError, match=r"^path: "):

@@ -53,7 +53,7 @@ def test_all_failures_to_connect_are_reported_together():
     assert "licence missing" in str(caught.value)
 
 
-class NoLibrary:
+class NoLibrary(SimulatedChip):
     def __init__(self, name: str, context: DriverContext) -> None:
         raise OSError("vendor.dll was not found")
 
@@ -75,3 +75,21 @@ def test_a_vendors_module_that_fails_to_load_says_why(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match="server is not running"):
         find("microscope", "without_its_dll:Microscope")
+
+
+def test_a_driver_without_what_its_kind_must_do_is_refused_before_it_is_asked(tmp_path):
+    path = tmp_path / "half.py"
+    path.write_text("class Half:\n    def __init__(self, name, context): pass\n    async def read(self): pass\n")
+    (problem,) = check_options("chip", "half.py:Half", {}, tmp_path)
+    assert "quench" in problem
+    assert "read," not in problem
+
+
+def test_a_driver_in_a_file_beside_the_session_file_is_found(tmp_path):
+    (tmp_path / "my_chip.py").write_text(
+        "from simulators.chip import SimulatedChip\nclass MyChip(SimulatedChip):\n    maker = 'mine'\n"
+    )
+    context = DriverContext(SteppedClock(), 0, tmp_path, tmp_path)
+    assert load("chip", "my_chip.py:MyChip", context, {}).maker == "mine"
+    with pytest.raises(ConfigError, match="there is no"):
+        find("chip", "other.py:MyChip", tmp_path)

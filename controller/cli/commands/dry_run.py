@@ -16,4 +16,13 @@ def dry_run(
     from controller.cli.session_run import start
     from drivers.clock import SteppedClock
 
-    start(session, SteppedClock, ["dry-run"], json_path=json_path, out=out, seed=seed, no_screen=no_screen)
+    start(
+        session,
+        SteppedClock,
+        ["dry-run"],
+        json_path=json_path,
+        out=out,
+        seed=seed,
+        no_screen=no_screen,
+        faked_clock=True,
+    )

@@ -42,22 +42,22 @@ def particles(
     """Find, outline and measure particles; in several images also follow them."""
     import numpy as np
 
-    from analysis.files.image_file import read_image
+    from analysis.files.readers import read
     from analysis.particles import particle_report
     from analysis.particles.candidates import candidates
     from analysis.particles.measurement import measured
     from analysis.particles.outlines import outlines
     from analysis.particles.wanted import Wanted
 
-    for path in (json_path, labels_path, picture_path):
-        check_writable(path)
+    for path, option in ((json_path, "--json"), (labels_path, "--labels"), (picture_path, "--picture")):
+        check_writable(path, option)
     try:
         wanted = Wanted.parse(choose) if choose else None
     except ValueError as error:
         raise ConfigError("--choose", [str(error)]) from None
     found, sizes_nm = [], []
     for path in images:
-        image, own_nm = read_image(path)
+        image, own_nm = read(path, kind="image")
         size_nm = pixel_nm or own_nm
         if size_nm is None:
             raise ConfigError(str(path), ["does not tell its pixel size; give it with --pixel-nm"])

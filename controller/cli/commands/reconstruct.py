@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from drivers.errors import ConfigError
+from controller.cli.json_file import check_writable
 
 
 class ReconstructionMethod(StrEnum):
@@ -25,8 +25,7 @@ def reconstruct(
     align: Annotated[bool, typer.Option(help="align the projections first")] = True,
 ) -> None:
     """Reconstruct a single tilt series."""
-    if not out.resolve().parent.is_dir():
-        raise ConfigError("--out", [f"the folder {out.parent} does not exist; create it first"])
+    check_writable(out, "--out")
     from analysis.files.volume_file import write_volume
     from analysis.tomography.single import reconstruct_series
     from drivers.recorded.tilt_series_file import read_tilt_series

@@ -21,5 +21,13 @@ def run(
     from controller.cli.session_run import start
     from drivers.clock import ScaledClock
 
-    again = ["run", "--speed", str(speed)]
-    start(session, lambda: ScaledClock(speed), again, json_path=json_path, out=out, seed=seed, no_screen=no_screen)
+    start(
+        session,
+        lambda: ScaledClock(speed),
+        ["run", "--speed", str(speed)],
+        json_path=json_path,
+        out=out,
+        seed=seed,
+        no_screen=no_screen,
+        faked_clock=speed != 1.0,
+    )
