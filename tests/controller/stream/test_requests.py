@@ -142,8 +142,7 @@ def test_a_result_that_cannot_be_taken_is_said_and_ends_nothing(parts):
                     streams.endpoints["requests"], Command(command="pause"), limit_s=LIMIT_S
                 ):
                     assert answer == "PAUSE"
-                while not said:
-                    await asyncio.sleep(0.01)
+                await heard.wait()
             serving.cancel()
         streams.close()
         return said
