@@ -75,9 +75,9 @@ class Acquisition:
         half_scan_deg = 0.5 * scheme.rate_deg_per_s * beam.settings.frame_s
         wanted = list(step.tilts_deg)
         sweep = beam.microscope.sweep(beam.settings, scheme.to_deg, scheme.rate_deg_per_s)
-        async with beam.on(), aclosing(sweep):
+        async with beam.on(step, beam.settings), aclosing(sweep):
             async for scan in sweep:
-                beam.book(step, scan)
+                beam.book(step, scan, beam.settings)
                 if wanted and way * (scan.stage.tilt_deg - wanted[0]) >= -half_scan_deg:
                     wanted.pop(0)
                     yield scan

@@ -42,6 +42,8 @@ class Beam:
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
     height_nm: dict[str, float] = field(default_factory=dict)
     """What has been added to each particle's stage height to keep it on the tilt axis."""
+    _booked_s: float = 0.0
+    """Until when the electrons of the beam that is on have been booked."""
 
     async def move(self, p: ParticleSection, tilt_deg: float) -> None:
         """To a particle, tilted."""
@@ -52,11 +54,11 @@ class Beam:
     async def look(self, step: Recording, tilt_deg: float, settings: ScanSettings) -> Scan:
         """One scan at one tilt, its dose booked."""
         await self.move(step.particle, tilt_deg)
-        async with self.on():
+        async with self.on(step, settings):
             limit_s = ANSWER_LIMIT_S + 3 * settings.frame_s
             asked = self._ask("scan a frame", limit_s, self.microscope.scan(settings))
             scan = await self.engine.unless_aborted(asked)
-        self.book(step, scan, settings)
+            self.book(step, scan, settings)
         return scan
 
     async def shift_image(self, particle: str, shift_nm: NDArray[np.float64] | None = None) -> None:
@@ -67,26 +69,36 @@ class Beam:
         await self._ask("shift the image", ANSWER_LIMIT_S, call)
 
     @asynccontextmanager
-    async def on(self) -> AsyncIterator[None]:
-        """The beam on; never after an abort or an emergency stop, which raise `Aborted` here."""
+    async def on(self, step: Recording, settings: ScanSettings) -> AsyncIterator[None]:
+        """The beam on; never after an abort or an emergency stop, which raise `Aborted` here.
+
+        A scan that never came back has cost electrons as well: they are booked by the time that the beam was on.
+        """
         await self.engine.checkpoint(may_pause=False)
         await self._ask("unblank the beam", ANSWER_LIMIT_S, self.microscope.set_beam_blank(False))
+        self._booked_s = self.clock.now()
         try:
             await self.engine.checkpoint(may_pause=False)
             yield
+        except BaseException:
+            scans = (self.clock.now() - self._booked_s) / settings.frame_s
+            self.ledger.book_dose(step.particle.name, scans * self._dose_of_scan(step, settings))
+            raise
         finally:
             await self._ask("blank the beam", ANSWER_LIMIT_S, self.microscope.set_beam_blank(True))
 
-    def book(self, step: Recording, scan: Scan, look: ScanSettings | None = None) -> None:
-        """The electrons of a scan, taken with these settings where it was a look."""
+    def book(self, step: Recording, scan: Scan, settings: ScanSettings) -> None:
+        """The electrons of a scan that was taken with these settings."""
         dose = scan.electrons_per_nm2
-        if dose is None:
-            # A look before an EDX map is a scan, not a frame of the map.
-            taken = step if isinstance(step, EdxMap) == (scan.x_rays is not None) else None
-            dose = self.dose.of_frame(taken)
-            if look is not None:
-                dose *= look.dwell_s / self.settings.dwell_s * (self.settings.pixel_nm / look.pixel_nm) ** 2
-        self.ledger.book_dose(step.particle.name, dose)
+        self.ledger.book_dose(step.particle.name, self._dose_of_scan(step, settings) if dose is None else dose)
+        self._booked_s = self.clock.now()
+
+    def _dose_of_scan(self, step: Recording, settings: ScanSettings) -> float:
+        """By the session file, where the microscope does not tell; a look before a map is none of its frames."""
+        if isinstance(step, EdxMap) and settings == step.settings.scan:
+            return self.dose.of_frame(step)
+        finer = (self.settings.pixel_nm / settings.pixel_nm) ** 2
+        return self.dose.of_frame() * settings.dwell_s / self.settings.dwell_s * finer
 
     async def _ask(self, asked: str, limit_s: float, call: Coroutine[Any, Any, T]) -> T:
         return await within(self.clock, limit_s, self.microscope.name, asked, call)

@@ -35,7 +35,7 @@ class EdxMaps:
         while taken < step.planned:
             rest = replace(step.settings, frames=step.planned - taken)
             limit_s = ANSWER_LIMIT_S + 3 * rest.scan.frame_s
-            async with beam.on(), aclosing(self.detector.map_frames(rest)) as frames:
+            async with beam.on(step, step.settings.scan), aclosing(self.detector.map_frames(rest)) as frames:
                 while taken < step.planned and engine.state is not RunState.PAUSING:
                     call = within(
                         beam.clock, limit_s, self.detector.name, "take a frame of an EDX map", anext(frames, None)
@@ -44,7 +44,7 @@ class EdxMaps:
                     if scan is None:
                         return
                     self._check_x_rays(scan)
-                    beam.book(step, scan)
+                    beam.book(step, scan, step.settings.scan)
                     taken += 1
                     yield scan
                     if step.sigma_at_pct is not None:
