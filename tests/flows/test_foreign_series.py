@@ -40,7 +40,7 @@ def write_session(
     (folder / "manifest.toml").write_text(text)
 
 
-def write_two_windows(folder: Path, offset_c: float) -> None:
+def write_two_windows(folder: Path, offset_c: float, pixel_nm: float, shape) -> None:
     """One ball in each of two windows, two minutes at 400 and at 430 C; Q = 208 kJ/mol."""
     rng = np.random.default_rng(4)
     text, tilts_deg = "", np.arange(-69.0, 69.1, 3.0)
@@ -54,14 +54,14 @@ def write_two_windows(folder: Path, offset_c: float) -> None:
                 tau_nm2 += 120.0 * 0.34 * np.exp(-208e3 / 8.314462618 * per_k)
                 heat = f"{{temperature_c = {heated_c}, duration_s = 120.0}}"
             seen = projections(
-                radial_diffusion(CORE_NM, RADIUS_NM, tau_nm2), RADIUS_NM, 0.0, (0, 0, 0), tilts_deg, 0.7, (84, 90)
+                radial_diffusion(CORE_NM, RADIUS_NM, tau_nm2), RADIUS_NM, 0.0, (0, 0, 0), tilts_deg, pixel_nm, shape
             )
             name = f"{window}{number}"
             mrcfile.write(folder / f"{name}.mrc", (4.0 * rng.poisson(60.0 * seen)).astype(np.float32))
             (folder / f"{name}.tlt").write_text("\n".join(f"{t:.2f}" for t in tilts_deg))
             text += (
                 f'[[particle.state]]\ntilt_series = "{name}.mrc"\nangles = "{name}.tlt"\n'
-                f"pixel_nm = 0.7\nheat = [{heat}]\n"
+                f"pixel_nm = {pixel_nm}\nheat = [{heat}]\n"
             )
     (folder / "manifest.toml").write_text(text)
 
@@ -77,7 +77,7 @@ def analysed(folder: Path, *options: str, particle: str = "ball") -> dict[str, A
     [
         (np.int16, 1.1, (54, 58), 0.0),
         pytest.param(np.int16, 0.7, (84, 90), 0.0, marks=slow),
-        (np.float32, 0.9, (70, 66), 7.0),
+        pytest.param(np.float32, 0.9, (70, 66), 7.0, marks=slow),
     ],
     ids=["int16", "int16, fine", "float32, coated"],
 )
@@ -91,8 +91,9 @@ def test_series_of_another_simulator_need_nothing_but_the_manifest(tmp_path: Pat
     assert ball["states"][0]["gold_fraction"] == pytest.approx((CORE_NM / RADIUS_NM) ** 3, rel=0.01)
 
 
-def test_a_colder_window_is_found_from_a_manifest(tmp_path: Path):
-    write_two_windows(tmp_path, -34.0)
+@pytest.mark.parametrize(("pixel_nm", "shape"), [(1.1, (54, 58)), pytest.param(0.7, (84, 90), marks=slow)])
+def test_a_colder_window_is_found_from_a_manifest(tmp_path: Path, pixel_nm, shape):
+    write_two_windows(tmp_path, -34.0, pixel_nm, shape)
     analysed(tmp_path, particle="e")
     found = json.loads((tmp_path / "out.json").read_text())
     edge, q = found["window_offsets_c"]["edge"], found["arrhenius"]["q_j_per_mol"]
@@ -101,9 +102,16 @@ def test_a_colder_window_is_found_from_a_manifest(tmp_path: Path):
     assert found["arrhenius"]["reference"] == "centre"
 
 
-@pytest.mark.parametrize("ln_d_slope", [pytest.param(0.0, marks=slow), -1.2])
-def test_how_d_changes_with_composition_is_found(tmp_path: Path, ln_d_slope):
-    write_session(tmp_path, np.int16, 0.9, (66, 70), 0.0, ln_d_slope, pulses_s=(30.0, 60.0))
+@pytest.mark.parametrize(
+    ("ln_d_slope", "pixel_nm", "shape"),
+    [
+        (-1.2, 1.2, (50, 54)),
+        pytest.param(-1.2, 0.9, (66, 70), marks=slow),
+        pytest.param(0.0, 0.9, (66, 70), marks=slow),
+    ],
+)
+def test_how_d_changes_with_composition_is_found(tmp_path: Path, ln_d_slope, pixel_nm, shape):
+    write_session(tmp_path, np.int16, pixel_nm, shape, 0.0, ln_d_slope, pulses_s=(30.0, 60.0))
     ball = analysed(tmp_path, "--d-of-c")
     found, at_mean = ball["d_of_c"]["ln_slope"], ball["d_of_c"]["diffusivities"][0]
     assert abs(found["value"] - ln_d_slope) < 3.0 * found["std"] < 1.0

@@ -82,7 +82,7 @@ def test_a_rehearsal_that_would_wait_for_a_person_ends_and_says_so(session_file,
     from controller.rehearsal import expectations, rehearse
 
     monkeypatch.setattr("controller.heat.steered_heating.decide", lambda *_: Decision("hold", "nothing is known"))
-    path = session_file(durations_s="[60.0]", **NO_PULSES)
+    path = session_file(durations_s="[60.0]", step_deg=10.0, **NO_PULSES)
     heard: list[ev.Event] = []
     rehearsal = rehearse(checked_session(path), path, heard.append)
     assert any(isinstance(e, ev.RunStateChanged) and "wait here for a person" in e.reason for e in heard)

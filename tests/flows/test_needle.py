@@ -54,6 +54,7 @@ def sirt_of_scikit_image(sinogram: np.ndarray, tilts_deg: np.ndarray, iterations
     return image
 
 
+@pytest.mark.slow
 def test_77_frames_are_recorded_and_analysed_though_the_analysis_is_killed(real_data: Path, tmp_path: Path):
     needle = real_data / "etspy_needle_76"
     path = tmp_path / "needle.toml"

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,12 +19,13 @@ from drivers.frames import Frame
 from drivers.recorded.journal import records_of
 from drivers.recorded.records import FrameRecorded
 from drivers.recorded.session import read_session
+from tests.leftovers import processes
 
 pytestmark = pytest.mark.xdist_group("real time")
 """Their limits are real seconds: never beside each other."""
 
 ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
-HANGING_S = 200.0
+HANGING_S = 80.0
 """What takes longer hangs; what must be fast is measured by the files."""
 SHORT = {
     "durations_s": "[4000.0]",
@@ -61,11 +65,14 @@ def running(session_file, tmp_path) -> Iterator[Callable[..., tuple[subprocess.P
 
     yield start
     for process in started:
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGCONT)
-            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            for blow in (signal.SIGCONT, signal.SIGKILL):
+                os.killpg(process.pid, blow)  # its analysis, too, which would wait for it for a while
         process.wait()
         print((tmp_path / "run.log").read_text())
+    until(lambda: not processes(), 60.0, "the end of the guard by itself")
+    for sockets in Path(tempfile.gettempdir()).glob("alloyscope-*"):
+        shutil.rmtree(sockets)  # what was killed could not
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["SIGKILL", "SIGSTOP"])

@@ -28,6 +28,9 @@ most_pulses = 6
 """
 NO_PULSES = {'kind = "pulses"\ntemperature_c = 450.0\ndurations_s = [60.0]': STEERED[10:]}
 
+FEW_TILTS = {"durations_s": "[60.0]", "step_deg": 10.0}
+"""For laws that hold whatever the tilt series tell."""
+
 
 def test_until_a_degree_of_alloying_stops_the_twin_there(session_file, tmp_path):
     heard: list[ev.Event] = []
@@ -64,7 +67,7 @@ def test_a_dose_budget_ends_it_before_it_is_passed(session_file, tmp_path):
 def test_a_stopped_analysis_holds_the_chip_cold_and_goes_on_when_it_returns(session_file, tmp_path, monkeypatch):
     monkeypatch.setattr("controller.heat.steered_heating._PATIENCE_S", 1.0)
     heard: list[ev.Event] = []
-    session, clock = session_in(session_file(durations_s="[60.0]", **NO_PULSES), tmp_path / "s", heard.append)
+    session, clock = session_in(session_file(**FEW_TILTS, **NO_PULSES), tmp_path / "s", heard.append)
     stopped: list[int] = []
 
     def watch(event: ev.Event) -> None:
@@ -98,7 +101,7 @@ def test_without_a_usable_result_it_pauses_and_a_resume_looks_again(session_file
 
     monkeypatch.setattr(module, "decide", blind_once)
     heard: list[ev.Event] = []
-    session, clock = session_in(session_file(durations_s="[60.0]", **NO_PULSES), tmp_path / "s", heard.append)
+    session, clock = session_in(session_file(**FEW_TILTS, **NO_PULSES), tmp_path / "s", heard.append)
 
     def watch(event: ev.Event) -> None:
         if isinstance(event, ev.RunStateChanged) and event.state == "paused":
