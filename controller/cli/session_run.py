@@ -66,11 +66,14 @@ def run_session(file: SessionFile, source: Path, folder: Path, clock: Clock) -> 
 
     session.ready = announce
 
+    def abort(number: signal.Signals) -> None:
+        session.engine.abort(f"told to end by {number.name}")  # there is an engine once the session has begun
+
     async def main() -> None:
         loop = asyncio.get_running_loop()
         # A signal ends a session as abort does: quenched, blanked, everything recorded kept.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, session.engine.abort, f"told to end by {number.name}")
+            loop.add_signal_handler(number, abort, number)
         await session.run()
 
     try:
