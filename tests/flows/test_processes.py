@@ -35,9 +35,11 @@ SHORT = {
 }
 
 
-def until(true: Callable[[], object], limit_s: float, what: str) -> None:
+def until(true: Callable[[], object], limit_s: float, what: str, process: subprocess.Popen | None = None) -> None:
+    """Wait; `process` is what must be running meanwhile."""
     deadline = time.monotonic() + limit_s
     while not true():
+        assert process is None or process.poll() is None, f"the process ended before {what}"
         assert time.monotonic() < deadline, f"{what} did not happen within {limit_s} s"
         time.sleep(0.02)
 
@@ -79,7 +81,7 @@ def running(session_file, tmp_path) -> Iterator[Callable[..., tuple[subprocess.P
 def test_the_guard_quenches_within_a_second_of_the_last_heartbeat(running, blow):
     process, folder = running(4.0, **SHORT)
     guard = folder / "guard.jsonl"
-    until(lambda: happened(folder / "journal.jsonl", "heat"), HANGING_S, "the heat pulse")
+    until(lambda: happened(folder / "journal.jsonl", "heat"), HANGING_S, "the heat pulse", process)
     time.sleep(1.0)
     os.kill(process.pid, blow)
     until(lambda: happened(guard, "cold"), HANGING_S, "the quench")
@@ -94,7 +96,7 @@ def test_the_guard_quenches_within_a_second_of_the_last_heartbeat(running, blow)
 def test_killing_everything_in_a_tilt_series_loses_no_acknowledged_frame(running):
     process, folder = running(30.0, durations_s="[20.0]", step_deg=2.0)
     journal = folder / "journal.jsonl"
-    until(lambda: len(happened(journal, "frame")) > 90, HANGING_S, "the second tilt series")
+    until(lambda: len(happened(journal, "frame")) > 90, HANGING_S, "the second tilt series", process)
     pids = [process.pid, *(r["pid"] for r in happened(journal, "analysis"))]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
@@ -119,14 +121,14 @@ def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(ru
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    until(lambda: len(happened(journal, "frame")) > 3, HANGING_S, "the first frames")
+    until(lambda: len(happened(journal, "frame")) > 3, HANGING_S, "the first frames", process)
     assert "pausing" in send("pause")
-    until(lambda: any(r["state"] == "paused" for r in happened(journal, "state")), HANGING_S, "the pause")
+    until(lambda: any(r["state"] == "paused" for r in happened(journal, "state")), HANGING_S, "the pause", process)
     before = len(happened(journal, "frame"))
     time.sleep(0.6)
     assert len(happened(journal, "frame")) == before
     assert "running" in send("resume")
-    until(lambda: len(happened(journal, "frame")) > before + 3, HANGING_S, "more frames")
+    until(lambda: len(happened(journal, "frame")) > before + 3, HANGING_S, "more frames", process)
     assert "aborting" in send("abort")
     assert process.wait(HANGING_S) == 0
     assert happened(journal, "end")[-1]["reason"] == "aborted"
@@ -135,7 +137,7 @@ def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(ru
 
 def test_an_emergency_stop_from_another_process_cools_the_chip_and_ends_the_run(running):
     process, folder = running(4.0, **SHORT)
-    until(lambda: happened(folder / "guard.jsonl", "ramp"), HANGING_S, "the heat pulse")
+    until(lambda: happened(folder / "guard.jsonl", "ramp"), HANGING_S, "the heat pulse", process)
     time.sleep(0.5)
     subprocess.run([*ALLOYSCOPE, "stop", str(folder)], check=True, timeout=HANGING_S, capture_output=True)
     assert process.wait(HANGING_S) == 1
