@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from xdist.scheduler import LoadScopeScheduling
 
 from drivers.clock import SteppedClock
 from tests.leftovers import nothing_is_left, own_temporary_folder  # noqa: F401  # autouse
@@ -60,6 +61,23 @@ kind = "pulses"
 temperature_c = 450.0
 durations_s = {durations_s}
 """
+
+
+REAL_TIME = ("test_processes.py", "test_vendor_drivers.py", "test_deputy.py")
+"""Their limits are real seconds: never beside each other."""
+
+
+class _Groups(LoadScopeScheduling):
+    """What one worker of pytest takes; else test by test. Marks of pytest-xdist 3.8 do not arrive with pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if "[UMAP" in nodeid or "-UMAP" in nodeid:
+            return "UMAP"  # compiled once
+        return "real time" if any(name in nodeid for name in REAL_TIME) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "_Groups | None":
+    return _Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

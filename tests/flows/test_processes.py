@@ -21,9 +21,6 @@ from drivers.recorded.records import FrameRecorded
 from drivers.recorded.session import read_session
 from tests.leftovers import processes
 
-pytestmark = pytest.mark.xdist_group("real time")
-"""Their limits are real seconds: never beside each other."""
-
 ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
 HANGING_S = 80.0
 """What takes longer hangs; what must be fast is measured by the files."""

@@ -20,9 +20,6 @@ from simulators.chip import SimulatedChip
 from simulators.microscope import SimulatedMicroscope
 from tests.flows.test_processes import happened
 
-pytestmark = pytest.mark.xdist_group("real time")
-"""Their limits are real seconds: never beside each other."""
-
 WARM_C = 300.0
 
 

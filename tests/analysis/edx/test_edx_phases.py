@@ -28,9 +28,7 @@ def image(at_pct, thickness, counts_per_pixel, rng) -> SpectrumImage:
     return SpectrumImage(cube, EnergyAxis(0.0, 0.02, 1024), 5.0, BEAM_KEV, simulated=True)
 
 
-@pytest.fixture(
-    params=["without UMAP", pytest.param("UMAP", marks=[pytest.mark.slow, pytest.mark.xdist_group("UMAP")])]
-)
+@pytest.fixture(params=["without UMAP", pytest.param("UMAP", marks=pytest.mark.slow)])
 def umap(request, monkeypatch):
     """Where it is not installed, as here without the mark, HDBSCAN takes the principal components.
 
