@@ -66,13 +66,18 @@ durations_s = {durations_s}
 REAL_TIME = ("test_processes.py", "test_vendor_drivers.py", "test_deputy.py")
 """Their limits are real seconds: never beside each other."""
 
+ONE_FIXTURE = ("test_needle_peers.py", "test_leftovers.py")
+"""Their fixtures take longer than their tests."""
+
 
 class _Groups(LoadScopeScheduling):
     """What one worker of pytest takes; else test by test. Marks of pytest-xdist 3.8 do not arrive with pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if "[UMAP" in nodeid or "-UMAP" in nodeid:
+        if "[UMAP" in nodeid:
             return "UMAP"  # compiled once
+        if any(name in nodeid for name in ONE_FIXTURE):
+            return nodeid.partition("::")[0]
         return "real time" if any(name in nodeid for name in REAL_TIME) else nodeid
 
 

@@ -29,7 +29,7 @@ import time
 from pathlib import Path
 
 kept = []
-sleeping = "import time; time.sleep(60)"
+sleeping = f"import time; time.sleep(60)  # {__file__}"
 
 
 def test_task():
@@ -112,9 +112,13 @@ NAMED = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("forgetful")
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path) -> dict[str, str]:
     """What each of the tests above fails with; nothing where it passes."""
-    folder = tmp_path_factory.mktemp("forgetful")
     (folder / "repository").mkdir()
     report = folder / "report.xml"
     of_its_own = f"tests.leftovers.REPOSITORY = __import__('pathlib').Path({str(folder / 'repository')!r})\n"
@@ -144,8 +148,12 @@ def test_what_is_cleaned_up_passes(told):
     assert set(told) == set(NAMED)
 
 
-def test_nothing_that_a_forgetful_test_started_lives_on(told):
-    found = [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if b"time.sleep(60)" in _read(entry)]
+def test_nothing_that_a_forgetful_test_started_lives_on(told, folder):
+    found = [
+        entry
+        for entry in Path("/proc").glob("[0-9]*/cmdline")
+        if str(folder / "test_forgetful.py").encode() in _read(entry)
+    ]
     assert not found
 
 

@@ -40,7 +40,7 @@ def test_taking_the_other_window_as_the_reference_flips_the_sign():
     assert one.std == pytest.approx(other.std, rel=0.2)
 
 
-@pytest.mark.parametrize("truth_c", [-34.0, 0.0])
+@pytest.mark.parametrize("truth_c", [-34.0, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_intervals_cover_the_true_offset_as_often_as_they_say(truth_c):
     pulls, covered, claims, qs = [], [], [], []
     for seed in range(200):
@@ -95,7 +95,10 @@ def test_particles_of_one_window_give_the_activation_energy_alone():
     assert fit_arrhenius([], simulated=True) is None
 
 
-@pytest.mark.parametrize(("shared", "least", "most"), [(1.0, 0.65, 0.95), (0.7, 0.6, 0.85), (0.0, 0.45, 0.8)])
+@pytest.mark.parametrize(
+    ("shared", "least", "most"),
+    [(1.0, 0.65, 0.95), pytest.param(0.7, 0.6, 0.85, marks=pytest.mark.slow), (0.0, 0.45, 0.8)],
+)
 def test_what_all_particles_share_hardly_widens_an_offset_but_does_the_activation_energy(shared, least, most):
     """An error that changes smoothly with the diffusion done, more or less alike in both windows; and plain noise."""
     size, together = 0.02, []

@@ -104,7 +104,7 @@ def test_poor_data_give_a_quality_in_words_and_no_number(rng, core_shell):
 
 
 def test_the_same_stream_gives_the_same_results_twice(rng, core_shell):
-    items = list(series(counted(core_shell(48), rng), 0, "c00/A/tilt"))
+    items = list(series(counted(core_shell(36), rng), 0, "c00/A/tilt"))
     first, second = (run(Pipeline(AnalysisSettings(seed=4)), items)[0] for _ in range(2))
     assert first.alloying == second.alloying
     assert first.volume_nm3 == second.volume_nm3
