@@ -99,7 +99,18 @@ def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> Spectr
         counts = np.asarray(data.compute(scheduler="synchronous") if hasattr(data, "compute") else data)
     except OSError as error:
         raise ConfigError(str(path), [f"is damaged: {error}; copy it again from the microscope"]) from None
+    finally:
+        _close(data)
     return SpectrumImage(counts, axis, pixels_nm[0], float(beam), float(told.get("tilt_alpha") or 0.0), path.name)
+
+
+def _close(data: Any) -> None:
+    """The HDF5 file of an array read when it is needed, which dask would keep open until the next one."""
+    import h5py
+
+    for part in dict(getattr(data, "dask", {})).values():
+        if isinstance(part, h5py.Dataset) and part:
+            part.file.close()
 
 
 def _energy(signal: dict[str, Any]) -> int | None:

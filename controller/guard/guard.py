@@ -157,7 +157,8 @@ class Guard:
 
     async def until_cold(self) -> None:
         """Follow a chip that has been switched off until it is cold; while it is still powered, switch it off again."""
-        while not self._cold:
+        # A chip that was cooling already may be seen cold by another task before its trip is confirmed.
+        while not self._cold or self._to_confirm is not None:
             seen = await self._tried(self._look_once())
             last = self._last
             off = seen and last is not None and math.isfinite(last.temperature_c) and unpowered(last)
