@@ -34,6 +34,7 @@ KNOWN_PROCESSES = {
 KNOWN_FILES = {
     "/.onnxruntime/": "onnxruntime opens the store of its telemetry when it is imported and never closes it",
     ".ses": "the same",
+    "/mpl-data/fonts/": "matplotlib keeps the fonts that it has drawn with open for the life of the process",
 }
 
 
