@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ NM_PER = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6, "m": 1e9, "pm
 """Units of length as such files write them, in lower case."""
 
 
-def signals_in(path: Path, reader: str, **options: Any) -> list[dict[str, Any]]:
-    """What one of its readers finds in a file; raises `ConfigError` with what to do."""
+@contextmanager
+def signals_in(path: Path, reader: str, **options: Any) -> Iterator[list[dict[str, Any]]]:
+    """What one of its readers finds in a file, open for as long as this; raises `ConfigError` with what to do."""
     try:
         plugin = import_module(f"rsciio.{reader}")
     except ModuleNotFoundError as error:
@@ -25,4 +28,16 @@ def signals_in(path: Path, reader: str, **options: Any) -> list[dict[str, Any]]:
         raise
     except Exception as error:  # noqa: BLE001  # a reader of many formats raises many things; the user needs one sentence
         raise ConfigError(str(path), [f"cannot be read as {path.suffix}: {error}"]) from None
-    return found
+    try:
+        yield found
+    finally:
+        _close(path)
+
+
+def _close(path: Path) -> None:
+    """A reader asked for arrays that are read later leaves the HDF5 file open, and tells nobody the handle."""
+    import h5py
+
+    for identifier in h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE):
+        if h5py.h5f.get_name(identifier) == str(path).encode():
+            h5py.File(identifier).close()

@@ -62,7 +62,8 @@ def _summed(map_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _other(path: Path, reader: str) -> tuple[NDArray[np.generic], float | None]:
-    signals = signals_in(path, reader)
+    with signals_in(path, reader) as found:
+        signals = found
     images = [s for s in signals if s["data"].ndim == 2]
     if not images:
         images = [_summed(s) for s in signals if [a["navigate"] for a in s["axes"]] == [True, True, False]]

@@ -47,12 +47,12 @@ def read_spectrum_image(path: Path, *, beam_kev: float | None = None) -> Spectru
         raise ConfigError(str(path), ["there is no such file"])
     if own:
         return _recorded_map(path, beam_kev)
-    signals = signals_in(path, reader, lazy=True)
-    cubes = [s for s in signals if len(s["data"].shape) == 3 and _energy(s) == 2]
-    if not cubes:
-        shapes = ", ".join(str(tuple(s["data"].shape)) for s in signals) or "nothing"
-        raise ConfigError(str(path), [f"holds no spectrum image (y, x, energy), only {shapes}"])
-    return _image(path, max(cubes, key=lambda s: int(np.prod(s["data"].shape))), beam_kev)
+    with signals_in(path, reader, lazy=True) as signals:
+        cubes = [s for s in signals if len(s["data"].shape) == 3 and _energy(s) == 2]
+        if not cubes:
+            shapes = ", ".join(str(tuple(s["data"].shape)) for s in signals) or "nothing"
+            raise ConfigError(str(path), [f"holds no spectrum image (y, x, energy), only {shapes}"])
+        return _image(path, max(cubes, key=lambda s: int(np.prod(s["data"].shape))), beam_kev)
 
 
 def _recorded_map(path: Path, beam_kev: float | None) -> SpectrumImage:
@@ -99,18 +99,7 @@ def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> Spectr
         counts = np.asarray(data.compute(scheduler="synchronous") if hasattr(data, "compute") else data)
     except OSError as error:
         raise ConfigError(str(path), [f"is damaged: {error}; copy it again from the microscope"]) from None
-    finally:
-        _close(data)
     return SpectrumImage(counts, axis, pixels_nm[0], float(beam), float(told.get("tilt_alpha") or 0.0), path.name)
-
-
-def _close(data: Any) -> None:
-    """The HDF5 file of an array read when it is needed, which dask would keep open until the next one."""
-    import h5py
-
-    for part in dict(getattr(data, "dask", {})).values():
-        if isinstance(part, h5py.Dataset) and part:
-            part.file.close()
 
 
 def _energy(signal: dict[str, Any]) -> int | None:
