@@ -107,7 +107,7 @@ def test_frames_lost_on_the_way_are_asked_for_again(session_file, tmp_path, monk
     assert analyse(tmp_path / "s", lambda _: None)["particles"] == session.json()["particles"]
 
 
-@pytest.mark.parametrize("when_tilts", [10, 20])
+@pytest.mark.parametrize("when_tilts", [10, pytest.param(20, marks=pytest.mark.slow)])
 def test_an_abort_keeps_what_was_recorded_and_analyses_it(session_file, tmp_path, when_tilts):
     seen = 0
 

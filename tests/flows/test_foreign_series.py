@@ -91,7 +91,8 @@ def test_series_of_another_simulator_need_nothing_but_the_manifest(tmp_path: Pat
     assert ball["states"][0]["gold_fraction"] == pytest.approx((CORE_NM / RADIUS_NM) ** 3, rel=0.01)
 
 
-@pytest.mark.parametrize(("pixel_nm", "shape"), [(1.1, (54, 58)), pytest.param(0.7, (84, 90), marks=slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("pixel_nm", "shape"), [(1.1, (54, 58)), (0.7, (84, 90))])
 def test_a_colder_window_is_found_from_a_manifest(tmp_path: Path, pixel_nm, shape):
     write_two_windows(tmp_path, -34.0, pixel_nm, shape)
     analysed(tmp_path, particle="e")
@@ -105,7 +106,7 @@ def test_a_colder_window_is_found_from_a_manifest(tmp_path: Path, pixel_nm, shap
 @pytest.mark.parametrize(
     ("ln_d_slope", "pixel_nm", "shape"),
     [
-        (-1.2, 1.2, (50, 54)),
+        pytest.param(-1.2, 1.2, (50, 54), marks=slow),
         pytest.param(-1.2, 0.9, (66, 70), marks=slow),
         pytest.param(0.0, 0.9, (66, 70), marks=slow),
     ],

@@ -74,7 +74,10 @@ def running(session_file, tmp_path) -> Iterator[Callable[..., tuple[subprocess.P
         shutil.rmtree(sockets)  # what was killed could not
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["SIGKILL", "SIGSTOP"])
+STOPPED = pytest.param(signal.SIGSTOP, marks=pytest.mark.slow, id="SIGSTOP")
+
+
+@pytest.mark.parametrize("blow", [pytest.param(signal.SIGKILL, id="SIGKILL"), STOPPED])
 def test_the_guard_quenches_within_a_second_of_the_last_heartbeat(running, blow):
     process, folder = running(4.0, **SHORT)
     guard = folder / "guard.jsonl"

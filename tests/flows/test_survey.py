@@ -46,6 +46,7 @@ def test_the_particle_asked_for_is_chosen_and_recorded(session_file, tmp_path):
     assert frames[0].header.stage_nm[0] == pytest.approx(chosen.x_nm, abs=0.1)
 
 
+@pytest.mark.slow
 def test_two_that_are_chosen_alike_are_two(session_file, tmp_path):
     path = crowded(session_file, "square")
     path.write_text(path.read_text() + '\n[[particles]]\nname = "B"\nchoose = "square"\n')

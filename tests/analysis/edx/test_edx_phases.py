@@ -39,7 +39,7 @@ def umap(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("umap")
-@pytest.mark.parametrize("workflow", ["gmm", "hdbscan"])
+@pytest.mark.parametrize("workflow", ["gmm", pytest.param("hdbscan", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_four_phases_of_the_six_metal_sulfide_are_found(workflow, seed):
     rng = np.random.default_rng(seed)

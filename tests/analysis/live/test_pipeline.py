@@ -103,6 +103,7 @@ def test_poor_data_give_a_quality_in_words_and_no_number(rng, core_shell):
     assert few.alloying is None
 
 
+@pytest.mark.slow
 def test_the_same_stream_gives_the_same_results_twice(rng, core_shell):
     items = list(series(counted(core_shell(36), rng), 0, "c00/A/tilt"))
     first, second = (run(Pipeline(AnalysisSettings(seed=4)), items)[0] for _ in range(2))
