@@ -28,9 +28,10 @@ _HEADERS = "entry/headers"
 
 @dataclass(frozen=True)
 class _FramesOnDisk:
-    """The images of one step file, each read when it is indexed; no file stays open."""
+    """The images of a step, each read when it is indexed; no file stays open."""
 
-    path: Path
+    parts: tuple[tuple[Path, int], ...]
+    """Files, and how many whole frames each holds: more than one where the step was cut and went on."""
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
@@ -42,8 +43,21 @@ class _FramesOnDisk:
         import h5py
         import hdf5plugin  # noqa: F401  # registers the compression filter
 
-        with h5py.File(self.path, "r") as file:
+        if len(self.parts) > 1:
+            return np.asarray(self.whole(_IMAGES)[index])
+        with h5py.File(self.parts[0][0], "r") as file:
             return np.asarray(file[_IMAGES][index])
+
+    def whole(self, name: str) -> NDArray[Any]:
+        """A dataset of all whole frames."""
+        import h5py
+        import hdf5plugin  # noqa: F401  # registers the compression filter
+
+        found = []
+        for path, frames in self.parts:
+            with h5py.File(path, "r") as file:
+                found.append(np.asarray(file[name][:frames]))
+        return np.concatenate(found)
 
 
 class RecordedSession:
@@ -70,16 +84,11 @@ class RecordedSession:
 
     def tilts_deg(self, step: str) -> NDArray[np.float64]:
         """(frame,) tilts in degrees as they were read back."""
-        import h5py
-
-        on_disk = self._on_disk(step)
-        with h5py.File(on_disk.path, "r") as file:
-            return np.asarray(file[_TILTS][: on_disk.shape[0]], np.float64)
+        return np.asarray(self._on_disk(step).whole(_TILTS), np.float64)
 
     def images(self, step: str) -> NDArray[Any]:
         """(frame, y, x) all images of a step as a numpy array."""
-        on_disk = self._on_disk(step)
-        return on_disk[: on_disk.shape[0]]
+        return self._on_disk(step).whole(_IMAGES)
 
     def frames(self, step: str) -> Any:
         """(frame, y, x) as a dask array, a chunk per frame; raises ImportError where dask is missing."""
@@ -147,15 +156,18 @@ class RecordedSession:
 
         if step not in self.steps:
             raise ValueError(f"step: asked for one of {', '.join(self.steps) or 'none'}, found {step!r}; see .steps")
-        path = self._at.step_file(step)
-        try:
-            with h5py.File(path, "r") as file:
-                images, headers = file[_IMAGES], file[_HEADERS]
-                # A row that was cut before its header was written is not a frame.
-                whole = min(images.shape[0], sum(1 for text in headers[:] if text))
-                return _FramesOnDisk(path, (whole, *images.shape[1:]), images.dtype)
-        except (OSError, KeyError) as error:
-            raise ValueError(f"step: {path} cannot be read as recorded frames ({error}); restore the file") from error
+        parts = []
+        for path in self._at.step_files(step):
+            try:
+                with h5py.File(path, "r") as file:
+                    images, headers = file[_IMAGES], file[_HEADERS]
+                    # A row that was cut before its header was written is not a frame.
+                    parts.append((path, min(images.shape[0], sum(1 for text in headers[:] if text))))
+                    shape, dtype = images.shape[1:], images.dtype
+            except (OSError, KeyError) as error:
+                words = f"step: {path} cannot be read as recorded frames ({error}); restore the file"
+                raise ValueError(words) from error
+        return _FramesOnDisk(tuple(parts), (sum(frames for _, frames in parts), *shape), dtype)
 
 
 def open_session(folder: str | PathLike[str]) -> RecordedSession:

@@ -34,6 +34,7 @@ from controller.plan.session_file import SessionFile
 from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
 from controller.progress import Progress
 from controller.record.ledger import Ledger
+from controller.record.past import Past
 from controller.record.recorder import Recorder
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
@@ -42,11 +43,23 @@ from drivers.errors import AlloyscopeError, InterlockTripped, RecordingError, fi
 from drivers.interfaces import HeaterReading
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Journal
-from drivers.recorded.records import Begin, CloseFailed, CommandAsked, End, StateChanged
+from drivers.recorded.records import (
+    Begin,
+    CloseFailed,
+    CommandAsked,
+    End,
+    Exposed,
+    FoundHot,
+    Resumed,
+    StateChanged,
+    StepDone,
+)
 
 _READING_PERIOD_S = 0.5
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
+_COLD_C = 100.0
+_TILT_MOVED_DEG = 1.0
 
 
 @dataclass
@@ -61,11 +74,18 @@ class Session:
     results: list[AnyResult] = field(default_factory=list)
     ready: Callable[[dict[str, str]], None] = lambda _: None
     """Called with the endpoints once the sockets are open."""
+    past: Past | None = None
+    """What the folder's session has been through already, where one goes on."""
 
     @property
     def _looks(self) -> bool:
         """Whether particles are looked for."""
         return self.file.tracking.on or self.file.survey is not None or self.file.edx is not None
+
+    @property
+    def origin(self) -> Path:
+        """Folder that relative paths in the session file start from."""
+        return self.source.parent if self.past is None else Path(self.past.begin.origin)
 
     @property
     def dry(self) -> bool:
@@ -81,7 +101,8 @@ class Session:
         """
         fresh = not self.folder.path.exists()
         self.folder.frames.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.source, self.folder.session_file)
+        if self.past is None:
+            shutil.copyfile(self.source, self.folder.session_file)
         self._open()
         begun = False
         try:
@@ -92,7 +113,7 @@ class Session:
                         await asyncio.to_thread(warm_up)
                 await self.instruments.connect()
                 begun = True
-                self._begin()
+                await self._begin()
                 endless += self._start_watching(tasks)
                 analysis = tasks.create_task(self.analysis.keep_running(self.streams.endpoints), name="analysis")
                 reason = await self._run_plan()
@@ -150,7 +171,7 @@ class Session:
         for listener in self.listeners:
             self.events.listen(listener)
         self.journal = Journal(self.folder.journal, self.clock)
-        self.recorder = Recorder(self.folder, self.clock)
+        self.recorder = Recorder(self.folder, self.clock, {} if self.past is None else self.past.steps)
         settings = AnalysisSettings(seed=file.seed, activation=file.arrhenius, picture_px=ev.PICTURE_PX)
         self.analysis = LiveAnalysis(
             self.folder, settings, self.clock, self.journal, self.events, self.results, dry=self.dry
@@ -158,11 +179,11 @@ class Session:
         self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command)
         self.engine = Engine(self.clock, self._on_state)
         self.plan = Plan(file)
-        self.ledger = Ledger()
+        self.ledger = Ledger(lambda p, dose: self.journal.write(Exposed(particle=p, electrons_per_nm2=dose)))
         self._reading: HeaterReading | None = None
         self._stopped = ""
         self.progress = Progress(self.plan, self.clock, self.events, self.ledger)
-        self.instruments = Instruments(file, self.folder, self.source.parent, self.clock)
+        self.instruments = Instruments(file, self.folder, self.origin, self.clock)
         self.acquisition = self._acquisition()
         self.heating = Heating(
             chip=self.instruments.chip,
@@ -184,7 +205,25 @@ class Session:
             ledger=self.ledger,
             log=self._log,
             do=self._execute,
+            given=frozenset() if self.past is None else self.past.begun,
         )
+        if self.past is not None:
+            self._take_up(self.past)
+
+    def _take_up(self, past: Past) -> None:
+        """Everything is as it was when the session ended; its results are found anew from what is recorded."""
+        self.folder.results.unlink(missing_ok=True)
+        self.streams.go_on(past.next_seq, past.marks)
+        self.ledger.heat, self.ledger.dose_e_per_nm2 = past.heat, dict(past.dose_e_per_nm2)
+        for step in past.ended:
+            self.analysis.expect(step)
+        beam = self.acquisition.beam
+        beam.places_nm |= {r.particle: np.array([r.y_nm, r.x_nm]) for r in past.chosen}
+        for particle in self.file.particles:
+            last = past.last_of(particle.name)
+            if last is not None:
+                beam.image_shift_nm[particle.name] = np.array(last.image_shift_nm)
+                beam.height_nm[particle.name] = last.stage_nm[2] - particle.z_nm
 
     def _acquisition(self) -> Acquisition:
         file, instruments = self.file, self.instruments
@@ -225,21 +264,49 @@ class Session:
             tasks.create_task(chip.serve(), name="chip"),
         ]
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         simulated = self.instruments.microscope.simulated
         names = tuple(p.name for p in self.file.particles)
         known = None if self.file.arrhenius is None else self.file.arrhenius.model_dump()
-        self.journal.write(
-            Begin(
-                session=self.file.title,
-                seed=self.file.seed,
-                simulated=simulated,
-                particles=names,
-                activation=known,
+        if self.past is None:
+            self.journal.write(
+                Begin(
+                    session=self.file.title,
+                    seed=self.file.seed,
+                    simulated=simulated,
+                    particles=names,
+                    activation=known,
+                    dry=self.dry,
+                    origin=str(self.origin.resolve()),
+                )
             )
-        )
+        else:
+            await self._begin_again(self.past)
         self.events.tell(ev.Started(self.file.title, str(self.folder.path), simulated, names, self.progress.planned))
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
+
+    async def _begin_again(self, past: Past) -> None:
+        """Raises `InterlockTripped` where the chip is not cold, as a session that ended leaves it."""
+        self.instruments.chip.beat()
+        reading = await self.instruments.chip.read()
+        if reading.temperature_c > _COLD_C:
+            self.journal.write(FoundHot(temperature_c=reading.temperature_c))
+            raise InterlockTripped(
+                f"asked to go on, found the chip at {reading.temperature_c:.0f} C, which should be cold; it is "
+                "switched off now. Since when it was hot is in no ledger: begin a new session, or resume with --accept"
+            )
+        accepted = (f"accepted: {past.unknown_heat}",) if past.unknown_heat else ()
+        self.journal.write(Resumed(found=past.found + accepted))
+        if past.cut_pulse is not None:
+            self.journal.write(past.cut_pulse)
+        for words in past.found + accepted:
+            self._log("warning", words)
+        stage, last = await self.instruments.microscope.read_stage(), past.frames[-1] if past.frames else None
+        if last is not None and abs(stage.tilt_deg - last.tilt_deg) > _TILT_MOVED_DEG:
+            words = f"the stage stands at {stage.tilt_deg:.1f} deg, the last frame was taken at {last.tilt_deg:.1f} deg"
+            self._log("info", f"{words}; it is moved back")
+        if not self.file.tracking.on:
+            self._log("warning", "[tracking] is off: see in the next frame that the particle is still in the middle")
 
     def _start_watching(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         return [
@@ -262,12 +329,14 @@ class Session:
         return reason
 
     async def _execute(self, step: Step) -> None:
+        if self.past is not None and step.id in self.past.done:
+            return
         match step:
             case Heat():
                 await self.heating.pulse(step)
             case TiltSeries() | Image() | EdxMap():
                 try:
-                    await self.acquisition.take(step)
+                    await self.acquisition.take(step, 0 if self.past is None else self.past.taken(step.id))
                 finally:
                     if self.folder.step_file(step.id).exists():
                         self.analysis.expect(step.id)
@@ -277,6 +346,7 @@ class Session:
                 await self.steered.run(step)
             case _:
                 assert_never(step)
+        self.journal.write(StepDone(step=step.id))
 
     async def _follow_temperature(self) -> None:
         chip = self.instruments.chip

@@ -46,13 +46,13 @@ class Clock(Protocol):
 
 
 class ScaledClock:
-    """Real time times a factor. `epoch` is a monotonic time, shared to keep two processes on one clock."""
+    """Real time times a factor, from `start_s` on. `epoch` is a monotonic time, shared by processes on one clock."""
 
-    def __init__(self, speed: float = 1.0, epoch: float | None = None) -> None:
+    def __init__(self, speed: float = 1.0, epoch: float | None = None, *, start_s: float = 0.0) -> None:
         if not speed > 0.0:
             raise ValueError(f"the clock's speed is {speed}; it must be above 0")
         self.speed = speed
-        self.epoch = time.monotonic() if epoch is None else epoch
+        self.epoch = time.monotonic() - start_s / speed if epoch is None else epoch
 
     def now(self) -> float:
         return (time.monotonic() - self.epoch) * self.speed
@@ -84,8 +84,8 @@ class SteppedClock:
     The loop must come from `new_loop` (use `run`): its selector steps the clock exactly when it would block.
     """
 
-    def __init__(self) -> None:
-        self._now = 0.0
+    def __init__(self, start_s: float = 0.0) -> None:
+        self._now = start_s
         self._sleepers: list[tuple[float, int, _Sleeper]] = []
         self._order = itertools.count()
         self._working = 0

@@ -22,6 +22,7 @@ WINDOW_OFFSETS_C: dict[str, dict[str, float]] = {
 }
 """True temperature of each window against the chip's nominal one, near 400 C (Chen et al., 2023)."""
 
+_COOLINGS = 10.0
 _WARM_C = 5.0
 _SAMPLE_S = 0.005
 _ALPHA_ERROR = 0.005
@@ -111,7 +112,11 @@ class SimulatedChip:
         await self.quench()
 
     async def close(self) -> None:
+        """Once it is cold: what it leaves in the thermal history is how the sample was left."""
         await self.quench()
+        if self._temperature_c > AMBIENT_C + _WARM_C:
+            await self._clock.sleep(_COOLINGS * self._cooling_s)
+            self._advance()
 
     def _ohm(self, true_c: float) -> float:
         rise_c = true_c - AMBIENT_C

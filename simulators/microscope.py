@@ -24,6 +24,8 @@ _SETTLE_S = 0.5
 _CONVERGENCE_RAD = 0.01
 _THERMAL_DRIFT_NM_PER_C = 0.012
 _THERMAL_DRIFT_S = 40.0
+_RESUMED_S = 30.0
+"""A clock that begins later is that of a session which goes on."""
 
 
 class SimulatedMicroscope:
@@ -98,6 +100,8 @@ class SimulatedMicroscope:
         self._drift_nm = np.zeros(2)
         self._drift_time_s = 0.0
         self._thermal_way = self._rng.normal(size=2) / np.sqrt(2.0)
+        if self._clock.now() > _RESUMED_S:  # nobody sees the noise of the beginning once more
+            self._rng = np.random.default_rng([context.seed, 23, round(self._clock.now())])
 
     @property
     def current_pa(self) -> float:

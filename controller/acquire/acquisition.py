@@ -29,14 +29,18 @@ class Acquisition:
     maps: EdxMaps | None
     on_tilt: Callable[[Recording, int, int, float], None]
 
-    async def take(self, step: Recording) -> None:
-        """Acquire what the step asks for; whatever was taken is closed off properly, also after an abort."""
-        name, taken = step.particle.name, 0
-        await self.survey.choose()
-        await self.beam.shift_image(name)
-        await self.centring.bring_back(step)
+    async def take(self, step: Recording, done: int = 0) -> None:
+        """Acquire what the step asks for, but the `done` frames that there are already.
+
+        Whatever was taken is closed off properly, also after an abort.
+        """
+        name, taken = step.particle.name, done
+        if done < step.planned:
+            await self.survey.choose()
+            await self.beam.shift_image(name)
+            await self.centring.bring_back(step)
         self.frames.begin(step)
-        what, scans, goes_dark = self._scans(step)
+        what, scans, goes_dark = self._scans(step, done)
         try:
             async with aclosing(scans):
                 async for scan in scans:
@@ -48,32 +52,34 @@ class Acquisition:
         finally:
             await self.frames.end(step, what, taken)
 
-    def _scans(self, step: Recording) -> tuple[Recorded, AsyncGenerator[Scan, None], bool]:
+    def _scans(self, step: Recording, done: int) -> tuple[Recorded, AsyncGenerator[Scan, None], bool]:
         """What is recorded, its scans, and whether the beam is off between them, so that here they may pause."""
         match step:
             case EdxMap():
                 if self.maps is None:
                     raise ConfigError("edx", [f"{step.id} asks for an EDX map, the session file has no [edx] section"])
-                return "edx-map", self.maps.scans(step), False
+                return "edx-map", self.maps.scans(step, done), False
             case Image():
-                return "image", self._stepped(step), True
+                return "image", self._stepped(step, done), True
             case TiltSeries():
-                scans = self._continuous(step) if step.sweeps else self._stepped(step)
+                scans = self._continuous(step, done) if step.sweeps else self._stepped(step, done)
                 return "tilt-series", scans, not step.sweeps
             case _:
                 assert_never(step)
 
-    async def _stepped(self, step: TiltSeries | Image) -> AsyncGenerator[Scan, None]:
-        for tilt_deg in step.tilts_deg:
+    async def _stepped(self, step: TiltSeries | Image, done: int) -> AsyncGenerator[Scan, None]:
+        for tilt_deg in step.tilts_deg[done:]:
             yield await self.beam.look(step, tilt_deg, self.beam.settings)
 
-    async def _continuous(self, step: TiltSeries) -> AsyncGenerator[Scan, None]:
+    async def _continuous(self, step: TiltSeries, done: int) -> AsyncGenerator[Scan, None]:
         """Sweep and keep the scan nearest to each planned tilt."""
         scheme, beam = step.scheme, self.beam
-        await beam.move(step.particle, step.tilts_deg[0])
+        wanted = list(step.tilts_deg[done:])
+        if not wanted:
+            return
+        await beam.move(step.particle, wanted[0])
         way = 1.0 if scheme.to_deg > scheme.from_deg else -1.0
         half_scan_deg = 0.5 * scheme.rate_deg_per_s * beam.settings.frame_s
-        wanted = list(step.tilts_deg)
         sweep = beam.microscope.sweep(beam.settings, scheme.to_deg, scheme.rate_deg_per_s)
         async with beam.on(step, beam.settings), aclosing(sweep):
             async for scan in sweep:

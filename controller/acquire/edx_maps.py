@@ -27,11 +27,11 @@ class EdxMaps:
     known_at_pct: Callable[[str, int], Coroutine[None, None, float | None]]
     """How well the composition is known after so many frames of a map; None when that is not told in time."""
 
-    async def scans(self, step: EdxMap) -> AsyncGenerator[Scan, None]:
-        """Frames until there are enough; a pause takes hold between two, the beam off."""
+    async def scans(self, step: EdxMap, done: int = 0) -> AsyncGenerator[Scan, None]:
+        """Frames after those `done`, until there are enough; a pause takes hold between two, the beam off."""
         beam, engine = self.beam, self.beam.engine
         await beam.move(step.particle, step.tilt_deg)
-        taken = 0
+        taken = done
         while taken < step.planned:
             rest = replace(step.settings, frames=step.planned - taken)
             limit_s = ANSWER_LIMIT_S + 3 * rest.scan.frame_s

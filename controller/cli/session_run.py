@@ -12,16 +12,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.cli.json_file import check_writable, write_json
 from controller.plan.check import checked_session
 from controller.plan.session_file import SessionFile
-from drivers.clock import Clock, SteppedClock
+from controller.stream.running_session import is_open, read_endpoints
+from drivers.clock import Clock, ScaledClock, SteppedClock
 from drivers.errors import ConfigError
 from drivers.recorded.folder import SessionFolder
 
+if TYPE_CHECKING:
+    from controller.record.past import Past
+
 _START_LIMIT_S = 60.0
+_GUARD_LIMIT_S = 20.0
 
 
 def start(
@@ -53,13 +58,55 @@ def start(
     write_json(json_path, run_session(file, path, folder, clock()))
 
 
-def run_session(file: SessionFile, source: Path, folder: Path, clock: Clock) -> dict[str, Any]:
+def runs_in(folder: str) -> bool:
+    """Whether a session that lives listens there."""
+    path = SessionFolder(Path(folder)).endpoints
+    return path.is_file() and is_open(read_endpoints(path).get("requests", "ipc://"))
+
+
+def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, speed: float) -> None:
+    """Go on with the session of a folder from where it ended."""
+    from controller.record.past import Past
+
+    folder = Path(where)
+    past = Past.read(folder)
+    if past.unknown_heat and not accept:
+        raise ConfigError(where, [f"{past.unknown_heat}; begin a new session, or give --accept to go on all the same"])
+    source = SessionFolder(folder).session_file
+    faked_clock = past.begin.dry or speed != 1.0
+    file = checked_session(source, faked_clock=faked_clock, origin=Path(past.begin.origin))
+    check_writable(json_path)
+    _wait_for_guard(SessionFolder(folder))
+    if not no_screen and sys.stdout.isatty():
+        options = ["--accept", "--speed", str(speed), *(["--json", str(json_path)] if json_path else [])]
+        _behind_screen(["resume", where, "--no-screen", *options], SessionFolder(folder))
+        return
+    clock = SteppedClock(past.time_s) if past.begin.dry else ScaledClock(speed, start_s=past.time_s)
+    file = file.model_copy(update={"seed": past.begin.seed})
+    write_json(json_path, run_session(file, source, folder, clock, past))
+
+
+def _wait_for_guard(folder: SessionFolder) -> None:
+    """The guard of a controller that was killed holds the chip until it is cold."""
+    guard = read_endpoints(folder.endpoints).get("guard") if folder.endpoints.is_file() else None
+    deadline = time.monotonic() + _GUARD_LIMIT_S
+    while guard is not None and is_open(guard):
+        if time.monotonic() > deadline:
+            words = f"asked to go on; its guard still holds the chip after {_GUARD_LIMIT_S:g} s, see guard.jsonl"
+            raise ConfigError(str(folder.path), [words + "; where the chip is cold, end the guard with SIGTERM"])
+        time.sleep(0.05)
+    folder.endpoints.unlink(missing_ok=True)
+
+
+def run_session(
+    file: SessionFile, source: Path, folder: Path, clock: Clock, past: Past | None = None
+) -> dict[str, Any]:
     """Run to the end and return the JSON summary; raises what stopped it."""
     from controller.monitor.console import Console, final_lines
     from controller.session import Session
 
     console, at = Console(), SessionFolder(folder)
-    session = Session(file, source, at, clock, [console.hear])
+    session = Session(file, source, at, clock, [console.hear], past=past)
 
     def announce(endpoints: dict[str, str]) -> None:
         at.endpoints.write_text(json.dumps(endpoints | {"pid": os.getpid()}))

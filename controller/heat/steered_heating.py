@@ -14,6 +14,7 @@ from analysis.results import Arrhenius, DiffusivityResult, Result
 from controller.engine import Engine
 from controller.heat.steering import Decision, Known, decide
 from controller.plan.dose import Dose
+from controller.plan.recordings import TiltSeries
 from controller.plan.steps import Plan, Steer, Step
 from controller.record.ledger import Ledger
 from controller.stream.live_analysis import LiveAnalysis
@@ -38,11 +39,19 @@ class SteeredHeating:
     ledger: Ledger
     log: Callable[[str, str], None]
     do: Callable[[Step], Awaitable[None]]
+    given: frozenset[str] = frozenset()
+    """Steps begun before the session was resumed: what was decided for them is not decided again."""
 
     async def run(self, step: Steer) -> None:
         """Give pulses until the block's aim is reached, or nothing allowed brings it nearer."""
         pulses = 0
         for number in range(step.block.most_pulses + 1):
+            series = list(self.plan.series(step.cycle + number))
+            heat = f"c{step.cycle + number:02d}/heat"
+            if not self.given.isdisjoint({heat, *(s.id for s in series)}):
+                pulses += heat in self.given
+                await self._take(series)
+                continue
             decision = await self._decision(step, pulses)
             self.journal.write(DecisionMade(step=step.id, decision=decision.what, why=decision.why))
             if decision.what == "done":
@@ -56,9 +65,12 @@ class SteeredHeating:
                 self.log("warning", f"holding, the chip is off: {decision.why}; resume takes one more tilt series")
                 self.engine.pause()
                 await self.engine.checkpoint()
-            for series in self.plan.series(step.cycle + number):
-                await self.engine.checkpoint()
-                await self.do(series)
+            await self._take(series)
+
+    async def _take(self, series: list[TiltSeries]) -> None:
+        for one in series:
+            await self.engine.checkpoint()
+            await self.do(one)
 
     async def _decision(self, step: Steer, pulses: int) -> Decision:
         """Of the newest results, all of which must be in."""

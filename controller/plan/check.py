@@ -18,19 +18,20 @@ _HIGHEST_KEV = 300.0
 """Of the beams that there are."""
 
 
-def checked_session(path: Path, *, faked_clock: bool = False) -> SessionFile:
+def checked_session(path: Path, *, faked_clock: bool = False, origin: Path | None = None) -> SessionFile:
     """Load a session file and hold it against limits, holder and installed backends.
 
     Parameters
     ----------
     faked_clock : the session is to run on a clock that is not real time, which no real instrument may see
+    origin : folder that relative paths start from; by default the file's own
 
     Raises
     ------
     ConfigError
         With every problem found.
     """
-    session = load_session(path)
+    session, origin = load_session(path), origin or path.parent
     problems = [*_limit_problems(session)]
     sections: tuple[tuple[Kind, str, dict[str, object]], ...] = (
         ("chip", session.chip.backend, session.chip.options),
@@ -40,13 +41,13 @@ def checked_session(path: Path, *, faked_clock: bool = False) -> SessionFile:
     usable = True
     for kind, backend, options in sections:
         try:
-            found = check_options(kind, backend, options, path.parent)
+            found = check_options(kind, backend, options, origin)
         except ConfigError as error:
             found = [f"{kind}.backend: {p}" for p in error.problems]
         problems += found
         usable &= not found
     if usable:
-        problems += _built_problems(path, session, faked_clock=faked_clock)
+        problems += _built_problems(origin, session, faked_clock=faked_clock)
     if problems:
         raise ConfigError(str(path), problems)
     return session
@@ -64,9 +65,9 @@ def _limit_problems(session: SessionFile) -> Iterator[str]:
                     yield str(error)
 
 
-def _built_problems(path: Path, session: SessionFile, *, faked_clock: bool) -> Iterator[str]:
+def _built_problems(origin: Path, session: SessionFile, *, faked_clock: bool) -> Iterator[str]:
     """Build, but do not connect, what the session names, and ask what only the backend knows."""
-    context = DriverContext(SteppedClock(), session.seed, Path("unused"), path.parent)
+    context = DriverContext(SteppedClock(), session.seed, Path("unused"), origin)
     try:
         chip: HeatingChip = load("chip", session.chip.backend, context, session.chip.options)
         microscope: Microscope = load("microscope", session.microscope.backend, context, session.microscope.options)

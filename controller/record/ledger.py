@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from drivers.frames import HeatPulse
@@ -11,9 +11,11 @@ from drivers.frames import HeatPulse
 class Ledger:
     """Heat is shared by everything on the chip; electrons are counted per particle."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[str, float], None] = lambda *_: None) -> None:
+        """`note` : hears of each booking of electrons"""
         self.heat: tuple[HeatPulse, ...] = ()
         self.dose_e_per_nm2: dict[str, float] = {}
+        self._note = note
 
     def book_heat(self, temperature_c: float, duration_s: float) -> None:
         if duration_s > 0.0:
@@ -29,3 +31,4 @@ class Ledger:
 
     def book_dose(self, particle: str, electrons_per_nm2: float) -> None:
         self.dose_e_per_nm2[particle] = self.dose_e_per_nm2.get(particle, 0.0) + electrons_per_nm2
+        self._note(particle, electrons_per_nm2)

@@ -6,18 +6,19 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.clock import Clock
-from drivers.errors import RecordingError
+from drivers.errors import ConfigError, RecordingError
 from drivers.frames import Frame
 from drivers.recorded.folder import SessionFolder
-from drivers.recorded.step_file import StepFile, read_step
+from drivers.recorded.step_file import StepFile, read_headers, read_step
 
 T = TypeVar("T")
 
@@ -28,14 +29,15 @@ _SPARE_BYTES = 32 * 2**20
 class Recorder:
     """Writes each step into a file of its own and reads frames back on request."""
 
-    def __init__(self, folder: SessionFolder, clock: Clock) -> None:
+    def __init__(self, folder: SessionFolder, clock: Clock, steps: Mapping[int, str] = MappingProxyType({})) -> None:
+        """`steps` : by their numbers, of the frames that are recorded already"""
         self._folder = folder
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
         self._open: StepFile | None = None
         self._open_step = ""
         self._broken: list[StepFile] = []
-        self._steps: dict[int, str] = {}
+        self._steps: dict[int, str] = dict(steps)
         self._closed: dict[str, dict[int, Frame]] = {}
 
     async def write(self, frame: Frame) -> None:
@@ -84,7 +86,8 @@ class Recorder:
             raise OSError(errno.ENOSPC, f"only {free // 2**20} MiB are left on the disk")
         if self._open is None or self._open_step != frame.header.step:
             self._end_step()
-            self._open = StepFile(self._folder.step_file(frame.header.step), frame)
+            parts = len(self._folder.step_files(frame.header.step))
+            self._open = StepFile(self._folder.step_file(frame.header.step, parts + 1), frame)
             self._open_step = frame.header.step
         self._open.append(frame)
 
@@ -99,12 +102,22 @@ class Recorder:
 
     def _read(self, seq: int) -> Frame:
         step = self._steps[seq]
-        if self._open is not None and step == self._open_step:
+        if self._open is not None and step == self._open_step and self._open.holds(seq):
             return self._open.read(seq)
-        if step not in self._closed:
+        if seq not in self._closed.get(step, {}):
             # One finished step is kept: a restarted worker asks for whole steps in order.
-            self._closed = {step: {f.header.seq: f for f in read_step(self._folder.step_file(step))}}
+            self._closed = {step: dict(self._frames_of(step, seq))}
         return self._closed[step][seq]
+
+    def _frames_of(self, step: str, wanted: int) -> Iterator[tuple[int, Frame]]:
+        """Of the part of a step that holds this frame."""
+        open_now = None if self._open is None else self._open.path
+        for path in self._folder.step_files(step):
+            if path != open_now and wanted in (header.seq for header in read_headers(path)):
+                yield from ((frame.header.seq, frame) for frame in read_step(path))
+                return
+        words = f"frame {wanted} is not in it any more; restore the file"
+        raise ConfigError(str(self._folder.step_file(step)), [words])
 
 
 def write_session_index(folder: SessionFolder) -> None:

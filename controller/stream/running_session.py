@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,32 @@ def find_endpoints(where: str) -> dict[str, str]:
     path = SessionFolder(Path(where)).endpoints
     if not path.is_file():
         raise ConfigError(where, ["no session is running in this folder; give the folder of a running one"])
-    return {k: v for k, v in json.loads(path.read_text()).items() if isinstance(v, str)}
+    found = read_endpoints(path)
+    if not any(is_open(endpoint) for endpoint in found.values()):
+        words = "the session in this folder was killed: nobody listens any more; alloyscope resume goes on with it"
+        raise ConfigError(where, [words])
+    return found
+
+
+def read_endpoints(path: Path) -> dict[str, str]:
+    """Addresses by name; none from a file that is cut or holds something else."""
+    try:
+        told = json.loads(path.read_bytes())
+    except ValueError:
+        return {}
+    return {k: v for k, v in told.items() if isinstance(v, str)} if isinstance(told, dict) else {}
+
+
+def is_open(endpoint: str) -> bool:
+    """Whether a process listens at an ipc address; of another kind of address it is believed."""
+    if not endpoint.startswith("ipc://"):
+        return True
+    with socket.socket(socket.AF_UNIX) as tried:
+        try:
+            tried.connect(endpoint.removeprefix("ipc://"))
+        except OSError:
+            return False
+    return True
 
 
 def send_command(endpoints: dict[str, str], command: str) -> str:

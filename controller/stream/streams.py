@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, assert_never
@@ -54,6 +54,11 @@ class Streams:
         self.next_seq = 0
         self.closed = False
         events.listen(self._publish_event)
+
+    def go_on(self, next_seq: int, marks: Mapping[int, SeriesEnd]) -> None:
+        """Go on after what is recorded already."""
+        self.next_seq = next_seq
+        self._marks |= marks
 
     def publish(self, item: StreamItem) -> None:
         """Send an item that has been recorded; its number must be `next_seq`."""

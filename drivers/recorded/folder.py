@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 
 
@@ -34,9 +35,14 @@ class SessionFolder:
     def frames(self) -> Path:
         return self.path / "frames"
 
-    def step_file(self, step: str) -> Path:
-        """``frames/c03_NC2_tilt.h5``."""
-        return self.frames / f"{_as_name(step)}.h5"
+    def step_file(self, step: str, part: int = 1) -> Path:
+        """``frames/c03_NC2_tilt.h5``; a step that was cut goes on in ``c03_NC2_tilt.part2.h5``."""
+        return self.frames / f"{_as_name(step)}{f'.part{part}' if part > 1 else ''}.h5"
+
+    def step_files(self, step: str) -> list[Path]:
+        """Those that there are."""
+        parts = (self.step_file(step, part) for part in count(1))
+        return list(takewhile(Path.exists, parts))
 
     @property
     def index(self) -> Path:

@@ -23,6 +23,23 @@ class Begin(Record, frozen=True, kw_only=True, tag="begin"):
     particles: tuple[str, ...] = ()
     activation: dict[str, float] | None = None
     """Known of the activation energy from elsewhere."""
+    dry: bool = False
+    """On the stepped clock."""
+    origin: str = ""
+    """Folder that relative paths in the session file start from."""
+
+
+class Resumed(Record, frozen=True, kw_only=True, tag="resumed"):
+    """The session goes on after it had ended, however that was."""
+
+    found: tuple[str, ...]
+    """What had been left open, in words."""
+
+
+class FoundHot(Record, frozen=True, kw_only=True, tag="found_hot"):
+    """The session was to go on, and the chip was not cold: since when is not known."""
+
+    temperature_c: float
 
 
 class CommandAsked(Record, frozen=True, kw_only=True, tag="command"):
@@ -55,6 +72,19 @@ class Heated(Record, frozen=True, kw_only=True, tag="heated"):
     """Held."""
     worth_s: float
     """Time at the temperature, ramp and all."""
+
+
+class Exposed(Record, frozen=True, kw_only=True, tag="exposed"):
+    """Effect: electrons that a particle has had."""
+
+    particle: str
+    electrons_per_nm2: float
+
+
+class StepDone(Record, frozen=True, kw_only=True, tag="step_done"):
+    """A step of the plan is over and is not to come again."""
+
+    step: str
 
 
 class DecisionMade(Record, frozen=True, kw_only=True, tag="decision"):
@@ -127,11 +157,15 @@ class End(Record, frozen=True, kw_only=True, tag="end"):
 
 SessionRecord = (
     Begin
+    | Resumed
+    | FoundHot
     | CommandAsked
     | StateChanged
     | AnalysisStarted
     | HeatAsked
     | Heated
+    | Exposed
+    | StepDone
     | DecisionMade
     | ParticleChosen
     | Centred

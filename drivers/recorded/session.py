@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from drivers.errors import ConfigError
-from drivers.frames import StreamItem, seq_of
+from drivers.frames import StreamItem
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import read_journal
 from drivers.recorded.records import Begin, FrameRecorded, SeriesBegin, SeriesEnded
@@ -21,19 +21,26 @@ def begin_of(folder: Path) -> Begin:
 
 
 def read_session(folder: Path) -> list[StreamItem]:
-    """Everything the stream carried that is on disk, in order."""
+    """Everything the stream carried that is on disk, in order.
+
+    The mark of a series that was cut, and went on later, has given its number to the frame that came next.
+    """
     at = SessionFolder(folder)
     records = [entry.record for entry in read_journal(folder)]
-    items: list[StreamItem] = [r.mark for r in records if isinstance(r, SeriesEnded)]
-    acknowledged = {at.step_file(r.step) for r in records if isinstance(r, FrameRecorded)}
+    items: dict[int, StreamItem] = {r.mark.seq: r.mark for r in records if isinstance(r, SeriesEnded)}
+    frames: set[int] = set()
+    unreadable: list[ConfigError] = []
     for path in sorted(at.frames.glob("*.h5")):
         try:
-            items.extend(read_step(path))
-        except ConfigError:
-            # A file cut before its first frame holds nothing; one that held frames must not be passed over.
-            if path in acknowledged:
-                raise
-    return sorted(items, key=seq_of)
+            for frame in read_step(path):
+                items[frame.header.seq] = frame
+                frames.add(frame.header.seq)
+        except ConfigError as error:
+            unreadable.append(error)
+    # A file cut before its first frame holds nothing; one that held frames must not be passed over.
+    if unreadable and not frames >= {r.seq for r in records if isinstance(r, FrameRecorded)}:
+        raise unreadable[0]
+    return [items[seq] for seq in sorted(items)]
 
 
 def planned_frames(folder: Path) -> dict[str, int]:

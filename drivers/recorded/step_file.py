@@ -83,6 +83,9 @@ class StepFile:
         self._file.flush()
         self._rows[frame.header.seq] = row
 
+    def holds(self, seq: int) -> bool:
+        return seq in self._rows
+
     def read(self, seq: int) -> Frame:
         """Read a frame back through the open handle."""
         row = self._rows[seq]
@@ -109,6 +112,19 @@ def read_step(path: Path) -> Iterator[Frame]:
                     yield _frame(entry, row, text)
     except (OSError, KeyError, msgspec.DecodeError) as error:
         raise ConfigError(str(path), [f"cannot be read as recorded frames ({error}); restore the file"]) from error
+
+
+def read_headers(path: Path) -> list[FrameHeader]:
+    """Of the frames of a closed or cut step file; none where it was cut before its first."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            rows = min(file["entry/headers"].shape[0], file["entry/data/data"].shape[0])
+            texts = [_text(text) for text in file["entry/headers"][:rows]]
+        return [_headers.decode(text) for text in texts if text]
+    except (OSError, KeyError, msgspec.DecodeError):
+        return []
 
 
 def _frame(entry: h5py.Group, row: int, header: str) -> Frame:

@@ -111,6 +111,27 @@ def test_killing_everything_in_a_tilt_series_loses_no_acknowledged_frame(running
     assert states[1]["frames"] == len(recorded) - 71
 
 
+@pytest.mark.slow
+def test_a_killed_session_goes_on_where_it_was(running):
+    process, folder = running(30.0, durations_s="[20.0]", step_deg=4.0)
+    journal = folder / "journal.jsonl"
+    until(lambda: len(happened(journal, "frame")) > 44, HANGING_S, "the second tilt series", process)
+    process.kill()
+    process.wait()
+    command = [*ALLOYSCOPE, "stop", str(folder)]
+    stopped = subprocess.run(command, capture_output=True, text=True, timeout=HANGING_S)
+    assert (stopped.returncode, "was killed" in stopped.stderr) in ((2, True), (0, False)), stopped.stderr
+    command = [*ALLOYSCOPE, "resume", str(folder), "--no-screen", "--speed", "30"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGING_S)
+    assert done.returncode == 0, done.stderr
+    assert "goes on from there" in done.stdout
+    assert [r["what"] for r in records(journal)].count("heat") == 1
+    frames = [i.header for i in read_session(folder) if isinstance(i, Frame)]
+    assert len({(h.step, round(h.tilt_deg)) for h in frames}) == len(frames) == 72
+    assert happened(journal, "end")[-1]["reason"] == "completed"
+    assert all(s["quality"] == "good" for s in analyse(folder, lambda _: None)["particles"]["NC2"]["states"])
+
+
 def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(running):
     # Slow enough that a command from a busy machine comes before the end of the session.
     process, folder = running(5.0, durations_s="[20.0]", step_deg=2.0)
