@@ -78,7 +78,7 @@ def same(session: Session, whole: Session, folder: Path, *, exposures: float) ->
 
 INSTANTS = [
     pytest.param(FrameRecorded, FRAMES + 10, id="in a series after heat"),
-    pytest.param(HeatAsked, 2, id="before a pulse is given"),
+    pytest.param(HeatAsked, 2, id="before a pulse is given", marks=pytest.mark.slow),
     pytest.param(FrameRecorded, 5, id="in the first series", marks=pytest.mark.slow),
     pytest.param(StepDone, 2, id="right after a pulse", marks=pytest.mark.slow),
     pytest.param(SeriesBegin, 2, id="before the first frame of a series", marks=pytest.mark.slow),
@@ -103,6 +103,7 @@ def test_a_power_cut_costs_nothing_but_the_frame_in_flight(session_file, tmp_pat
     same(resumed(tmp_path / "cut"), whole, tmp_path / "cut", exposures=1.0)
 
 
+@pytest.mark.slow
 def test_an_aborted_session_goes_on_and_again_after_a_second_abort(session_file, tmp_path):
     folder = tmp_path / "s"
     whole, clock = session_in(session_file(**SHORT), tmp_path / "whole")
@@ -143,6 +144,7 @@ def test_the_readings_tell_what_a_cut_pulse_was_worth(session_file, tmp_path, mo
     assert pulse.duration_s == pytest.approx(booked.duration_s, abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_hot_chip_is_not_gone_on_with(session_file, tmp_path, monkeypatch):
     whole, clock = session_in(session_file(**SHORT), tmp_path / "s")
     cut_at(monkeypatch, tmp_path / "s", tmp_path / "cut", FrameRecorded, 3)
