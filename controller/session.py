@@ -36,6 +36,7 @@ from controller.progress import Progress
 from controller.record.ledger import Ledger
 from controller.record.past import Past
 from controller.record.recorder import Recorder
+from controller.resumption import begin_again, take_up
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
 from drivers.clock import Clock, SteppedClock
@@ -49,8 +50,6 @@ from drivers.recorded.records import (
     CommandAsked,
     End,
     Exposed,
-    FoundHot,
-    Resumed,
     StateChanged,
     StepDone,
 )
@@ -58,8 +57,6 @@ from drivers.recorded.records import (
 _READING_PERIOD_S = 0.5
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
-_COLD_C = 100.0
-_TILT_MOVED_DEG = 1.0
 
 
 @dataclass
@@ -208,22 +205,8 @@ class Session:
             given=frozenset() if self.past is None else self.past.begun,
         )
         if self.past is not None:
-            self._take_up(self.past)
-
-    def _take_up(self, past: Past) -> None:
-        """Everything is as it was when the session ended; its results are found anew from what is recorded."""
-        self.folder.results.unlink(missing_ok=True)
-        self.streams.go_on(past.next_seq, past.marks)
-        self.ledger.heat, self.ledger.dose_e_per_nm2 = past.heat, dict(past.dose_e_per_nm2)
-        for step in past.ended:
-            self.analysis.expect(step)
-        beam = self.acquisition.beam
-        beam.places_nm |= {r.particle: np.array([r.y_nm, r.x_nm]) for r in past.chosen}
-        for particle in self.file.particles:
-            last = past.last_of(particle.name)
-            if last is not None:
-                beam.image_shift_nm[particle.name] = np.array(last.image_shift_nm)
-                beam.height_nm[particle.name] = last.stage_nm[2] - particle.z_nm
+            self.folder.results.unlink(missing_ok=True)  # found anew from what is recorded
+            take_up(self.past, file, self.streams, self.ledger, self.analysis, self.acquisition.beam)
 
     def _acquisition(self) -> Acquisition:
         file, instruments = self.file, self.instruments
@@ -265,6 +248,7 @@ class Session:
         ]
 
     async def _begin(self) -> None:
+        file = self.file
         simulated = self.instruments.microscope.simulated
         names = tuple(p.name for p in self.file.particles)
         known = None if self.file.arrhenius is None else self.file.arrhenius.model_dump()
@@ -281,32 +265,9 @@ class Session:
                 )
             )
         else:
-            await self._begin_again(self.past)
+            await begin_again(self.past, self.instruments, self.journal, self._log, tracked=file.tracking.on)
         self.events.tell(ev.Started(self.file.title, str(self.folder.path), simulated, names, self.progress.planned))
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
-
-    async def _begin_again(self, past: Past) -> None:
-        """Raises `InterlockTripped` where the chip is not cold, as a session that ended leaves it."""
-        self.instruments.chip.beat()
-        reading = await self.instruments.chip.read()
-        if reading.temperature_c > _COLD_C:
-            self.journal.write(FoundHot(temperature_c=reading.temperature_c))
-            raise InterlockTripped(
-                f"asked to go on, found the chip at {reading.temperature_c:.0f} C, which should be cold; it is "
-                "switched off now. Since when it was hot is in no ledger: begin a new session, or resume with --accept"
-            )
-        accepted = (f"accepted: {past.unknown_heat}",) if past.unknown_heat else ()
-        self.journal.write(Resumed(found=past.found + accepted))
-        if past.cut_pulse is not None:
-            self.journal.write(past.cut_pulse)
-        for words in past.found + accepted:
-            self._log("warning", words)
-        stage, last = await self.instruments.microscope.read_stage(), past.frames[-1] if past.frames else None
-        if last is not None and abs(stage.tilt_deg - last.tilt_deg) > _TILT_MOVED_DEG:
-            words = f"the stage stands at {stage.tilt_deg:.1f} deg, the last frame was taken at {last.tilt_deg:.1f} deg"
-            self._log("info", f"{words}; it is moved back")
-        if not self.file.tracking.on:
-            self._log("warning", "[tracking] is off: see in the next frame that the particle is still in the middle")
 
     def _start_watching(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         return [

@@ -17,9 +17,9 @@ _OVERSHOOT_C = 15.0
 class ChipLimits(Strict):
     """Never exceeded; ``[chip.limits]`` of a session file."""
 
-    max_c: float = Field(800.0, gt=0)
+    max_c: float = Field(800.0, gt=0, le=2000.0)
     min_c: float = 15.0
-    max_ramp_c_per_s: float = Field(2000.0, gt=0)
+    max_ramp_c_per_s: float = Field(2000.0, gt=0, le=1e7)
     max_power_mw: float = Field(60.0, gt=0)
 
     def check_target(self, device: str, target_c: float, rate_c_per_s: float) -> None:

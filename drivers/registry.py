@@ -11,6 +11,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
@@ -86,7 +87,8 @@ def _module_in(path: Path) -> ModuleType:
 def check_options(kind: Kind, backend: str, options: Mapping[str, Any], origin: Path = Path()) -> list[str]:
     """Problems with a backend and its options, in words."""
     made = find(kind, backend, origin)
-    accepted = [p for p in inspect.signature(made).parameters if p not in ("name", "context", "self")]
+    asked = {n: p.annotation for n, p in inspect.signature(made).parameters.items()}
+    accepted = [p for p in asked if p not in ("name", "context", "self")]
     lacking = [m for m in _asked_of(kind) if inspect.isclass(made) and not hasattr(made, m)]
     problems = (
         [f"{kind}.backend: {backend!r} has no {', '.join(lacking)}; see drivers/interfaces.py"] if lacking else []
@@ -96,6 +98,8 @@ def check_options(kind: Kind, backend: str, options: Mapping[str, Any], origin: 
             near = difflib.get_close_matches(key, accepted, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it takes: {', '.join(accepted) or 'none'}"
             problems.append(f"{kind}.options.{key}: backend {backend!r} has no such option; {hint}")
+        elif asked[key] in ("float", "int", float, int) and not _is_number(options[key]):
+            problems.append(f"{kind}.options.{key}: is to be a number, found {options[key]!r}")
     return problems
 
 
@@ -119,6 +123,10 @@ def _asked_of(kind: Kind) -> list[str]:
     """Methods that a backend of this kind must have."""
     protocol = {"chip": HeatingChip, "microscope": Microscope, "edx": EdxDetector, "rehearsal": Rehearsal}[kind]
     return [m for base in protocol.__mro__ for m, v in vars(base).items() if inspect.isfunction(v) and m[0] != "_"]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _in_words(error: Exception) -> str:

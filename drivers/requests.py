@@ -56,6 +56,8 @@ class NoAnswer(AlloyscopeError):
     """Nobody answered within the limit."""
 
 
+_UNREADABLE = (msgspec.MsgspecError, IndexError, ValueError, RecursionError)
+"""What bytes from anywhere make of a decoder; text that is no UTF-8 is a ValueError."""
 _answers = msgspec.json.Decoder(Answer)
 
 
@@ -67,7 +69,7 @@ def unpack_question(frames: list[bytes], kinds: msgspec.json.Decoder[Any]) -> tu
     """Number, question and parts; raises `NotUnderstood`."""
     try:
         return number_of(frames), kinds.decode(frames[0]), frames[1:]
-    except (msgspec.MsgspecError, IndexError) as error:
+    except _UNREADABLE as error:
         raise NotUnderstood(f"not understood: {error}") from error
 
 
@@ -75,7 +77,7 @@ def number_of(frames: list[bytes]) -> int:
     """Also of a question that is not understood, so that whoever asked hears of it; 0 where there is none."""
     try:
         return int(msgspec.json.decode(frames[0])["id"])
-    except (msgspec.MsgspecError, IndexError, KeyError, TypeError, ValueError):
+    except (*_UNREADABLE, KeyError, TypeError, OverflowError):
         return 0
 
 
@@ -87,7 +89,7 @@ def unpack_answer(frames: list[bytes]) -> tuple[Answer, list[bytes]]:
     """Raises `NotUnderstood`."""
     try:
         return _answers.decode(frames[0]), frames[1:]
-    except (msgspec.MsgspecError, IndexError) as error:
+    except _UNREADABLE as error:
         raise NotUnderstood(f"not understood: {error}") from error
 
 

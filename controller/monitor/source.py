@@ -43,8 +43,8 @@ class RemoteSession:
             live.connect(self._endpoints["events"])
             async with aclosing(replies(self._endpoints["requests"], EventsSoFar(), limit_s=self._quiet_s)) as past:
                 async for _, parts in past:
-                    if parts:
-                        yield ev.decode(parts[0])
+                    for part in parts:
+                        yield ev.decode(part)
             while True:
                 if await live.poll(int(1000 * self._quiet_s)):
                     yield ev.decode((await live.recv_multipart())[1])

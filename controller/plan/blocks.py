@@ -11,10 +11,10 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from controller.plan.quantities import RampCPerS, Seconds, Temperature
 from drivers.toml_file import Strict
 
 Taken = Literal["tilt-series", "image", "edx-map"]
-Temperature = Annotated[float, Field(gt=-273.15)]
 
 
 class AskedTemperature(NamedTuple):
@@ -54,7 +54,7 @@ class HeatBlock(PlanBlock):
 
     after_each: Taken | Literal["nothing"] = "tilt-series"
     """What is taken of every particle after each quench."""
-    ramp_c_per_s: float | None = Field(None, gt=0)
+    ramp_c_per_s: RampCPerS | None = None
     """Instead of the chip's."""
     wait_for_results: bool = False
     """Hold the plan after each acquisition until its result is in."""
@@ -77,7 +77,7 @@ class PulsesBlock(HeatBlock):
 
     kind: Literal["pulses"]
     temperature_c: Temperature
-    durations_s: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
+    durations_s: tuple[Annotated[float, Field(ge=0, le=1e6)], ...] = Field(min_length=1)
     repeat: int = Field(1, ge=1, le=1000)
     """How often the durations are gone through."""
 
@@ -94,8 +94,8 @@ class StaircaseBlock(HeatBlock):
     kind: Literal["staircase"]
     from_c: Temperature
     to_c: Temperature
-    step_c: float = Field(gt=0)
-    hold_s: float = Field(gt=0)
+    step_c: float = Field(ge=0.01)
+    hold_s: Seconds
 
     def pulses(self) -> list[tuple[float, float]]:
         stairs = int(abs(self.to_c - self.from_c) / self.step_c + 1e-9)
@@ -133,13 +133,13 @@ class SteeredBlock(PlanBlock):
     kind: Literal["steered"]
     policy: Literal["until", "most-informative"]
     particle: str
-    temperature_c: float
-    first_s: float = Field(gt=0)
+    temperature_c: Temperature
+    first_s: Seconds
     """The first pulse, given before anything is known of D: short enough to be safe, long enough to be seen."""
-    shortest_s: float = Field(1.0, gt=0)
-    longest_s: float = Field(600.0, gt=0)
+    shortest_s: Seconds = 1.0
+    longest_s: Seconds = 600.0
     most_pulses: int = Field(10, ge=1, le=50)
-    most_s: float = Field(3600.0, gt=0)
+    most_s: Seconds = 3600.0
     """Total time at temperature, earlier pulses with it."""
     alloying: float = Field(0.5, gt=0, lt=1)
     """`until`: the degree of alloying to land on, of the metals themselves."""
@@ -148,9 +148,9 @@ class SteeredBlock(PlanBlock):
     """On the block's particle, earlier doses with it; None is no limit."""
     about: Literal["diffusivity", "windows"] = "diffusivity"
     """What `most-informative` narrows: the particle's D, or by how much the windows' temperatures differ."""
-    sigma_d_percent: float = Field(1.0, gt=0)
+    sigma_d_percent: float = Field(1.0, gt=0, le=1000)
     """Enough when sigma(D) / D has come down to this."""
-    sigma_dt_c: float = Field(1.0, gt=0)
+    sigma_dt_c: float = Field(1.0, gt=0, le=1000)
     """Enough when the worst sigma(dT) has come down to this."""
     temperatures_c: tuple[Temperature, ...] = ()
     """About windows: other temperatures that may be chosen as well."""

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from controller.plan.dose import Dose
 from controller.plan.session_file import EdxSection, SessionFile, load_session
+from controller.plan.steps import Plan
 from drivers.clock import SteppedClock
 from drivers.errors import AlloyscopeError, ConfigError
 from drivers.interfaces import Device, DriverContext, HeatingChip, Microscope
 from drivers.registry import Kind, check_options, load
 
+_LONGEST_S = 30 * 86400.0
+_MOST_E_PER_NM2 = 1e12
 _HIGHEST_KEV = 300.0
 """Of the beams that there are."""
 
@@ -32,7 +36,7 @@ def checked_session(path: Path, *, faked_clock: bool = False, origin: Path | Non
         With every problem found.
     """
     session, origin = load_session(path), origin or path.parent
-    problems = [*_limit_problems(session)]
+    problems = [*_limit_problems(session), *_length_problems(session)]
     sections: tuple[tuple[Kind, str, dict[str, object]], ...] = (
         ("chip", session.chip.backend, session.chip.options),
         ("microscope", session.microscope.backend, session.microscope.options),
@@ -63,6 +67,20 @@ def _limit_problems(session: SessionFile) -> Iterator[str]:
                 if asked.where not in said:  # one stair too high is said once
                     said.add(asked.where)
                     yield str(error)
+
+
+def _length_problems(session: SessionFile) -> Iterator[str]:
+    """No holder stays in for a month, and no particle bears what this refuses."""
+    at_s = 0.0
+    for step in Plan(session).steps():
+        at_s += step.estimate_s()
+        if at_s > _LONGEST_S:
+            yield f"plan: takes more than {_LONGEST_S / 86400:.0f} days; shorten it, or split it into sessions"
+            return
+    for name, dose in Dose(session).by_particle().items():
+        if dose > _MOST_E_PER_NM2:
+            words = f"plan: gives {name} {dose:.2g} electrons per nm2, above {_MOST_E_PER_NM2:.0g}"
+            yield f"{words}; check dwell, current and pixel size"
 
 
 def _built_problems(origin: Path, session: SessionFile, *, faked_clock: bool) -> Iterator[str]:

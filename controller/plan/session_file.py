@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.particles.wanted import Wanted
 from controller.plan.blocks import Block, SteeredBlock
+from controller.plan.quantities import CurrentPa, DwellUs, Metal, Name, PixelNm, PlaceNm, RampCPerS, TiltDeg, Words
 from drivers.interfaces import EdxSettings, ScanSettings
 from drivers.limits import ChipLimits
 from drivers.toml_file import Strict, load_toml
@@ -18,9 +19,9 @@ from drivers.toml_file import Strict, load_toml
 
 class ChipSection(Strict):
     backend: str
-    ramp_c_per_s: float = Field(1000.0, gt=0)
-    tolerance_c: float = Field(1.0, gt=0)
-    settle_s: float = Field(0.2, ge=0)
+    ramp_c_per_s: RampCPerS = 1000.0
+    tolerance_c: float = Field(1.0, gt=0, le=100)
+    settle_s: float = Field(0.2, ge=0, le=3600)
     """A temperature is reached at the moment from which readings stay within the tolerance for so long."""
     limits: ChipLimits = ChipLimits()
     options: dict[str, Any] = Field(default_factory=dict)
@@ -32,10 +33,10 @@ class MicroscopeSection(Strict):
 
 
 class ScanSection(Strict):
-    pixel_nm: float = Field(gt=0)
+    pixel_nm: PixelNm
     shape: tuple[int, int] = (128, 128)
-    dwell_us: float = Field(3.0, gt=0)
-    current_pa: float = Field(50.0, gt=0)
+    dwell_us: DwellUs = 3.0
+    current_pa: CurrentPa = 50.0
     """For the dose estimate; frames carry the dose the microscope reports."""
 
     @model_validator(mode="after")
@@ -57,16 +58,16 @@ class EdxSection(Strict):
     k: tuple[str, ...] = ()
     """Cliff-Lorimer factors, such as ``Ag_La/Au_Ma=1.44:0.01``; computed, less well, where none is given."""
     k_basis: Literal["atomic", "weight"] = "atomic"
-    pixel_nm: float = Field(gt=0)
+    pixel_nm: PixelNm
     shape: tuple[int, int] = (64, 64)
-    dwell_us: float = Field(1000.0, gt=0)
+    dwell_us: DwellUs = 1000.0
     """Per pixel and frame."""
     frames: int = Field(100, ge=1, le=100_000)
-    current_pa: float = Field(50.0, gt=0)
+    current_pa: CurrentPa = 50.0
     """For the dose estimate; frames carry the dose the microscope reports."""
-    sigma_at_pct: float | None = Field(None, gt=0)
+    sigma_at_pct: float | None = Field(None, gt=0, le=100)
     """A map is enough when the worst-known element's error has come down to this; None takes all frames."""
-    tilts_deg: tuple[float, ...] = Field((0.0,), min_length=1)
+    tilts_deg: tuple[TiltDeg, ...] = Field((0.0,), min_length=1, max_length=200)
     """A map at each of them."""
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -86,10 +87,10 @@ class TiltScheme(Strict):
     """Tilts of one series."""
 
     mode: Literal["stepped", "continuous"] = "stepped"
-    from_deg: float = -70.0
-    to_deg: float = 70.0
-    step_deg: float = Field(2.0, gt=0)
-    rate_deg_per_s: float = Field(0.5, gt=0)
+    from_deg: TiltDeg = -70.0
+    to_deg: TiltDeg = 70.0
+    step_deg: float = Field(2.0, ge=0.01)
+    rate_deg_per_s: float = Field(0.5, ge=1e-3, le=1e3)
     """Continuous mode: stage speed; a frame is kept every `step_deg`."""
 
     @model_validator(mode="after")
@@ -122,9 +123,9 @@ class Tracking(Strict):
 class SurveySection(Strict):
     """The overviews in which particles are chosen, once, before the first recording."""
 
-    pixel_nm: float = Field(gt=0)
+    pixel_nm: PixelNm
     shape: tuple[int, int] = (512, 512)
-    dwell_us: float = Field(3.0, gt=0)
+    dwell_us: DwellUs = 3.0
 
     @model_validator(mode="after")
     def _large_enough(self) -> Self:
@@ -139,13 +140,13 @@ class SurveySection(Strict):
 class ParticleSection(Strict):
     """One target; x, y, z are the stage position that centres it, or the overview that it is chosen in."""
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
-    core: str = ""
-    shell: str = ""
-    window: str = "centre"
-    x_nm: float = 0.0
-    y_nm: float = 0.0
-    z_nm: float = 0.0
+    name: Name
+    core: Metal = ""
+    shell: Metal = ""
+    window: Words = "centre"
+    x_nm: PlaceNm = 0.0
+    y_nm: PlaceNm = 0.0
+    z_nm: PlaceNm = 0.0
     choose: str = ""
     """What it must be like, such as ``single, round, 40-60 nm, not touching``; empty for the one at x, y."""
 
@@ -158,8 +159,8 @@ class ParticleSection(Strict):
 
 
 class SessionFile(Strict):
-    title: str = Field(min_length=1)
-    seed: int = Field(0, ge=0)
+    title: Words = Field(min_length=1)
+    seed: int = Field(0, ge=0, le=2**63 - 1)
     chip: ChipSection
     microscope: MicroscopeSection
     edx: EdxSection | None = None

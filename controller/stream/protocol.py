@@ -14,7 +14,7 @@ from drivers.stream_requests import Head, Items, TakeResult
 
 
 class EventsSoFar(Question, frozen=True, kw_only=True, tag="events"):
-    """Enough events to draw the screen as if one had watched from the start, one an answer."""
+    """Enough events to draw the screen as if one had watched from the start, one a part."""
 
 
 class Endpoints(Question, frozen=True, kw_only=True, tag="endpoints"):
@@ -36,6 +36,11 @@ class GuardCall(Question, frozen=True, kw_only=True, tag="call"):
 
     call: Literal["connect", "ramp_to", "quench", "read", "stop", "make_safe"]
     args: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        wanted = 2 if self.call == "ramp_to" else 0
+        if len(self.args) != wanted:
+            raise ValueError(f"{self.call} takes {wanted} numbers, not {len(self.args)}")
 
 
 class Beat(Question, frozen=True, kw_only=True, tag="beat"):

@@ -106,8 +106,8 @@ class Streams:
             case Head():
                 yield msgspec.to_builtins(StreamHead(self.next_seq, self.closed)), []
             case EventsSoFar():
-                for event in self._memory.memory():
-                    yield None, [ev.encode(event)]
+                # In one message: of many in a row a socket drops what is above its high-water mark.
+                yield None, [ev.encode(event) for event in self._memory.memory()]
             case Endpoints():
                 yield self.endpoints, []
             case Command(command=command):
