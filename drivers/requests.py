@@ -137,6 +137,14 @@ def ask(endpoint: str, question: Question, *, limit_s: float) -> Any:
             socket.close()
 
 
+def say(endpoint: str, question: Question) -> None:
+    """Send what is never answered."""
+    with zmq.Context() as context:
+        socket = RequestSocket(context, endpoint, linger_ms=1000)
+        socket.send(question)
+        socket.close()
+
+
 async def replies(endpoint: str, question: Question, *, limit_s: float) -> AsyncGenerator[Reply, None]:
     """Ask one question from an event loop; ends early when no answer comes for so long, raises `Refused`."""
     with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket:

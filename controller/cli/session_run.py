@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from controller.cli.json_file import check_writable, write_json
 from controller.plan.check import checked_session
 from controller.plan.session_file import SessionFile
+from controller.stream.protocol import Leave
 from controller.stream.running_session import is_open, read_endpoints
 from drivers.clock import Clock, ScaledClock, SteppedClock
 from drivers.errors import ConfigError
 from drivers.recorded.folder import SessionFolder
+from drivers.requests import say
 
 if TYPE_CHECKING:
     from controller.record.past import Past
@@ -87,9 +89,11 @@ def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, 
 
 
 def _wait_for_guard(folder: SessionFolder) -> None:
-    """The guard of a controller that was killed holds the chip until it is cold."""
+    """The guard of a controller that was killed holds the chip: it is told to make it safe and leave."""
     guard = read_endpoints(folder.endpoints).get("guard") if folder.endpoints.is_file() else None
     deadline = time.monotonic() + _GUARD_LIMIT_S
+    if guard is not None and is_open(guard):
+        say(guard, Leave())
     while guard is not None and is_open(guard):
         if time.monotonic() > deadline:
             words = f"asked to go on; its guard still holds the chip after {_GUARD_LIMIT_S:g} s, see guard.jsonl"
