@@ -18,12 +18,21 @@ from alloyscope import inputs
 from alloyscope.card import card
 
 if TYPE_CHECKING:
+    import h5py
+
     from analysis.results import AnyResult
     from drivers.frames import FrameHeader
 
 _IMAGES = "entry/data/data"
 _TILTS = "entry/data/tilt_deg"
 _HEADERS = "entry/headers"
+
+
+def _opened(path: Path) -> h5py.File:
+    import h5py
+    import hdf5plugin  # noqa: F401  # registers the compression filter
+
+    return h5py.File(path, "r")
 
 
 @dataclass(frozen=True)
@@ -40,22 +49,16 @@ class _FramesOnDisk:
         return len(self.shape)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        import h5py
-        import hdf5plugin  # noqa: F401  # registers the compression filter
-
         if len(self.parts) > 1:
             return np.asarray(self.whole(_IMAGES)[index])
-        with h5py.File(self.parts[0][0], "r") as file:
+        with _opened(self.parts[0][0]) as file:
             return np.asarray(file[_IMAGES][index])
 
     def whole(self, name: str) -> NDArray[Any]:
         """A dataset of all whole frames."""
-        import h5py
-        import hdf5plugin  # noqa: F401  # registers the compression filter
-
         found = []
         for path, frames in self.parts:
-            with h5py.File(path, "r") as file:
+            with _opened(path) as file:
                 found.append(np.asarray(file[name][:frames]))
         return np.concatenate(found)
 
@@ -151,15 +154,12 @@ class RecordedSession:
         return card(self.title, [*facts, *(("", line) for line in said[-6:])], simulated=self.simulated)
 
     def _on_disk(self, step: str) -> _FramesOnDisk:
-        import h5py
-        import hdf5plugin  # noqa: F401  # registers the compression filter
-
         if step not in self.steps:
             raise ValueError(f"step: asked for one of {', '.join(self.steps) or 'none'}, found {step!r}; see .steps")
         parts = []
         for path in self._at.step_files(step):
             try:
-                with h5py.File(path, "r") as file:
+                with _opened(path) as file:
                     images, headers = file[_IMAGES], file[_HEADERS]
                     # A row that was cut before its header was written is not a frame.
                     parts.append((path, min(images.shape[0], sum(1 for text in headers[:] if text))))

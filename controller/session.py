@@ -250,13 +250,13 @@ class Session:
     async def _begin(self) -> None:
         file = self.file
         simulated = self.instruments.microscope.simulated
-        names = tuple(p.name for p in self.file.particles)
-        known = None if self.file.arrhenius is None else self.file.arrhenius.model_dump()
+        names = tuple(p.name for p in file.particles)
         if self.past is None:
+            known = None if file.arrhenius is None else file.arrhenius.model_dump()
             self.journal.write(
                 Begin(
-                    session=self.file.title,
-                    seed=self.file.seed,
+                    session=file.title,
+                    seed=file.seed,
                     simulated=simulated,
                     particles=names,
                     activation=known,
@@ -266,7 +266,7 @@ class Session:
             )
         else:
             await begin_again(self.past, self.instruments, self.journal, self._log, tracked=file.tracking.on)
-        self.events.tell(ev.Started(self.file.title, str(self.folder.path), simulated, names, self.progress.planned))
+        self.events.tell(ev.Started(file.title, str(self.folder.path), simulated, names, self.progress.planned))
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
 
     def _start_watching(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:

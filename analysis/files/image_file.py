@@ -62,14 +62,13 @@ def _summed(map_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _other(path: Path, reader: str) -> tuple[NDArray[np.generic], float | None]:
-    with signals_in(path, reader) as found:
-        signals = found
-    images = [s for s in signals if s["data"].ndim == 2]
-    if not images:
-        images = [_summed(s) for s in signals if [a["navigate"] for a in s["axes"]] == [True, True, False]]
-    if not images:
-        shapes = ", ".join(str(s["data"].shape) for s in signals) or "nothing"
-        raise ConfigError(str(path), [f"holds no image (y, x), only {shapes}"])
+    with signals_in(path, reader) as signals:
+        images = [s for s in signals if s["data"].ndim == 2]
+        if not images:
+            images = [_summed(s) for s in signals if [a["navigate"] for a in s["axes"]] == [True, True, False]]
+        if not images:
+            shapes = ", ".join(str(s["data"].shape) for s in signals) or "nothing"
+            raise ConfigError(str(path), [f"holds no image (y, x), only {shapes}"])
     largest = max(images, key=lambda s: int(s["data"].size))
     axis = largest["axes"][-1]
     per_nm = NM_PER.get(str(axis.get("units", "")).lower())
