@@ -24,7 +24,7 @@ from controller.acquire.centring import Centring
 from controller.acquire.edx_maps import EdxMaps
 from controller.acquire.frames import Frames
 from controller.acquire.survey import Survey
-from controller.engine import Engine, FinishReason, RunState
+from controller.engine import Aborted, Engine, FinishReason, RunState
 from controller.guard.instruments import Instruments
 from controller.heat.heating import Heating
 from controller.heat.steered_heating import SteeredHeating
@@ -108,7 +108,11 @@ class Session:
                 if self._looks:
                     with self.clock.working():
                         await asyncio.to_thread(warm_up)
-                await self.instruments.connect()
+                try:
+                    await self.engine.unless_aborted(self.instruments.connect())
+                except Aborted:
+                    words = "told to end while the instruments were being connected; nothing had begun"
+                    raise AlloyscopeError(words) from None
                 begun = True
                 await self._begin()
                 endless += self._start_watching(tasks)

@@ -13,14 +13,14 @@ import importlib.util
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
 from drivers.errors import AlloyscopeError, ConfigError, NotConnected
-from drivers.interfaces import Device, DriverContext, EdxDetector, HeatingChip, Microscope, Rehearsal
+from drivers.interfaces import DriverContext, EdxDetector, HeatingChip, Microscope, Rehearsal
 
 Kind = Literal["chip", "microscope", "edx", "rehearsal"]
 
@@ -133,11 +133,10 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-async def connect_all(devices: Iterable[Device]) -> None:
-    """Connect every device at the same time; raises one `NotConnected` with all failures."""
-    devices = list(devices)
-    outcomes = await asyncio.gather(*(d.connect() for d in devices), return_exceptions=True)
-    failures = {d.name: e for d, e in zip(devices, outcomes, strict=True) if isinstance(e, BaseException)}
+async def connect_all(calls: Mapping[str, Awaitable[None]]) -> None:
+    """Connect devices, by their names, at the same time; raises one `NotConnected` with all failures."""
+    outcomes = await asyncio.gather(*calls.values(), return_exceptions=True)
+    failures = {name: e for name, e in zip(calls, outcomes, strict=True) if isinstance(e, BaseException)}
     cancelled = [e for e in failures.values() if isinstance(e, asyncio.CancelledError)]
     if cancelled:
         raise cancelled[0]

@@ -63,7 +63,7 @@ durations_s = {durations_s}
 """
 
 
-REAL_TIME = ("test_processes.py", "test_vendor_drivers.py", "test_deputy.py")
+REAL_TIME = ("test_processes.py", "test_hanging_drivers.py", "test_vendor_drivers.py", "test_deputy.py")
 """Their limits are real seconds: never beside each other."""
 
 ONE_FIXTURE = ("test_needle_peers.py", "test_leftovers.py")

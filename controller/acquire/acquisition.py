@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import assert_never
 
-from controller.acquire.beam import Beam
+from controller.acquire.beam import ANSWER_LIMIT_S, Beam
 from controller.acquire.centring import Centring
 from controller.acquire.edx_maps import EdxMaps
 from controller.acquire.frames import Frames
@@ -82,7 +82,12 @@ class Acquisition:
         half_scan_deg = 0.5 * scheme.rate_deg_per_s * beam.settings.frame_s
         sweep = beam.microscope.sweep(beam.settings, scheme.to_deg, scheme.rate_deg_per_s)
         async with beam.on(step, beam.settings), aclosing(sweep):
-            async for scan in sweep:
+            limit_s = ANSWER_LIMIT_S + 3 * beam.settings.frame_s
+            while True:
+                call = beam.ask("scan while it tilts", limit_s, anext(sweep, None))
+                scan = await beam.engine.unless_aborted(call)
+                if scan is None:
+                    return
                 beam.book(step, scan, beam.settings)
                 if wanted and way * (scan.stage.tilt_deg - wanted[0]) >= -half_scan_deg:
                     wanted.pop(0)

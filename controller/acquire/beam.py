@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from drivers.interfaces import Microscope, Scan, ScanSettings, StagePosition
 T = TypeVar("T")
 
 ANSWER_LIMIT_S = 20.0
+_BLANK_LIMIT_S = 5.0
 _MOVE_LIMIT_S = 180.0
 
 
@@ -49,14 +50,14 @@ class Beam:
         """To a particle, tilted."""
         y_nm, x_nm = self.places_nm.get(p.name, (p.y_nm, p.x_nm))
         target = StagePosition(float(x_nm), float(y_nm), p.z_nm + self.height_nm.get(p.name, 0.0), tilt_deg)
-        await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
+        await self.ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
 
     async def look(self, step: Recording, tilt_deg: float, settings: ScanSettings) -> Scan:
         """One scan at one tilt, its dose booked."""
         await self.move(step.particle, tilt_deg)
         async with self.on(step, settings):
             limit_s = ANSWER_LIMIT_S + 3 * settings.frame_s
-            asked = self._ask("scan a frame", limit_s, self.microscope.scan(settings))
+            asked = self.ask("scan a frame", limit_s, self.microscope.scan(settings))
             scan = await self.engine.unless_aborted(asked)
             self.book(step, scan, settings)
         return scan
@@ -66,7 +67,7 @@ class Beam:
         shift_nm = self.image_shift_nm.get(particle, np.zeros(2)) if shift_nm is None else shift_nm
         self.image_shift_nm[particle] = shift_nm
         call = self.microscope.shift_image(float(shift_nm[0]), float(shift_nm[1]))
-        await self._ask("shift the image", ANSWER_LIMIT_S, call)
+        await self.ask("shift the image", ANSWER_LIMIT_S, call)
 
     @asynccontextmanager
     async def on(self, step: Recording, settings: ScanSettings) -> AsyncIterator[None]:
@@ -75,7 +76,7 @@ class Beam:
         A scan that never came back has cost electrons as well: they are booked by the time that the beam was on.
         """
         await self.engine.checkpoint(may_pause=False)
-        await self._ask("unblank the beam", ANSWER_LIMIT_S, self.microscope.set_beam_blank(False))
+        await self.ask("unblank the beam", ANSWER_LIMIT_S, self.microscope.set_beam_blank(False))
         self._booked_s = self.clock.now()
         try:
             await self.engine.checkpoint(may_pause=False)
@@ -85,7 +86,7 @@ class Beam:
             self.ledger.book_dose(step.particle.name, scans * self._dose_of_scan(step, settings))
             raise
         finally:
-            await self._ask("blank the beam", ANSWER_LIMIT_S, self.microscope.set_beam_blank(True))
+            await self.ask("blank the beam", _BLANK_LIMIT_S, self.microscope.set_beam_blank(True))
 
     def book(self, step: Recording, scan: Scan, settings: ScanSettings) -> None:
         """The electrons of a scan that was taken with these settings."""
@@ -100,5 +101,6 @@ class Beam:
         finer = (self.settings.pixel_nm / settings.pixel_nm) ** 2
         return self.dose.of_frame() * settings.dwell_s / self.settings.dwell_s * finer
 
-    async def _ask(self, asked: str, limit_s: float, call: Coroutine[Any, Any, T]) -> T:
+    async def ask(self, asked: str, limit_s: float, call: Awaitable[T]) -> T:
+        """Await a call to the microscope, which may take so long."""
         return await within(self.clock, limit_s, self.microscope.name, asked, call)

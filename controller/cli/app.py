@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pkgutil import iter_modules
@@ -9,6 +10,7 @@ from pkgutil import iter_modules
 import typer
 
 from controller.cli import commands
+from drivers.device_thread import stuck
 from drivers.errors import AlloyscopeError, ConfigError
 
 
@@ -29,6 +31,17 @@ def application() -> typer.Typer:
 
 def main() -> None:
     """Entry point: errors of the user become one message and exit code 2, failures of a session exit code 1."""
+    try:
+        _main()
+    except SystemExit as ended:
+        if stuck():  # a vendor's library that never comes back would keep the interpreter for ever
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else 1)
+        raise
+
+
+def _main() -> None:
     try:
         application()()
     except ConfigError as error:

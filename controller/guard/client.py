@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,7 @@ BEAT_S = 0.1
 HANG_LIMIT_S = 2.0
 _START_LIMIT_S = 30.0
 _LEAVE_LIMIT_S = 20.0
-_TAKE_OVER_S = 10.0
+_TAKE_OVER_S = 20.0
 
 
 class GuardClient:
@@ -48,6 +49,8 @@ class GuardClient:
         self._microscope, self._microscope_options = microscope, microscope_options
         self._process: subprocess.Popen[bytes] | None = None
         self._deputy: subprocess.Popen[bytes] | None = None
+        self._life = -1
+        """Reading end of the pipe into which the guard writes; the deputy's."""
         self._context = zmq.asyncio.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 200)
@@ -68,19 +71,14 @@ class GuardClient:
         return {"guard": self._settings.endpoint}
 
     async def connect(self) -> None:
-        self._process = self._started("controller.guard.process", self._settings)
+        self._life, writing = os.pipe()
+        settings = msgspec.structs.replace(self._settings, alive_fd=writing)
+        self._process = self._started("controller.guard.process", settings)
+        os.close(writing)
         assert self._process.stdin is not None, "asked for"
         self._process.stdin.close()
-        self._deputy = self._started(
-            "controller.guard.deputy",
-            DeputySettings(
-                guard=self._settings,
-                guard_pid=self._process.pid,
-                microscope=self._microscope,
-                microscope_options=self._microscope_options,
-            ),
-            stdout=subprocess.PIPE,
-        )
+        self._start_deputy()
+        assert self._deputy is not None, "it was started"
         self._heart.start()
         try:
             async with asyncio.timeout(_START_LIMIT_S):
@@ -93,7 +91,22 @@ class GuardClient:
                 self.name, f"asked the guard to start, no answer within {_START_LIMIT_S:g} s; see guard.log"
             ) from None
 
-    def _started(self, module: str, settings: msgspec.Struct, *, stdout: int | None = None) -> subprocess.Popen[bytes]:
+    def _start_deputy(self) -> None:
+        assert self._process is not None, "a deputy watches somebody"
+        self._deputy = self._started(
+            "controller.guard.deputy",
+            DeputySettings(
+                guard=msgspec.structs.replace(self._settings, alive_fd=self._life),
+                guard_pid=self._process.pid,
+                microscope=self._microscope,
+                microscope_options=self._microscope_options,
+            ),
+            stdout=subprocess.PIPE,
+        )
+
+    def _started(
+        self, module: str, settings: GuardSettings | DeputySettings, *, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
         """A process of its own session: neither a closed terminal nor a signal to our group may end it."""
         with SessionFolder(Path(self._settings.folder)).guard_log.open("ab") as log:
             process = subprocess.Popen(
@@ -103,6 +116,7 @@ class GuardClient:
                 stdout=log if stdout is None else stdout,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=((settings if isinstance(settings, GuardSettings) else settings.guard).alive_fd,),
             )
         assert process.stdin is not None, "asked for"
         process.stdin.write(as_line(settings))
@@ -152,8 +166,14 @@ class GuardClient:
         else:
             await self._send(GuardCall(call="make_safe"))
 
-    async def close(self) -> None:
-        """Say goodbye; the guard makes the chip safe once more and leaves."""
+    async def close(self, *, beam_is_blanked: bool = True) -> None:
+        """Say goodbye; the guard makes the chip safe once more and leaves, however long that takes.
+
+        Raises
+        ------
+        DeviceError
+            When it has not left within `_LEAVE_LIMIT_S`: it goes on trying.
+        """
         await self._send(Leave())
         self._closing.set()
         if self._heart.is_alive():
@@ -162,15 +182,17 @@ class GuardClient:
         if process is not None:
             left = await asyncio.to_thread(_left, process)
         if self._deputy is not None:
-            left = await asyncio.to_thread(_relieved, self._deputy) and left
+            left = await asyncio.to_thread(_relieved, self._deputy, in_peace=beam_is_blanked) and left
+        if self._life >= 0:
+            os.close(self._life)
         self._context.destroy(linger=200)
-        shutil.rmtree(self._sockets, ignore_errors=True)
         if not left:
             raise errors.DeviceError(
                 self.name,
-                f"the guard did not leave within {_LEAVE_LIMIT_S:g} s and was ended; "
-                "the state of the chip is unknown: check it by hand, see guard.jsonl",
+                f"the guard (process {self.pid}) has not left within {_LEAVE_LIMIT_S:g} s: the chip is not known to be "
+                "cold, see guard.jsonl. It goes on switching it off; check the chip by hand",
             )
+        shutil.rmtree(self._sockets, ignore_errors=True)
 
     async def _send(self, question: Question) -> int:
         self._next_id += 1
@@ -212,6 +234,11 @@ class GuardClient:
         while True:
             self._alive_at = time.monotonic()
             await asyncio.sleep(BEAT_S)
+            if self._deputy is not None and self._deputy.poll() is not None and self.pid is not None:
+                if self._deputy.stdin is not None and self._deputy.stdout is not None:
+                    self._deputy.stdin.close()
+                    self._deputy.stdout.close()
+                self._start_deputy()
             if self._process is not None and self._process.poll() is not None:
                 raise errors.InterlockTripped(await self._what_became_of_the_chip(self._process.returncode))
 
@@ -225,7 +252,7 @@ class GuardClient:
             await asyncio.to_thread(self._deputy.wait, _TAKE_OVER_S)
         if self._deputy.returncode == 0:
             return f"{ended}; its deputy has made the chip safe, it is cold"
-        return f"{ended}; the state of the chip is unknown: check it by hand, see guard.jsonl"
+        return f"{ended}; its deputy goes on switching off the chip, which is not known to be cold: check it by hand"
 
 
 def _error(device: str, failure: Failure) -> AlloyscopeError:
@@ -238,11 +265,12 @@ def _error(device: str, failure: Failure) -> AlloyscopeError:
     return error
 
 
-def _relieved(deputy: subprocess.Popen[bytes]) -> bool:
-    """Whether the deputy has gone, with the chip known to be safe."""
+def _relieved(deputy: subprocess.Popen[bytes], *, in_peace: bool) -> bool:
+    """Whether the deputy has gone, with the chip known to be safe; without peace it first blanks the beam."""
     assert deputy.stdin is not None, "asked for"
     with suppress(OSError):
-        deputy.stdin.write(FAREWELL)
+        if in_peace:
+            deputy.stdin.write(FAREWELL)
         deputy.stdin.close()
     if deputy.stdout is not None:
         deputy.stdout.close()
@@ -250,11 +278,7 @@ def _relieved(deputy: subprocess.Popen[bytes]) -> bool:
 
 
 def _left(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it has ended by itself; else it is ended."""
-    try:
+    """Whether it has ended by itself; else it goes on, since it holds a chip that is not cold."""
+    with suppress(subprocess.TimeoutExpired):
         process.wait(_LEAVE_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return False
-    return True
+    return process.returncode is not None

@@ -11,13 +11,16 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from controller.guard.chip_readings import ChipReadings
 from controller.guard.guard import Guard
-from controller.guard.settings import DeputySettings, first_line
+from controller.guard.settings import COOL, HOT, DeputySettings, first_line
 from drivers.clock import ScaledClock, WallClock
+from drivers.device_thread import ChipInThread, DeviceThread, MicroscopeInThread, stuck
+from drivers.errors import AlloyscopeError
 from drivers.interfaces import DriverContext, HeatingChip, Microscope
 from drivers.limits import ChipLimits
 from drivers.recorded.folder import SessionFolder
@@ -29,7 +32,9 @@ READY = "ready"
 FAREWELL = b"farewell\n"
 """From a controller that ends in peace."""
 _LOOK_S, _STANDS_STILL_S = 0.05, 0.3
-_CONNECT_LIMIT_S, _COOLING_LIMIT_S = 5.0, 60.0
+_CONNECT_LIMIT_S, _COOLING_LIMIT_S = 5.0, 20.0
+_HANGS_HOT_S, _HANGS_COOL_S = 2.0, 15.0
+"""Silence of a guard's event loop that is taken for a hang: on a busy computer it may well be late."""
 
 
 class Deputy:
@@ -40,19 +45,26 @@ class Deputy:
         self._settings, self._folder = settings, SessionFolder(Path(guard.folder))
         self._clock = ScaledClock(guard.speed, guard.epoch)
         context = DriverContext(self._clock, guard.seed, self._folder.path, Path(guard.origin))
-        self._chip: HeatingChip = load("chip", guard.backend, context, guard.options)
-        self._microscope: Microscope = load("microscope", settings.microscope, context, settings.microscope_options)
+        self._context = context
+        self._chip = self._loaded_chip()
+        self._column = DeviceThread("microscope")
+        self._microscope: Microscope = MicroscopeInThread(
+            load("microscope", settings.microscope, context, settings.microscope_options), self._column
+        )
         self._controller_died = False
+        self._ends_before = self._ends()
+        """Of guards before this one, where a session was gone on with."""
 
     async def watch(self) -> int:
-        """Until the guard has ended; 0 when the chip is known to be cold then, or was let go in peace."""
+        """Until the guard has ended and the chip is known to be cold, or was let go in peace."""
         loop = asyncio.get_running_loop()
         controller = asyncio.create_task(self._follow_controller(), name="controller")
-        ended = asyncio.Event()
+        ended, life = asyncio.Event(), SignOfLife(self._settings.guard.alive_fd)
         try:
             pidfd = os.pidfd_open(self._settings.guard_pid)
         except ProcessLookupError:
-            return await self._make_chip_safe("the guard died; its deputy took over")
+            await self._make_chip_safe("the guard died; its deputy took over")
+            return 0
         loop.add_reader(pidfd, ended.set)
         print(READY, flush=True)
         try:
@@ -62,19 +74,29 @@ class Deputy:
                     async with asyncio.timeout(_LOOK_S):
                         await ended.wait()
                 stopped_s = stopped_s + _LOOK_S if stands_still(self._settings.guard_pid) else 0.0
-                if stopped_s > _STANDS_STILL_S:
+                if stopped_s > _STANDS_STILL_S or life.silent():
                     # It may come to life again: two guards on one chip would be worse than none.
                     os.kill(self._settings.guard_pid, signal.SIGKILL)
         finally:
             loop.remove_reader(pidfd)
             os.close(pidfd)
             self._settings.guard.remove_sockets()
-        in_peace = any(isinstance(e.record, GuardEnd) for e in read_guard_journal(self._folder.path))
-        code = 0 if in_peace else await self._make_chip_safe("the guard died; its deputy took over")
+        in_peace = self._ends() > self._ends_before
+        if not in_peace:
+            await self._make_chip_safe("the guard died; its deputy took over")
         if not in_peace and not self._controller_died:
-            return code  # the controller ends the session by itself
+            return 0  # the controller ends the session by itself
         await controller
-        return code
+        return 0
+
+    def _loaded_chip(self) -> HeatingChip:
+        guard = self._settings.guard
+        chip: HeatingChip = load("chip", guard.backend, self._context, guard.options)
+        return chip
+
+    def _ends(self) -> int:
+        entries = read_guard_journal(self._folder.path) if self._folder.guard_journal.exists() else []
+        return sum(isinstance(entry.record, GuardEnd) for entry in entries)
 
     async def _follow_controller(self) -> None:
         reader = asyncio.StreamReader()
@@ -97,27 +119,59 @@ class Deputy:
             journal.write(MakeSafeFailed(message=f"the beam could not be blanked: {error or type(error).__name__}"))
         finally:
             journal.close()
+            await self._column.close()
 
-    async def _make_chip_safe(self, reason: str) -> int:
+    async def _make_chip_safe(self, reason: str) -> None:
+        """For as long as it takes; a driver that fails or hangs is left behind for a fresh one."""
         journal, readings = Journal(self._folder.guard_journal, self._clock), ChipReadings(self._folder.chip_readings)
         limits = ChipLimits(**self._settings.guard.limits)
-        guard = Guard(self._chip, limits, journal, readings, WallClock(), period_s=_LOOK_S, heartbeat_limit_s=1.0)
-        try:
-            with suppress(Exception):  # what cannot be connected may still be switched off
-                async with asyncio.timeout(_CONNECT_LIMIT_S):
-                    await guard.connect()
-            await guard.trip(reason)
-            async with asyncio.timeout(_COOLING_LIMIT_S):
-                await guard.until_cold()
-            await guard.close()
-        except Exception as error:  # noqa: BLE001  # it has tried for a minute; what is left is to say so
-            journal.write(MakeSafeFailed(message=f"the deputy gives up: {str(error) or type(error).__name__}"))
-            return 1
-        finally:
+        while True:
+            thread = DeviceThread("chip")
+            chip = ChipInThread(self._chip, thread)
+            guard = Guard(chip, limits, journal, readings, WallClock(), period_s=_LOOK_S, heartbeat_limit_s=1.0)
+            try:
+                with suppress(Exception):  # what cannot be connected may still be switched off
+                    async with asyncio.timeout(_CONNECT_LIMIT_S):
+                        await guard.connect()
+                async with asyncio.timeout(_COOLING_LIMIT_S):
+                    await guard.trip(reason)
+                    await guard.until_cold()
+                    await guard.close()
+                break
+            except Exception as error:  # noqa: BLE001  # it tries until a person ends it
+                with suppress(AlloyscopeError, OSError):
+                    journal.write(MakeSafeFailed(message=f"the deputy tries anew: {error or type(error).__name__}"))
+            finally:
+                await thread.close()
+            self._chip = self._loaded_chip()
+        with suppress(AlloyscopeError, OSError):  # of a full disk
             journal.write(GuardEnd(tripped=reason))
-            journal.close()
-            readings.close()
-        return 0
+        journal.close()
+        readings.close()
+
+
+class SignOfLife:
+    """What a guard's event loop writes into a pipe; one that stands still, whatever holds it, writes nothing."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._heard_s: float | None = None
+        self._last = COOL
+        if fd >= 0:
+            os.set_blocking(fd, False)
+
+    def silent(self) -> bool:
+        """Whether nothing has come for too long, since there was something for the first time."""
+        if self._fd < 0:
+            return False
+        heard = b""
+        with suppress(BlockingIOError):
+            heard = os.read(self._fd, 1 << 16)
+        if heard:
+            self._heard_s, self._last = time.monotonic(), heard[-1:]
+        if self._heard_s is None:
+            return False
+        return time.monotonic() - self._heard_s > (_HANGS_HOT_S if self._last == HOT else _HANGS_COOL_S)
 
 
 def stands_still(pid: int) -> bool:
@@ -132,7 +186,10 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     deputy = Deputy(first_line(DeputySettings))
-    return asyncio.run(deputy.watch())
+    code = asyncio.run(deputy.watch())
+    if stuck():
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

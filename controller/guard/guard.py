@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +27,8 @@ _COLD_LIMIT_S = 10.0
 """Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
 _READ_LIMIT_S = 5.0
 _COOLING_LIMIT_S = 10.0
+_OFF_LIMIT_S = 2.0
+"""For switching off; a driver that has not come back by then hangs."""
 _QUENCH_LIMIT_S = 2.0
 _FAILED_READINGS = 2
 """In a row, that are borne: a bus may stumble."""
@@ -43,6 +46,7 @@ class Guard:
     watch_clock : real time in a process of its own; the stepped clock in a dry run
     period_s : between two looks at the chip
     heartbeat_limit_s : without a heartbeat for this long a chip that is not cold is made safe
+    on_hang : what to do when the driver hangs while it is to switch off; by default it is asked again
     """
 
     def __init__(
@@ -55,14 +59,18 @@ class Guard:
         *,
         period_s: float,
         heartbeat_limit_s: float,
+        on_hang: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = chip.name
         self.simulated = chip.simulated
         self.tripped: str | None = None
+        self.connected = False
+        """Once; what has never been reached was never heated by us."""
         self._chip, self._limits, self._journal, self._readings = chip, limits, journal, readings
         self._interlocks = Interlocks(limits)
         self._clock = watch_clock
         self._period_s, self._limit_s = period_s, heartbeat_limit_s
+        self._on_hang = on_hang
         self._last_beat_s = watch_clock.now()
         self._last: HeaterReading | None = None
         self._cold, self._moving = True, False
@@ -73,6 +81,7 @@ class Guard:
 
     async def connect(self) -> None:
         await self._chip.connect()
+        self.connected = True
         self._last = await self._chip.read()
         self._last_beat_s = self._clock.now()
 
@@ -128,7 +137,7 @@ class Guard:
             await self._chip.close()
 
     async def _cooled(self) -> None:
-        await self._tried(self.make_safe())
+        await self._switch_off()
         await self.until_cold()
 
     async def watch(self) -> None:
@@ -153,7 +162,7 @@ class Guard:
             self._to_confirm = MadeSafe(reason=reason, since_heartbeat_s=silence_s, temperature_c=known_c)
             self._cold = False
         self.tripped = self.tripped or reason
-        await self._tried(self.make_safe())
+        await self._switch_off()
 
     async def until_cold(self) -> None:
         """Follow a chip that has been switched off until it is cold; while it is still powered, switch it off again."""
@@ -169,18 +178,31 @@ class Guard:
                 self._note_cold()
                 return
             if not off:
-                await self._tried(self.make_safe())
+                await self._switch_off()
             await self._clock.sleep(_QUICK_S if off else _AGAIN_S)
+
+    @property
+    def hot(self) -> bool:
+        """Whether the chip is not known to be cold."""
+        return not self._cold
 
     @property
     def silence_s(self) -> float:
         """Since the last heartbeat."""
         return self._clock.now() - self._last_beat_s
 
-    async def _tried(self, call: Coroutine[Any, Any, object]) -> bool:
+    async def _switch_off(self) -> None:
+        """Try to; where the driver hangs, others may know what to do."""
+        began_s = time.monotonic()
+        if not await self._tried(self.make_safe(), _OFF_LIMIT_S) and time.monotonic() - began_s >= _OFF_LIMIT_S:
+            self._note(MakeSafeFailed(message=f"the driver has not come back from switching off in {_OFF_LIMIT_S:g} s"))
+            if self.connected:
+                self._on_hang()
+
+    async def _tried(self, call: Coroutine[Any, Any, object], limit_s: float = _READ_LIMIT_S) -> bool:
         """Whether the driver did it in time; a failure is written down."""
         try:
-            async with asyncio.timeout(_READ_LIMIT_S):  # never wait_for: it may swallow a cancellation
+            async with asyncio.timeout(limit_s):  # never wait_for: it may swallow a cancellation
                 await call
         except Exception as error:  # noqa: BLE001  # a driver may raise anything; the next try is what matters
             self._note(MakeSafeFailed(message=str(error) or type(error).__name__))

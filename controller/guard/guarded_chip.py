@@ -30,3 +30,7 @@ class GuardedChip(HeatingChip, Protocol):
     async def emergency_stop(self) -> None:
         """Off at once, and for the rest of the session."""
         ...
+
+    async def close(self, *, beam_is_blanked: bool = True) -> None:
+        """Let go of the chip once it is cold, and, where that is not known, have the beam blanked."""
+        ...

@@ -39,7 +39,8 @@ class GuardInProcess(Guard):
         """Nobody else asks."""
         await asyncio.Event().wait()
 
-    async def close(self) -> None:
+    async def close(self, *, beam_is_blanked: bool = True) -> None:
+        """In a dry run there is no beam."""
         try:
             await super().close()
         finally:

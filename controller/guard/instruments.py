@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from controller.guard.client import GuardClient
 from controller.guard.guarded_chip import GuardedChip
@@ -12,55 +14,79 @@ from controller.guard.in_process import GuardInProcess
 from controller.guard.settings import GuardSettings
 from controller.plan.session_file import SessionFile
 from drivers.clock import Clock, ScaledClock, within
-from drivers.interfaces import DriverContext, EdxDetector, Microscope
+from drivers.device_thread import DeviceThread, EdxInThread, MicroscopeInThread
+from drivers.interfaces import Device, DriverContext, EdxDetector, Microscope
 from drivers.recorded.folder import SessionFolder
 from drivers.registry import connect_all, load
 
 _STOP_LIMIT_S = 5.0
+_CONNECT_LIMIT_S = 60.0
+_CLOSE_LIMIT_S = 5.0
+_DARK = "blank the beam"
 
 
 class Instruments:
-    """Built, but not connected, from what a session file names."""
+    """Built, but not connected, from what a session file names.
+
+    In real time the drivers of microscope and detector run in one thread of their own; on the stepped clock, which
+    jumps when its loop has nothing left to do, they run where everything does.
+    """
 
     def __init__(self, file: SessionFile, folder: SessionFolder, origin: Path, clock: Clock) -> None:
         context = DriverContext(clock, file.seed, folder.path, origin)
         self._clock = clock
-        self.microscope: Microscope = load("microscope", file.microscope.backend, context, file.microscope.options)
-        self.edx: EdxDetector | None = None
+        self._thread = DeviceThread("microscope") if isinstance(clock, ScaledClock) else None
+        microscope: Microscope = load("microscope", file.microscope.backend, context, file.microscope.options)
+        edx: EdxDetector | None = None
         if file.edx is not None:
-            on_it = replace(context, microscope=self.microscope)
-            self.edx = load("edx", file.edx.backend, on_it, file.edx.options)
+            edx = load("edx", file.edx.backend, replace(context, microscope=microscope), file.edx.options)
+        if self._thread is not None:
+            microscope = MicroscopeInThread(microscope, self._thread)
+            edx = None if edx is None else EdxInThread(edx, self._thread)
+        self.microscope, self.edx = microscope, edx
         self.chip = _guarded(file, folder, context)
 
     async def connect(self) -> None:
         """All at once; raises one `NotConnected` with all failures."""
-        await connect_all([self.chip, self.microscope, *([] if self.edx is None else [self.edx])])
+        limit_s, devices = _CONNECT_LIMIT_S, [self.chip, *self._column]
+        await connect_all({d.name: within(self._clock, limit_s, d.name, "connect", d.connect()) for d in devices})
 
     async def stop(self) -> list[str]:
         """Emergency: the chip off and the beam blanked, each whatever becomes of the other; what failed, in words."""
-        calls = [
-            within(self._clock, _STOP_LIMIT_S, "chip", "stop", self.chip.emergency_stop()),
-            within(self._clock, _STOP_LIMIT_S, "microscope", "blank the beam", self.microscope.make_safe()),
-        ]
-        if self.edx is not None:
-            calls.append(within(self._clock, _STOP_LIMIT_S, "edx", "stop scanning", self.edx.make_safe()))
+        calls = [within(self._clock, _STOP_LIMIT_S, "chip", "stop", self.chip.emergency_stop())]
+        calls += [within(self._clock, _STOP_LIMIT_S, d.name, _DARK, d.make_safe()) for d in self._column]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         return [str(o) for o in outcomes if isinstance(o, BaseException)]
 
     async def close(self) -> None:
         """Make everything safe, then close it; one failure never keeps the others from being tried.
 
+        Where the beam may still be on, the guard's deputy, which has a driver of its own, blanks it.
+
         Raises
         ------
         ExceptionGroup
             Of whatever failed.
         """
-        devices = [self.microscope, *([] if self.edx is None else [self.edx])]
-        outcomes = await asyncio.gather(*(d.make_safe() for d in devices), self.chip.close(), return_exceptions=True)
-        outcomes += await asyncio.gather(*(d.close() for d in reversed(devices)), return_exceptions=True)
-        failures = [o for o in outcomes if isinstance(o, Exception)]
+        clock = self._clock
+        dark = [within(clock, _STOP_LIMIT_S, d.name, _DARK, d.make_safe()) for d in self._column]
+        off = within(clock, _STOP_LIMIT_S, "chip", "switch off", self.chip.make_safe())  # its closing tells how it went
+        failures, _ = await asyncio.gather(_failures(*dark), _failures(off))
+        closing = [within(clock, _CLOSE_LIMIT_S, d.name, "close", d.close()) for d in reversed(self._column)]
+        failures += await _failures(self.chip.close(beam_is_blanked=not failures), *closing)
+        if self._thread is not None:
+            await self._thread.close()
         if failures:
             raise ExceptionGroup("; ".join(map(str, failures)), failures)
+
+    @property
+    def _column(self) -> list[Device]:
+        return [self.microscope, *([] if self.edx is None else [self.edx])]
+
+
+async def _failures(*calls: Coroutine[Any, Any, None]) -> list[Exception]:
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    return [o for o in outcomes if isinstance(o, Exception)]
 
 
 def _guarded(file: SessionFile, folder: SessionFolder, context: DriverContext) -> GuardedChip:

@@ -8,6 +8,7 @@ silent for 5 s. Told to end by a signal it makes the chip safe, and leaves. Wher
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import traceback
@@ -22,9 +23,10 @@ import zmq.asyncio
 
 from controller.guard.chip_readings import ChipReadings
 from controller.guard.guard import Guard
-from controller.guard.settings import GuardSettings, first_line
+from controller.guard.settings import COOL, HOT, GuardSettings, first_line
 from controller.stream.protocol import Beat, GuardCall, Leave, guard_questions
 from drivers.clock import ScaledClock, WallClock
+from drivers.device_thread import ChipInThread, DeviceThread, stuck
 from drivers.errors import AlloyscopeError, InterlockTripped
 from drivers.interfaces import DriverContext
 from drivers.limits import ChipLimits
@@ -38,7 +40,11 @@ PERIOD_S = 0.05
 HEARTBEAT_LIMIT_S = 0.5
 _STAY_S = 5.0
 _LET_GO_S = 2.0
+_AGAIN_S = 1.0
 _SILENCE_S = 60.0
+_LIFE_S = 0.1
+_HANDED_OVER = 3
+"""Exit code of a guard whose driver hangs: its deputy has another one."""
 
 
 class Goodbye(Exception):
@@ -51,10 +57,21 @@ async def serve(settings: GuardSettings) -> None:
     wall = WallClock()
     journal = Journal(folder.guard_journal, clock)
     context = DriverContext(clock, settings.seed, folder.path, Path(settings.origin))
-    chip = load("chip", settings.backend, context, settings.options)
+    # A driver that blocks must hold up neither heartbeats nor the judgement that it is to be switched off.
+    thread = DeviceThread("chip")
+    chip = ChipInThread(load("chip", settings.backend, context, settings.options), thread)
     limits = ChipLimits(**settings.limits)
     readings = ChipReadings(folder.chip_readings)
-    guard = Guard(chip, limits, journal, readings, wall, period_s=PERIOD_S, heartbeat_limit_s=HEARTBEAT_LIMIT_S)
+    guard = Guard(
+        chip,
+        limits,
+        journal,
+        readings,
+        wall,
+        period_s=PERIOD_S,
+        heartbeat_limit_s=HEARTBEAT_LIMIT_S,
+        on_hang=lambda: os._exit(_HANDED_OVER),
+    )
     sockets = zmq.asyncio.Context()
     socket = sockets.socket(zmq.ROUTER)
     socket.bind(settings.endpoint)
@@ -62,6 +79,7 @@ async def serve(settings: GuardSettings) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_answer_all(socket, guard, tasks), name="requests to the guard")
             tasks.create_task(_leave_when_told(guard), name="signals")
+            tasks.create_task(_show_life(guard, settings.alive_fd), name="sign of life")
     except* (Goodbye, InterlockTripped):
         pass
     finally:
@@ -73,6 +91,7 @@ async def serve(settings: GuardSettings) -> None:
             journal.write(GuardEnd(tripped=guard.tripped))
         journal.close()
         readings.close()
+        await thread.close()
         sockets.destroy(linger=200)
         settings.remove_sockets()
 
@@ -85,6 +104,17 @@ async def _leave_when_told(guard: Guard) -> None:
     number = await told.get()
     await guard.trip(f"the guard was told to end by {number.name}")
     raise Goodbye
+
+
+async def _show_life(guard: Guard, fd: int) -> None:
+    """To the deputy, which takes over when this loop stands still, and sooner where the chip is hot."""
+    if fd < 0:
+        return
+    os.set_blocking(fd, False)
+    while True:
+        with suppress(OSError):  # nobody reads: a deputy that has died is replaced
+            os.write(fd, HOT if guard.hot else COOL)
+        await asyncio.sleep(_LIFE_S)
 
 
 async def _answer_all(socket: zmq.asyncio.Socket, guard: Guard, tasks: asyncio.TaskGroup) -> None:
@@ -138,8 +168,10 @@ async def _carried_out(question: GuardCall, guard: Guard, tasks: asyncio.TaskGro
 
 
 async def _make_safe_for_sure(guard: Guard, journal: Journal) -> None:
-    """Try until the chip is off and cold, or a while has passed; every failure is written down."""
-    deadline = asyncio.get_running_loop().time() + 2 * _STAY_S
+    """Try until the chip is off and cold, however long it takes; every failure is written down.
+
+    A chip that was never reached is asked once.
+    """
     while True:
         try:
             async with asyncio.timeout(_STAY_S):
@@ -149,9 +181,9 @@ async def _make_safe_for_sure(guard: Guard, journal: Journal) -> None:
         except Exception as error:  # noqa: BLE001  # whatever the driver raises, the next try is what matters
             with suppress(AlloyscopeError, OSError):
                 journal.write(MakeSafeFailed(message=str(error) or type(error).__name__))
-        if asyncio.get_running_loop().time() > deadline:
+        if not guard.connected:
             return
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def _watch(guard: Guard) -> None:
@@ -167,6 +199,8 @@ async def _watch(guard: Guard) -> None:
 
 def main() -> int:
     asyncio.run(serve(first_line(GuardSettings)))
+    if stuck():
+        os._exit(0)
     return 0
 
 

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 SOCKETS_PREFIX = "alloyscope-guard-"
+HOT, COOL = b"h", b"c"
+"""What a guard tells its deputy while its event loop lives."""
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -32,6 +34,8 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
     speed: float
     epoch: float
     """Of the controller's clock."""
+    alive_fd: int = -1
+    """Pipe into which the guard writes, and from which its deputy reads, that its event loop lives."""
 
     def remove_sockets(self) -> None:
         """The folder of the endpoint, whose maker may have died; never another folder."""

@@ -10,18 +10,8 @@ from drivers.registry import backends, check_options, connect_all, find, load
 from simulators.chip import SimulatedChip
 
 
-class Dead:
-    simulated = True
-
-    def __init__(self, name: str, fault: str) -> None:
-        self.name, self.fault = name, fault
-
-    async def connect(self) -> None:
-        raise DeviceError(self.name, self.fault)
-
-    async def make_safe(self) -> None: ...
-
-    async def close(self) -> None: ...
+async def dead(name: str, fault: str) -> None:
+    raise DeviceError(name, fault)
 
 
 def test_backends_are_found_by_name_and_by_path():
@@ -47,7 +37,9 @@ def test_an_option_the_backend_does_not_know_is_refused_with_the_nearest():
 
 def test_all_failures_to_connect_are_reported_together():
     with pytest.raises(NotConnected) as caught:
-        asyncio.run(connect_all([Dead("chip", "no reply on port 5557"), Dead("stage", "licence missing")]))
+        asyncio.run(
+            connect_all({"chip": dead("chip", "no reply on port 5557"), "stage": dead("stage", "licence missing")})
+        )
     assert set(caught.value.failures) == {"chip", "stage"}
     assert "port 5557" in str(caught.value)
     assert "licence missing" in str(caught.value)

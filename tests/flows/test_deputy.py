@@ -41,11 +41,11 @@ class RealMicroscope(SimulatedMicroscope):
         self.beam.write_text("blanked")
 
 
-def settings_of(folder: Path) -> GuardSettings:
+def settings_of(folder: Path, backend: str = "simulated") -> GuardSettings:
     return GuardSettings(
         folder=str(folder),
         origin=str(folder),
-        backend="simulated",
+        backend=backend,
         options={},
         limits={"max_c": 500.0},
         seed=1,
