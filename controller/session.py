@@ -177,7 +177,7 @@ class Session:
         self.analysis = LiveAnalysis(
             self.folder, settings, self.clock, self.journal, self.events, self.results, dry=self.dry
         )
-        self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command)
+        self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command, self.analysis.token)
         self.engine = Engine(self.clock, self._on_state)
         self.plan = Plan(file)
         self.ledger = Ledger(lambda p, dose: self.journal.write(Exposed(particle=p, electrons_per_nm2=dose)))

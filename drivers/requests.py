@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zmq
-import zmq.asyncio
 
 from drivers.errors import AlloyscopeError
+
+if TYPE_CHECKING:
+    import zmq.asyncio
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask"):
@@ -110,6 +112,10 @@ class RequestSocket:
     def ask(self, question: Question, *, limit_s: float) -> Iterator[Reply]:
         """All answers as they come; raises `NoAnswer` when none comes for so long, `Refused` with a reason."""
         self.send(question)
+        yield from self.answers(limit_s=limit_s)
+
+    def answers(self, *, limit_s: float) -> Iterator[Reply]:
+        """To the question that was sent last, as `ask` gives them."""
         until = time.monotonic() + limit_s
         while self._socket.poll(max(0, int(1000 * (until - time.monotonic())))):
             answer, parts = unpack_answer(self._socket.recv_multipart())
@@ -147,6 +153,8 @@ def say(endpoint: str, question: Question) -> None:
 
 async def replies(endpoint: str, question: Question, *, limit_s: float) -> AsyncGenerator[Reply, None]:
     """Ask one question from an event loop; ends early when no answer comes for so long, raises `Refused`."""
+    import zmq.asyncio  # not by who must be quick: an emergency stop
+
     with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, int(1000 * limit_s))
         socket.connect(endpoint)

@@ -22,6 +22,9 @@ class Head(Question, frozen=True, kw_only=True, tag="head"):
 class TakeResult(Question, frozen=True, kw_only=True, tag="result"):
     """A result, encoded in the only part; never answered for."""
 
+    token: str = ""
+    """Which only the session's own analysis has been told."""
+
 
 class StreamHead(msgspec.Struct, frozen=True):
     next_seq: int

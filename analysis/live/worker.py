@@ -2,7 +2,8 @@
 
 Run by the controller as ``python -m analysis.live.worker``. Frames arrive by subscription; whenever a sequence number
 is missing (the subscription dropped it, or this process was started late or again) the worker asks the session for the
-items it lacks, which come from the recorder's files. It ends when the stream is closed and everything has been
+items it lacks, which come from the recorder's files. The first line of its standard input is the word by which its
+results are known to be its own. It ends when the stream is closed and everything has been
 answered, or when nobody has answered for a while.
 """
 
@@ -36,8 +37,10 @@ _ORPHAN_S = 20.0
 class Worker:
     """Keeps its place in the stream and feeds the pipeline."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], frames: str, requests: str, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], frames: str, requests: str, pipeline: Pipeline, token: str = ""
+    ) -> None:
+        self._pipeline, self._token = pipeline, token
         self._subscription = context.socket(zmq.SUB)
         self._subscription.setsockopt(zmq.RCVHWM, 200)
         self._subscription.subscribe(b"item")
@@ -78,7 +81,7 @@ class Worker:
 
     def _send(self, results: list[Result]) -> None:
         for result in results:
-            self._requests.send(TakeResult(), encode(result))
+            self._requests.send(TakeResult(token=self._token), encode(result))
 
     def _fetch(self, until: int) -> None:
         """Ask for the items from our place up to `until`."""
@@ -137,7 +140,7 @@ def main() -> int:
 
     pipeline = Pipeline(arguments.settings, keep_volume=None if folder is None else keep)
     with zmq.Context() as context:
-        worker = Worker(context, arguments.frames, arguments.requests, pipeline)
+        worker = Worker(context, arguments.frames, arguments.requests, pipeline, sys.stdin.readline().strip())
         try:
             return worker.run()
         finally:

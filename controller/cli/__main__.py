@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from controller.cli.app import main
+from controller.cli import main
 
 main()

@@ -1,17 +1,13 @@
-"""All commands together, and what becomes of their errors."""
+"""All commands together."""
 
 from __future__ import annotations
 
-import os
-import sys
 from importlib import import_module
 from pkgutil import iter_modules
 
 import typer
 
 from controller.cli import commands
-from drivers.device_thread import stuck
-from drivers.errors import AlloyscopeError, ConfigError
 
 
 def application() -> typer.Typer:
@@ -27,29 +23,3 @@ def application() -> typer.Typer:
         command = getattr(import_module(f"{commands.__name__}.{module.name}"), module.name)
         app.command(module.name.replace("_", "-"))(command)
     return app
-
-
-def main() -> None:
-    """Entry point: errors of the user become one message and exit code 2, failures of a session exit code 1."""
-    try:
-        _main()
-    except SystemExit as ended:
-        if stuck():  # a vendor's library that never comes back would keep the interpreter for ever
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(ended.code if isinstance(ended.code, int) else 1)
-        raise
-
-
-def _main() -> None:
-    try:
-        application()()
-    except ConfigError as error:
-        print(f"alloyscope: {error}", file=sys.stderr)
-        sys.exit(2)
-    except AlloyscopeError as error:
-        print(f"alloyscope: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("alloyscope: interrupted; devices were made safe, recorded data are kept", file=sys.stderr)
-        sys.exit(130)

@@ -12,4 +12,5 @@ OutPath = Annotated[Path | None, typer.Option("--out", help="session folder; by 
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="session folder, or the address of its requests")]
 NoScreen = Annotated[bool, typer.Option("--no-screen", help="print lines instead of drawing the screen")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="use this seed instead of the file's")]
+Trust = Annotated[bool, typer.Option("--trust", help="run the driver code that the session file names; asked once")]
 JsonPath = Annotated[Path | None, typer.Option("--json", help="write the results here as JSON")]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller.cli.json_file import check_writable, write_json
-from controller.plan.check import checked_session
+from controller.cli.trusted_code import trusted_session
 from controller.plan.session_file import SessionFile
 from controller.stream.protocol import Leave
 from controller.stream.running_session import is_open, read_endpoints
@@ -41,14 +41,15 @@ def start(
     seed: int | None,
     no_screen: bool,
     faked_clock: bool,
+    trust: bool,
 ) -> None:
     """Check the file, find a folder, and run; `again` are the words by which this command starts itself anew."""
-    file = checked_session(path, faked_clock=faked_clock)
+    file = trusted_session(path, trust=trust, faked_clock=faked_clock)
     if seed is not None:
         file = file.model_copy(update={"seed": seed})
     check_writable(json_path)
     folder = out if out is not None else Path("sessions") / f"{_slug(file.title)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+    if folder.exists() and _holds_data(folder):
         raise ConfigError("--out", [f"{folder} already exists; name a new folder, data are never overwritten"])
     if not no_screen and sys.stdout.isatty():
         options = [
@@ -66,7 +67,7 @@ def runs_in(folder: str) -> bool:
     return path.is_file() and is_open(read_endpoints(path).get("requests", "ipc://"))
 
 
-def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, speed: float) -> None:
+def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, speed: float, trust: bool) -> None:
     """Go on with the session of a folder from where it ended."""
     from controller.record.past import Past
 
@@ -76,7 +77,7 @@ def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, 
         raise ConfigError(where, [f"{past.unknown_heat}; begin a new session, or give --accept to go on all the same"])
     source = SessionFolder(folder).session_file
     faked_clock = past.begin.dry or speed != 1.0
-    file = checked_session(source, faked_clock=faked_clock, origin=Path(past.begin.origin))
+    file = trusted_session(source, trust=trust, faked_clock=faked_clock, origin=Path(past.begin.origin))
     check_writable(json_path)
     _wait_for_guard(SessionFolder(folder))
     if not no_screen and sys.stdout.isatty():
@@ -145,8 +146,9 @@ def _behind_screen(arguments: list[str], folder: SessionFolder) -> None:
     from controller.stream.running_session import find_endpoints
 
     folder.path.mkdir(parents=True, exist_ok=True)
-    log_path = folder.path.with_name(folder.path.name + ".log")
-    with log_path.open("wb") as log:
+    log_path, before = folder.console_log, 0
+    with log_path.open("ab") as log:
+        before = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "controller.cli", *arguments],
             stdin=subprocess.DEVNULL,
@@ -157,15 +159,26 @@ def _behind_screen(arguments: list[str], folder: SessionFolder) -> None:
     deadline = time.monotonic() + _START_LIMIT_S
     while not folder.endpoints.is_file():
         if process.poll() is not None or time.monotonic() > deadline:
-            print(log_path.read_text(errors="replace"), end="", file=sys.stderr)
+            print(_said(log_path, before), end="", file=sys.stderr)
             sys.exit(process.poll() or 1)
         time.sleep(0.05)
     MonitorApp(find_endpoints(str(folder.path))).run()
     if process.poll() is None:
         print(f"the session goes on in {folder.path}; watch it with: alloyscope monitor {folder.path}")
         return
-    print(log_path.read_text(errors="replace"), end="")
+    print(_said(log_path, before), end="")
     sys.exit(process.returncode)
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether anything is there but the log of the screen's own child, which is this process."""
+    if not folder.is_dir():
+        return True
+    return any(path != SessionFolder(folder).console_log for path in folder.iterdir())
+
+
+def _said(log: Path, since: int) -> str:
+    return log.read_bytes()[since:].decode(errors="replace")
 
 
 def _slug(title: str) -> str:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -21,6 +20,7 @@ import zmq.asyncio
 from controller.guard.deputy import FAREWELL
 from controller.guard.settings import SOCKETS_PREFIX, DeputySettings, GuardSettings, as_line
 from controller.stream.protocol import Beat, GuardCall, Leave
+from controller.stream.socket_folder import new_socket_folder
 from drivers import errors
 from drivers.errors import AlloyscopeError, DeviceTimeout
 from drivers.interfaces import HeaterReading
@@ -44,7 +44,7 @@ class GuardClient:
     def __init__(self, settings: GuardSettings, microscope: str, microscope_options: dict[str, Any]) -> None:
         self.name = "chip"
         self.simulated = False
-        self._sockets = Path(tempfile.mkdtemp(prefix=SOCKETS_PREFIX))
+        self._sockets = new_socket_folder(SOCKETS_PREFIX)
         self._settings = msgspec.structs.replace(settings, endpoint=f"ipc://{self._sockets}/guard")
         self._microscope, self._microscope_options = microscope, microscope_options
         self._process: subprocess.Popen[bytes] | None = None

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from controller.guard.chip_readings import ChipReadings
@@ -117,6 +118,12 @@ class Guard:
     async def emergency_stop(self) -> None:
         await self.trip("emergency stop")
         await self.until_cold()
+
+    async def seen_after(self) -> dict[str, float | bool] | None:
+        """A reading newer than this call, for whoever has switched the chip off; None where there is none."""
+        seen = await self._tried(self._look_once())
+        last = self._last
+        return asdict(last) | {"off": unpowered(last)} if seen and last is not None else None
 
     async def make_safe(self) -> None:
         await self._end_ramp()

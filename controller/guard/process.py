@@ -160,6 +160,7 @@ async def _carried_out(question: GuardCall, guard: Guard, tasks: asyncio.TaskGro
             return asdict(await guard.read())
         case "stop":
             await guard.trip("emergency stop")
+            return await guard.seen_after()
         case "make_safe":
             await guard.make_safe()
         case _:

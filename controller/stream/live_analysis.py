@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
 import time
 from contextlib import suppress
@@ -38,6 +39,8 @@ class LiveAnalysis:
         self.complete = asyncio.Event()
         """Set while every finished tilt series has its result."""
         self.results = results
+        self.token = secrets.token_hex(16)
+        """By which results of the analysis are told from anybody else's."""
         self._folder, self._settings = folder, settings
         self._clock, self._journal, self._events = clock, journal, events
         self._dry = dry
@@ -131,10 +134,14 @@ class LiveAnalysis:
                 *(sys.executable, "-P", "-m", "analysis.live.worker"),
                 *("--frames", endpoints["frames"], "--requests", endpoints["requests"]),
                 *("--settings", self._settings.model_dump_json(), "--folder", str(self._folder.path)),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )
+        assert process.stdin is not None, "asked for"
+        with suppress(OSError):  # it has died already
+            process.stdin.write(f"{self.token}\n".encode())
+            process.stdin.close()
         with suppress(AttributeError, OSError):  # heartbeats and readings of the chip come first on a busy computer
             os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         self._journal.write(AnalysisStarted(pid=process.pid))

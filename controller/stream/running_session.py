@@ -12,7 +12,7 @@ import zmq
 from controller.stream.protocol import Command, Endpoints, GuardCall
 from drivers.errors import ConfigError, DeviceError, DeviceTimeout
 from drivers.recorded.folder import SessionFolder
-from drivers.requests import NoAnswer, Question, Refused, ask
+from drivers.requests import NoAnswer, Question, Refused, RequestSocket, ask
 
 _ANSWER_S = 5.0
 
@@ -59,29 +59,56 @@ def is_open(endpoint: str) -> bool:
 
 
 def send_command(endpoints: dict[str, str], command: str) -> str:
-    """Send pause, resume, abort or stop; returns the session's answer.
-
-    An emergency stop goes to the guard first: it must work while the controller hangs. The session then ends by
-    itself, blanking the beam, and may be gone before it answers.
-    """
-    if command == "stop" and "guard" in endpoints:
-        failure = _guard_stopped(endpoints["guard"])
-        try:
-            return str(_asked(endpoints["requests"], Command(command="stop")))
-        except DeviceError as silence:
-            if failure is not None:
-                raise DeviceError("chip", f"emergency stop NOT confirmed ({failure}); check the chip by hand") from None
-            return f"emergency stop: the guard has switched the chip off; the session does not answer ({silence})"
+    """Send pause, resume, abort or stop; returns the session's answer."""
+    if command == "stop":
+        return _stopped(endpoints)
     return str(_asked(endpoints["requests"], Command(command=command)))
 
 
-def _guard_stopped(endpoint: str) -> str | None:
-    """Ask the guard to switch the chip off; None when it says that it has, else why not."""
+def _stopped(endpoints: dict[str, str]) -> str:
+    """Guard and session are told at the same time: one must work while the other hangs.
+
+    Raises
+    ------
+    DeviceError
+        Where a fresh reading does not show that the chip is off.
+    """
+    if "guard" not in endpoints:
+        return str(_asked(endpoints["requests"], Command(command="stop")))
+    with zmq.Context() as context:
+        guard, session = (RequestSocket(context, endpoints[name]) for name in ("guard", "requests"))
+        try:
+            guard.send(GuardCall(call="stop"))
+            session.send(Command(command="stop"))
+            chip, chip_is_off = _chip_after(guard)
+            said = _last_of(session)
+        finally:
+            guard.close()
+            session.close()
+    if not chip_is_off:
+        raise DeviceError("chip", f"emergency stop NOT confirmed ({chip}); check the chip by hand. Session: {said}")
+    return f"{said}; {chip}"
+
+
+def _chip_after(guard: RequestSocket) -> tuple[str, bool]:
+    """What a fresh reading after an emergency stop shows, in words, and whether the chip is off by it."""
     try:
-        _asked(endpoint, GuardCall(call="stop"))
-    except (DeviceTimeout, DeviceError) as error:
-        return str(error)
-    return None
+        reading = list(guard.answers(limit_s=_ANSWER_S))[-1][0]
+        temperature_c, power_mw, off = float(reading["temperature_c"]), reading["power_mw"], bool(reading["off"])
+    except (NoAnswer, Refused) as error:
+        return f"its guard: {error}", False
+    except (LookupError, TypeError, ValueError):
+        return "its guard switched it off, but no reading has come since", False
+    power = "power not told" if power_mw is None else f"{power_mw:.1f} mW"
+    return f"the chip reads {temperature_c:.0f} C, {power}", off
+
+
+def _last_of(session: RequestSocket) -> str:
+    """A session that ends by its guard's stop may be gone before it answers, having blanked the beam."""
+    try:
+        return str(list(session.answers(limit_s=_ANSWER_S))[-1][0])
+    except (NoAnswer, Refused) as error:
+        return f"emergency stop; the session does not answer ({error})"
 
 
 def _asked(endpoint: str, question: Question) -> object:

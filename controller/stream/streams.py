@@ -9,11 +9,10 @@ Sockets are ipc files in a folder only its owner can enter, so the operating sys
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar, assert_never
 
 import msgspec
@@ -24,6 +23,7 @@ from analysis.results import AnyResult, decode
 from controller import events as ev
 from controller.record.recorder import Recorder
 from controller.stream.protocol import Command, Endpoints, EventsSoFar, session_questions
+from controller.stream.socket_folder import new_socket_folder
 from drivers.frames import Frame, SeriesEnd, StreamItem, pack, seq_of
 from drivers.requests import NotUnderstood, Reply, answer_question, unpack_question
 from drivers.stream_requests import Head, Items, StreamHead, TakeResult
@@ -38,11 +38,18 @@ class Streams:
     """Owns the three sockets of a session."""
 
     def __init__(
-        self, recorder: Recorder, events: ev.Events, on_result: Callable[[AnyResult], None], on_command: OnCommand
+        self,
+        recorder: Recorder,
+        events: ev.Events,
+        on_result: Callable[[AnyResult], None],
+        on_command: OnCommand,
+        token: str,
     ) -> None:
+        """`token` : of those whose results are taken"""
+        self._token = token
         self._recorder, self._memory = recorder, events
         self._on_result, self._on_command = on_result, on_command
-        self._folder = Path(tempfile.mkdtemp(prefix="alloyscope-"))
+        self._folder = new_socket_folder()
         self._context = zmq.Context()
         self._asyncio = zmq.asyncio.Context.shadow(self._context)
         self.endpoints = {name: f"ipc://{self._folder}/{name}" for name in ("frames", "events", "requests")}
@@ -79,13 +86,15 @@ class Streams:
             with suppress(NotUnderstood):
                 _, question, parts = unpack_question(frames, session_questions)
                 if isinstance(question, TakeResult):
-                    self._take(parts)
+                    self._take(parts, question.token)
                     continue
             await answer_question(self._requests, client, frames, session_questions, self._answers)
 
-    def _take(self, parts: list[bytes]) -> None:
-        """One bad result must not end the session."""
+    def _take(self, parts: list[bytes], token: str) -> None:
+        """One bad result must not end the session, and one that somebody else has made up is none."""
         try:
+            if not secrets.compare_digest(token.encode(), self._token.encode()):
+                raise ValueError("it does not come from the session's own analysis")
             self._on_result(decode(parts[0]))
         except (msgspec.MsgspecError, IndexError, ValueError, OSError) as error:
             self._memory.tell(ev.Log(0.0, "error", f"a result could not be kept: {str(error) or type(error).__name__}"))

@@ -83,6 +83,11 @@ class SessionFolder:
         return self.path / "guard.log"
 
     @property
+    def console_log(self) -> Path:
+        """What a session behind a screen would have printed."""
+        return self.path / "console.log"
+
+    @property
     def analysis_log(self) -> Path:
         return self.path / "analysis.log"
 

@@ -101,7 +101,7 @@ def started(session_file, tmp_path: Path, driver: type, **changes: str) -> tuple
     swap = {'[microscope]\nbackend = "simulated"': f'[microscope]\nbackend = "{__name__}:{driver.__name__}"'}
     folder, path = tmp_path / "s", session_file(**(SHORT | swap | changes))
     with (tmp_path / "run.log").open("w") as log:
-        command = [*ALLOYSCOPE, "run", str(path), "--no-screen", "--speed", "20", "--out", str(folder)]
+        command = [*ALLOYSCOPE, "run", str(path), "--no-screen", "--trust", "--speed", "20", "--out", str(folder)]
         return subprocess.Popen(command, stdout=log, stderr=log), folder
 
 

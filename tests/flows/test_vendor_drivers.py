@@ -70,7 +70,9 @@ def with_microscope(driver: type) -> dict[str, str]:
 
 def test_a_microscope_that_fails_ends_the_session_in_a_sentence(session_file, tmp_path, monkeypatch, capsys):
     path, folder = session_file(**with_microscope(DetectorRetracts)), tmp_path / "s"
-    monkeypatch.setattr("sys.argv", ["alloyscope", "dry-run", str(path), "--no-screen", "--out", str(folder)])
+    monkeypatch.setattr(
+        "sys.argv", ["alloyscope", "dry-run", str(path), "--no-screen", "--trust", "--out", str(folder)]
+    )
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1

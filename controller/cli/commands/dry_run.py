@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.cli.options import JsonPath, NoScreen, OutPath, Seed, SessionPath
+from controller.cli.options import JsonPath, NoScreen, OutPath, Seed, SessionPath, Trust
 
 
 def dry_run(
@@ -11,6 +11,7 @@ def dry_run(
     out: OutPath = None,
     seed: Seed = None,
     no_screen: NoScreen = False,
+    trust: Trust = False,
 ) -> None:
     """Run a session on the stepped clock: hours pass in seconds, everything else is real."""
     from controller.cli.session_run import start
@@ -25,4 +26,5 @@ def dry_run(
         seed=seed,
         no_screen=no_screen,
         faked_clock=True,
+        trust=trust,
     )

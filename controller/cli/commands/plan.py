@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.json_file import check_writable, write_json
-from controller.cli.options import JsonPath, Seed, SessionPath
+from controller.cli.options import JsonPath, Seed, SessionPath, Trust
 
 
 def plan(
@@ -15,13 +15,14 @@ def plan(
     improve: Annotated[bool, typer.Option("--improve", help="also propose pulses that would tell more")] = False,
     seed: Seed = None,
     json_path: JsonPath = None,
+    trust: Trust = False,
 ) -> None:
     """Rehearse a session on the twin: what errors of D and of window temperatures to expect, for what dose and time."""
+    from controller.cli.trusted_code import trusted_session
     from controller.monitor.console import Console
-    from controller.plan.check import checked_session
     from controller.rehearsal import expectations, rehearse
 
-    file = checked_session(session)
+    file = trusted_session(session, trust=trust)
     if seed is not None:
         file = file.model_copy(update={"seed": seed})
     check_writable(json_path)

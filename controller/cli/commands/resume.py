@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import Endpoint, JsonPath, NoScreen
+from controller.cli.options import Endpoint, JsonPath, NoScreen, Trust
 
 
 def resume(
     endpoint: Endpoint,
     json_path: JsonPath = None,
     no_screen: NoScreen = False,
+    trust: Trust = False,
     accept: Annotated[bool, typer.Option("--accept", help="go on though not all heat is known")] = False,
     speed: Annotated[float, typer.Option(help="run the clock faster; for simulated devices", min=0.01)] = 1.0,
 ) -> None:
@@ -23,4 +24,4 @@ def resume(
     if "://" in endpoint or runs_in(endpoint):
         print(send_command(find_endpoints(endpoint), "resume"))
     else:
-        go_on(endpoint, accept=accept, json_path=json_path, no_screen=no_screen, speed=speed)
+        go_on(endpoint, accept=accept, json_path=json_path, no_screen=no_screen, speed=speed, trust=trust)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import JsonPath, NoScreen, OutPath, Seed, SessionPath
+from controller.cli.options import JsonPath, NoScreen, OutPath, Seed, SessionPath, Trust
 
 
 def run(
@@ -15,6 +15,7 @@ def run(
     out: OutPath = None,
     seed: Seed = None,
     no_screen: NoScreen = False,
+    trust: Trust = False,
     speed: Annotated[float, typer.Option(help="run the clock faster; for simulated devices", min=0.01)] = 1.0,
 ) -> None:
     """Run a session in real time, the chip guarded by a process of its own."""
@@ -30,4 +31,5 @@ def run(
         seed=seed,
         no_screen=no_screen,
         faked_clock=speed != 1.0,
+        trust=trust,
     )

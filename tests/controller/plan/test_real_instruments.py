@@ -27,7 +27,7 @@ def test_a_dry_run_of_a_real_chip_is_refused_before_anything_is_made(
         session_file(**{'backend = "simulated"\nramp': 'backend = "real_chip.py:RealChip"\nramp'}),
         tmp_path / "s",
     )
-    arguments = [*command, str(path), "--no-screen", "--out", str(folder)]
+    arguments = [*command, str(path), "--no-screen", "--trust", "--out", str(folder)]
     monkeypatch.setattr("sys.argv", ["alloyscope", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -20,7 +20,7 @@ from drivers.clock import WallClock
 from drivers.interfaces import DriverContext
 from drivers.limits import ChipLimits
 from drivers.recorded.journal import Journal
-from drivers.requests import Question, pack_question, replies
+from drivers.requests import Question, RequestSocket, pack_question, replies
 from drivers.stream_requests import Head, Items, TakeResult
 from simulators.chip import SimulatedChip
 from tests.analysis.results.test_results import STATE
@@ -78,7 +78,7 @@ async def bombarded(endpoint: str, messages: list[list[bytes]], last: Question) 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_session_answers_after_whatever_it_was_sent(seed):
     async def main() -> object:
-        streams = Streams(None, ev.Events(), lambda _: None, nothing)  # type: ignore[arg-type]  # holds no frame
+        streams = Streams(None, ev.Events(), lambda _: None, nothing, "")  # type: ignore[arg-type]  # holds no frame
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(streams.serve())
@@ -127,7 +127,7 @@ def test_a_late_monitor_has_the_whole_past():
         events = ev.Events()
         for reading in readings:
             events.tell(reading)
-        streams = Streams(None, events, lambda _: None, nothing)  # type: ignore[arg-type]  # holds no frame
+        streams = Streams(None, events, lambda _: None, nothing, "")  # type: ignore[arg-type]  # holds no frame
         seen: list[ev.Event | None] = []
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -146,3 +146,26 @@ def test_a_late_monitor_has_the_whole_past():
         return seen
 
     assert asyncio.run(main()) == readings
+
+
+def test_a_result_is_taken_from_the_sessions_own_analysis_only():
+    taken: list[object] = []
+
+    async def main() -> None:
+        streams = Streams(None, ev.Events(), taken.append, nothing, "known to one")  # type: ignore[arg-type]
+        context = zmq.Context()
+        requests = RequestSocket(context, streams.endpoints["requests"], linger_ms=1000)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(streams.serve())
+                for token in ("", "guessed", "\u00e9", "known to one"):
+                    requests.send(TakeResult(token=token), encode(STATE))
+                await asyncio.to_thread(lambda: list(requests.ask(Head(), limit_s=5.0)))
+                serving.cancel()
+        finally:
+            requests.close()
+            context.destroy()
+            streams.close()
+
+    asyncio.run(main())
+    assert taken == [STATE]

@@ -96,7 +96,10 @@ def test_an_emergency_stop_reaches_the_guard_when_the_session_refuses_or_is_sile
 
     async def guard(question: GuardCall, _: list[bytes]) -> AsyncIterator[Reply]:
         stopped.append(question.call)
-        yield None, []
+        yield {"temperature_c": 312.0, "power_mw": 0.0, "off": True}, []
+
+    async def still_hot(question: GuardCall, _: list[bytes]) -> AsyncIterator[Reply]:
+        yield {"temperature_c": 450.0, "power_mw": 25.0, "off": False}, []
 
     async def broken(question: Command, _: list[bytes]) -> AsyncIterator[Reply]:
         raise OSError("No space left on device")
@@ -105,8 +108,11 @@ def test_an_emergency_stop_reaches_the_guard_when_the_session_refuses_or_is_sile
     at_guard, at_session = answering(guard, "guard"), answering(broken)
     for requests in (at_session, f"ipc://{tmp_path}/hangs"):
         words = send_command({"requests": requests, "guard": at_guard}, "stop")
-        assert "switched the chip off" in words
+        assert "the chip reads 312 C, 0.0 mW" in words
+        assert "does not answer" in words
     assert stopped == ["stop", "stop"]
+    with pytest.raises(DeviceError, match=r"NOT confirmed.*450 C, 25\.0 mW"):
+        send_command({"requests": at_session, "guard": answering(still_hot, "hot")}, "stop")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +136,7 @@ def test_a_result_that_cannot_be_taken_is_said_and_ends_nothing(parts):
         async def commanded(name: str) -> str:
             return name.upper()
 
-        streams = Streams(None, events, full, commanded)  # type: ignore[arg-type]  # no frame is asked for
+        streams = Streams(None, events, full, commanded, "")  # type: ignore[arg-type]  # no frame is asked for
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(streams.serve())
             with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket:
