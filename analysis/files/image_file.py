@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analysis.files.foreign_file import NM_PER, signals_in
 from analysis.files.reader import Reader
 from drivers.errors import ConfigError
+from drivers.recorded.foreign_stack import read_mrc, read_tiff
 
 _OTHERS = {".emd": "emd", ".dm3": "digitalmicrograph", ".dm4": "digitalmicrograph", ".hspy": "hspy"}
 
@@ -28,20 +29,14 @@ def read_image(path: Path) -> tuple[NDArray[np.generic], float | None]:
     suffix, pixel_nm = path.suffix.lower(), None
     try:
         if suffix in (".tif", ".tiff"):
-            import tifffile
-
-            image = np.asarray(tifffile.imread(path))
+            image = read_tiff(path)
         elif suffix == ".png":
             import imageio.v3 as imageio
 
             image = np.asarray(imageio.imread(path))
             image = image[..., :3].mean(axis=2) if image.ndim == 3 else image
         elif suffix in (".mrc", ".st"):
-            import mrcfile
-
-            with mrcfile.open(path, permissive=True) as file:
-                image, size = np.array(file.data), float(file.voxel_size.x)
-            pixel_nm = 0.1 * size if size > 0.0 else None
+            image, pixel_nm = read_mrc(path)
         elif suffix in _OTHERS:
             image, pixel_nm = _other(path, _OTHERS[suffix])
         else:
@@ -49,8 +44,12 @@ def read_image(path: Path) -> tuple[NDArray[np.generic], float | None]:
             raise ConfigError(str(path), [f"files ending in {path.suffix!r} are not read; give one of {kinds}"])
     except (ValueError, OSError, IndexError, TypeError) as error:
         raise ConfigError(str(path), [f"is not a readable {suffix} image ({error})"]) from error
-    if image.ndim == 3:
-        image = image.mean(axis=0)
+    if image.dtype.kind not in "buif":
+        raise ConfigError(str(path), [f"holds {image.dtype} pixels; give integers or floats"])
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise ConfigError(str(path), ["holds NaN or infinite pixels; export it again without them"])
+    if image.ndim == 3 and image.size:
+        image = image.mean(axis=0, dtype=np.float64)
     if image.ndim != 2 or min(image.shape) < 16:
         raise ConfigError(str(path), [f"holds {image.shape}, not an image (y, x) of at least 16 x 16 pixels"])
     return image, pixel_nm

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
+from drivers.recorded.foreign_stack import MRC_ENDINGS, TIFF_ENDINGS, read_mrc, read_tiff
 
-_TIFF, _MRC = (".tif", ".tiff"), (".mrc", ".mrcs", ".st", ".ali", ".rec", ".map")
-STACK_ENDINGS = (*_TIFF, *_MRC)
+STACK_ENDINGS = (*TIFF_ENDINGS, *MRC_ENDINGS)
 _STEEPEST_DEG = 90.0
 
 
@@ -19,25 +18,13 @@ def read_stack(path: Path) -> NDArray[np.generic]:
     """Read a stack (tilt, y, x); raises `ConfigError` with what to do."""
     if not path.is_file():
         raise ConfigError(str(path), ["there is no such file; paths are relative to the file that names them"])
-    try:
-        if path.suffix.lower() in _TIFF:
-            import tifffile
-
-            stack = np.asarray(tifffile.imread(path))
-        elif path.suffix.lower() in _MRC:
-            import mrcfile
-
-            with warnings.catch_warnings():
-                # What mrcfile warns of (odd headers, NaN) is either harmless or refused below in our words.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                with mrcfile.open(path, permissive=True) as file:
-                    stack = np.array(file.data)
-        else:
-            raise ConfigError(
-                str(path), [f"{path.suffix or 'no'} extension; give an MRC (.mrc .st) or a TIFF (.tif) stack"]
-            )
-    except (ValueError, OSError, IndexError, TypeError) as error:
-        raise ConfigError(str(path), [f"is not a readable {path.suffix} stack ({error})"]) from error
+    if path.suffix.lower() in TIFF_ENDINGS:
+        stack = read_tiff(path)
+    elif path.suffix.lower() in MRC_ENDINGS:
+        stack, _ = read_mrc(path)
+    else:
+        words = f"{path.suffix or 'no'} extension; give an MRC (.mrc .st) or a TIFF (.tif) stack"
+        raise ConfigError(str(path), [words])
     problems = _stack_problems(stack)
     if problems:
         raise ConfigError(str(path), problems)
