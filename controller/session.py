@@ -29,10 +29,11 @@ from controller.guard.instruments import Instruments
 from controller.heat.heating import Heating
 from controller.heat.steered_heating import SteeredHeating
 from controller.plan.dose import Dose
-from controller.plan.recordings import EdxMap, Image, TiltSeries
+from controller.plan.recordings import EdxMap, Image, Recording, TiltSeries
 from controller.plan.session_file import SessionFile
 from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
 from controller.progress import Progress
+from controller.record.audit import audit, in_words
 from controller.record.ledger import Ledger
 from controller.record.past import Past
 from controller.record.recorder import Recorder
@@ -122,6 +123,7 @@ class Session:
                     analysis.cancel()
                 with self.clock.working():
                     await asyncio.wait([analysis])
+                await self._audit()
                 for task in endless:
                     task.cancel()
         except BaseExceptionGroup as group:
@@ -172,14 +174,20 @@ class Session:
         for listener in self.listeners:
             self.events.listen(listener)
         self.journal = Journal(self.folder.journal, self.clock)
-        self.recorder = Recorder(self.folder, self.clock, {} if self.past is None else self.past.steps)
+        self.plan = Plan(file)
+        self.recorder = Recorder(
+            self.folder,
+            self.clock,
+            {} if self.past is None else self.past.steps,
+            planned=sum(step.planned for step in self.plan.steps() if isinstance(step, Recording)),
+            warn=lambda words: self._log("warning", words),
+        )
         settings = AnalysisSettings(seed=file.seed, activation=file.arrhenius, picture_px=ev.PICTURE_PX)
         self.analysis = LiveAnalysis(
             self.folder, settings, self.clock, self.journal, self.events, self.results, dry=self.dry
         )
         self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command, self.analysis.token)
         self.engine = Engine(self.clock, self._on_state)
-        self.plan = Plan(file)
         self.ledger = Ledger(lambda p, dose: self.journal.write(Exposed(particle=p, electrons_per_nm2=dose)))
         self._reading: HeaterReading | None = None
         self._stopped = ""
@@ -331,6 +339,14 @@ class Session:
         if failures:
             return "EMERGENCY STOP INCOMPLETE, check the instrument by hand: " + "; ".join(failures)
         return "emergency stop: the chip is off, the beam is blanked"
+
+    async def _audit(self) -> None:
+        recorder, late = self.recorder, self.analysis.missing
+        with self.clock.working():
+            account = await asyncio.to_thread(audit, self.folder, recorder.acquired, recorder.unread, late)
+        self.journal.write(account)
+        for words in in_words(account):
+            self._log("warning" if account.missing else "info", words)
 
     def _on_state(self, state: RunState, reason: str) -> None:
         self.journal.write(StateChanged(state=state.value, reason=reason))

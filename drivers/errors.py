@@ -58,7 +58,7 @@ class RecordingError(AlloyscopeError):
 
 
 class CorruptFrame(AlloyscopeError):
-    """A message on the wire is not a whole frame."""
+    """A message on the wire, or what is read back from a file, is not a whole frame."""
 
 
 @contextmanager

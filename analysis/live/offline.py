@@ -80,13 +80,19 @@ def analyse(
 
 def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool) -> dict[str, Any]:
     begin = begin_of(folder)
-    items = read_session(folder)
+    left_out: list[str] = []
+
+    def note(header: FrameHeader, why: str) -> None:
+        left_out.append(f"frame {header.index} of {header.step} is left out, it is damaged: {why}")
+
+    items = read_session(folder, note)
     if not items:
         raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
     provenance = {"source": begin.session, "kind": "session", "seed": begin.seed, "spread": spread}
     activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
     settings = AnalysisSettings(seed=begin.seed, spread=spread, d_of_c=d_of_c, activation=activation)
-    return _run(items, Pipeline(settings), report, provenance, planned_frames(folder))
+    told = _run(items, Pipeline(settings), report, provenance, planned_frames(folder))
+    return told | ({"left_out": left_out} if left_out else {})
 
 
 def _run(

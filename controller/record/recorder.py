@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
@@ -14,23 +13,34 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.record.disk import DiskWatch
 from drivers.clock import Clock
-from drivers.errors import ConfigError, RecordingError
-from drivers.frames import Frame
+from drivers.errors import ConfigError, CorruptFrame, RecordingError
+from drivers.frames import Frame, FrameHeader
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.step_file import StepFile, read_headers, read_step
 
 T = TypeVar("T")
 
-_SPARE_BYTES = 32 * 2**20
-"""Left free so that open files can still be closed whole."""
-
 
 class Recorder:
     """Writes each step into a file of its own and reads frames back on request."""
 
-    def __init__(self, folder: SessionFolder, clock: Clock, steps: Mapping[int, str] = MappingProxyType({})) -> None:
-        """`steps` : by their numbers, of the frames that are recorded already"""
+    def __init__(
+        self,
+        folder: SessionFolder,
+        clock: Clock,
+        steps: Mapping[int, str] = MappingProxyType({}),
+        *,
+        planned: int = 0,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`steps` : by their numbers, of the frames that are recorded already; `planned` : frames that are to come"""
+        self.acquired: dict[int, str] = dict(steps)
+        """Steps of all frames that were to be written, by their numbers."""
+        self.unread: dict[int, str] = {}
+        """Why frames cannot be read back, by their numbers."""
+        self._disk, self._warn = DiskWatch(folder.path, planned), warn
         self._folder = folder
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
@@ -42,7 +52,9 @@ class Recorder:
 
     async def write(self, frame: Frame) -> None:
         """Return when the frame is written and flushed."""
-        await self._do(lambda: self._write(frame))
+        self.acquired[frame.header.seq] = frame.header.step
+        for words in await self._do(lambda: self._write(frame)):
+            self._warn(words)
         self._steps[frame.header.seq] = frame.header.step
 
     async def keep_overview(self, name: str, image: NDArray[np.generic], pixel_nm: float) -> None:
@@ -54,7 +66,7 @@ class Recorder:
         await self._do(self._end_step)
 
     async def read(self, seq: int) -> Frame:
-        """Read a frame back, from the file being written or a finished one."""
+        """Read a frame back, from the file being written or a finished one; raises `CorruptFrame` for a damaged one."""
         return await self._do(lambda: self._read(seq))
 
     async def close(self) -> None:
@@ -80,16 +92,16 @@ class Recorder:
                     "free space or mend the disk, then start again"
                 ) from error
 
-    def _write(self, frame: Frame) -> None:
-        free = shutil.disk_usage(self._folder.path).free
-        if free < _SPARE_BYTES + 2 * frame.image.nbytes:
-            raise OSError(errno.ENOSPC, f"only {free // 2**20} MiB are left on the disk")
+    def _write(self, frame: Frame) -> list[str]:
+        size, began_s = frame.image.nbytes + (0 if frame.photons is None else frame.photons.nbytes), time.monotonic()
+        self._disk.before(size)
         if self._open is None or self._open_step != frame.header.step:
             self._end_step()
             parts = len(self._folder.step_files(frame.header.step))
             self._open = StepFile(self._folder.step_file(frame.header.step, parts + 1), frame)
             self._open_step = frame.header.step
         self._open.append(frame)
+        return list(self._disk.after(size, time.monotonic() - began_s))
 
     def _end_step(self) -> None:
         if self._open is not None:
@@ -104,9 +116,11 @@ class Recorder:
         step = self._steps[seq]
         if self._open is not None and step == self._open_step and self._open.holds(seq):
             return self._open.read(seq)
-        if seq not in self._closed.get(step, {}):
+        if seq not in self._closed.get(step, {}) and seq not in self.unread:
             # One finished step is kept: a restarted worker asks for whole steps in order.
             self._closed = {step: dict(self._frames_of(step, seq))}
+        if seq in self.unread:
+            raise CorruptFrame(f"frame {seq} of {step} cannot be read back ({self.unread[seq]})")
         return self._closed[step][seq]
 
     def _frames_of(self, step: str, wanted: int) -> Iterator[tuple[int, Frame]]:
@@ -114,10 +128,13 @@ class Recorder:
         open_now = None if self._open is None else self._open.path
         for path in self._folder.step_files(step):
             if path != open_now and wanted in (header.seq for header in read_headers(path)):
-                yield from ((frame.header.seq, frame) for frame in read_step(path))
+                yield from ((frame.header.seq, frame) for frame in read_step(path, self._note_damage))
                 return
         words = f"frame {wanted} is not in it any more; restore the file"
         raise ConfigError(str(self._folder.step_file(step)), [words])
+
+    def _note_damage(self, header: FrameHeader, why: str) -> None:
+        self.unread[header.seq] = why
 
 
 def write_session_index(folder: SessionFolder) -> None:

@@ -145,6 +145,15 @@ class SeriesEnded(Record, frozen=True, kw_only=True, tag="series_end"):
     mark: SeriesEnd
 
 
+class Audited(Record, frozen=True, kw_only=True, tag="audited"):
+    """Frames of the whole session, and what is missing and why."""
+
+    acquired: int
+    recorded: int
+    analysed: int
+    missing: tuple[str, ...]
+
+
 class CloseFailed(Record, frozen=True, kw_only=True, tag="close_failed"):
     message: str
 
@@ -175,6 +184,7 @@ SessionRecord = (
     | SeriesBegin
     | FrameRecorded
     | SeriesEnded
+    | Audited
     | CloseFailed
     | End
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from drivers.errors import ConfigError
-from drivers.frames import StreamItem
+from drivers.frames import FrameHeader, StreamItem
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import read_journal
 from drivers.recorded.records import Begin, FrameRecorded, SeriesBegin, SeriesEnded
-from drivers.recorded.step_file import read_step
+from drivers.recorded.step_file import OnDamage, read_step
 
 
 def begin_of(folder: Path) -> Begin:
@@ -20,8 +20,8 @@ def begin_of(folder: Path) -> Begin:
     return begin
 
 
-def read_session(folder: Path) -> list[StreamItem]:
-    """Everything the stream carried that is on disk, in order.
+def read_session(folder: Path, on_damage: OnDamage | None = None) -> list[StreamItem]:
+    """Everything the stream carried that is on disk, in order; damaged frames as in `read_step`.
 
     The mark of a series that was cut, and went on later, has given its number to the frame that came next.
     """
@@ -30,9 +30,15 @@ def read_session(folder: Path) -> list[StreamItem]:
     items: dict[int, StreamItem] = {r.mark.seq: r.mark for r in records if isinstance(r, SeriesEnded)}
     frames: set[int] = set()
     unreadable: list[ConfigError] = []
+
+    def damaged(header: FrameHeader, why: str) -> None:
+        frames.add(header.seq)
+        assert on_damage is not None, "it was asked for"
+        on_damage(header, why)
+
     for path in sorted(at.frames.glob("*.h5")):
         try:
-            for frame in read_step(path):
+            for frame in read_step(path, damaged if on_damage is not None else None):
                 items[frame.header.seq] = frame
                 frames.add(frame.header.seq)
         except ConfigError as error:

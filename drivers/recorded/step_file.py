@@ -7,7 +7,7 @@ fsynced when the step ends. Nobody else opens a file while it is written; live r
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class StepFile:
             first.image.dtype,
             maxshape=(None, *shape),
             chunks=(1, *shape),
+            fletcher32=True,
             **hdf5plugin.Bitshuffle(cname="lz4"),
         )
         self._images.attrs.update(units="counts", note="bitshuffle-LZ4; readers need the hdf5plugin package")
@@ -55,7 +56,9 @@ class StepFile:
             photons = entry.create_group("photons")
             photons.attrs["note"] = "each is pixel * channels + channel; frame n's end before end_of_frame[n]"
             codec = hdf5plugin.Bitshuffle(cname="lz4")
-            self._photons = photons.create_dataset("photon", (0,), "u4", maxshape=(None,), chunks=(65536,), **codec)
+            self._photons = photons.create_dataset(
+                "photon", (0,), "u4", maxshape=(None,), chunks=(65536,), fletcher32=True, **codec
+            )
             self._ends: Any = photons.create_dataset("end_of_frame", (0,), "i8", maxshape=(None,), chunks=(256,))
         self._rows: dict[int, int] = {}
         self._file.flush()
@@ -98,8 +101,22 @@ class StepFile:
             os.fsync(file.fileno())
 
 
-def read_step(path: Path) -> Iterator[Frame]:
-    """Frames of a closed or cut step file, in order. Rows written without a header are not frames."""
+OnDamage = Callable[[FrameHeader, str], None]
+"""Hears of a frame whose pixels are damaged, and why."""
+
+
+def read_step(path: Path, on_damage: OnDamage | None = None) -> Iterator[Frame]:
+    """Frames of a closed or cut step file, in order. Rows written without a header are not frames.
+
+    Parameters
+    ----------
+    on_damage : hears of a frame whose checksum is wrong, which is passed over then
+
+    Raises
+    ------
+    ConfigError
+        For a file that cannot be read, or, without `on_damage`, for a damaged frame.
+    """
     import h5py
     import hdf5plugin  # noqa: F401  # registers the compression filter
 
@@ -108,8 +125,16 @@ def read_step(path: Path) -> Iterator[Frame]:
             entry = file["entry"]
             for row in range(min(entry["headers"].shape[0], entry["data/data"].shape[0])):
                 text = _text(entry["headers"][row])
-                if text:
-                    yield _frame(entry, row, text)
+                if not text:
+                    continue
+                try:
+                    frame = _frame(entry, row, text)
+                except OSError as error:
+                    if on_damage is None:
+                        raise
+                    on_damage(_headers.decode(text), str(error))
+                    continue
+                yield frame
     except (OSError, KeyError, msgspec.DecodeError) as error:
         raise ConfigError(str(path), [f"cannot be read as recorded frames ({error}); restore the file"]) from error
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -197,15 +199,14 @@ def test_an_abort_in_a_slow_ramp_quenches_at_once(session_file, tmp_path):
 
 
 def test_a_full_disk_stops_the_session_with_words_and_keeps_what_was_acknowledged(session_file, tmp_path, monkeypatch):
-    import shutil
-
     from drivers.errors import RecordingError
 
     def hear(event: ev.Event) -> None:
         nonlocal pictures
         pictures += isinstance(event, ev.Picture)
         if pictures == 12:
-            monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 100, 0))
+            full = SimpleNamespace(f_bavail=0, f_frsize=4096, f_files=100, f_favail=100)
+            monkeypatch.setattr(os, "statvfs", lambda _: full)
 
     pictures = 0
     session, clock = session_in(session_file(durations_s="[90.0]"), tmp_path / "s", hear)

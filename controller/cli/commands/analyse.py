@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,5 +23,7 @@ def analyse(
     from controller.monitor.console import print_result
 
     check_writable(json_path)
-
-    write_json(json_path, analyse_source(source, print_result, spread=spread, d_of_c=d_of_c))
+    told = analyse_source(source, print_result, spread=spread, d_of_c=d_of_c)
+    for words in told.get("left_out", []):
+        print(f"warning: {words}", file=sys.stderr)
+    write_json(json_path, told)

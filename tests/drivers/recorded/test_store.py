@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import signal
@@ -5,13 +6,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 
-from drivers.errors import RecordingError
+from controller.record.audit import audit, in_words
+from controller.record.disk import DiskWatch
+from controller.record.recorder import Recorder
+from drivers.clock import WallClock
+from drivers.errors import ConfigError, CorruptFrame, RecordingError
 from drivers.frames import Frame, FrameHeader
 from drivers.recorded.folder import SessionFolder
+from drivers.recorded.records import Audited
 from drivers.recorded.session import read_session
 from drivers.recorded.step_file import StepFile, read_step
 
@@ -92,3 +100,86 @@ def test_a_map_takes_no_frame_without_x_rays(tmp_path: Path):
     file.append(frame(2, photons=True))
     file.close()
     assert [len(f.photons) for f in read_step(file.path)] == [0, 2]
+
+
+def damage(path: Path, row: int) -> None:
+    """One bit of one frame's pixels, as a disk that rots does."""
+    with h5py.File(path, "r") as file:
+        chunk = file["entry/data/data"].id.get_chunk_info(row)
+    with path.open("r+b") as raw:
+        raw.seek(chunk.byte_offset + chunk.size // 2)
+        (byte,) = raw.read(1)
+        raw.seek(-1, os.SEEK_CUR)
+        raw.write(bytes([byte ^ 1]))
+
+
+def test_a_damaged_frame_is_told_and_the_others_come_back(tmp_path: Path):
+    path = SessionFolder(tmp_path).step_file("c00/A/tilt")
+    file = StepFile(path, frame(0))
+    for seq in range(6):
+        file.append(frame(seq))
+    file.close()
+    damage(path, 2)
+    told: list[int] = []
+    back = [f.header.seq for f in read_step(path, lambda header, _: told.append(header.seq))]
+    assert (back, told) == ([0, 1, 3, 4, 5], [2])
+    with pytest.raises(ConfigError, match="restore the file"):
+        list(read_step(path))
+
+
+def test_the_recorder_gives_what_is_sound_and_says_what_is_not(tmp_path: Path):
+    folder = SessionFolder(tmp_path)
+
+    async def main() -> tuple[list[int], dict[int, str], Audited]:
+        recorder, good = Recorder(folder, WallClock()), []
+        for seq in range(5):
+            await recorder.write(frame(seq))
+        await recorder.end_step()
+        damage(folder.step_file("c00/A/tilt"), 3)
+        for seq in range(5):
+            try:
+                good.append((await recorder.read(seq)).header.seq)
+            except CorruptFrame:
+                assert seq == 3
+        await recorder.close()
+        recorder.acquired[5] = "c00/A/tilt"  # the disk was full
+        return good, recorder.unread, audit(folder, recorder.acquired, recorder.unread, ["c01/A/tilt"])
+
+    good, unread, account = asyncio.run(main())
+    assert good == [0, 1, 2, 4]
+    assert set(unread) == {3}
+    assert (account.acquired, account.recorded, account.analysed) == (6, 5, 4)
+    words = "\n".join(in_words(account))
+    assert all(sign in words for sign in ("frame 5 of c00/A/tilt is not in its file", "frame 3 is not", "c01/A/tilt"))
+
+
+def test_a_session_with_nothing_missing_says_so_in_one_line(tmp_path: Path):
+    assert in_words(audit(SessionFolder(tmp_path), {}, {}, [])) == ["all 0 frames acquired are recorded and analysed"]
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "files", "full", "told"),
+    [(10_000, 1000, False, 0), (50, 1000, False, 1), (10, 1000, True, 0), (10_000, 10, True, 0), (10_000, 0, False, 0)],
+)
+def test_a_disk_that_will_not_do_is_told_of_once_and_a_full_one_refused(
+    tmp_path: Path, monkeypatch, free_mb, files, full, told
+):
+    disk = SimpleNamespace(f_bavail=free_mb, f_frsize=2**20, f_files=files, f_favail=files)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    watch, size = DiskWatch(tmp_path, planned=100), 2**20
+    if full:
+        with pytest.raises(OSError, match="disk"):
+            watch.before(size)
+        return
+    said: list[str] = []
+    for _ in range(10):
+        watch.before(size)
+        said += watch.after(size, 0.01)
+    assert len(said) == told
+
+
+def test_a_slow_disk_is_told_of_now_and_then(tmp_path: Path):
+    watch = DiskWatch(tmp_path, planned=0)
+    said = [words for _ in range(300) for words in watch.after(8_000_000, 3.0)]
+    assert len(said) == 2
+    assert "3.0 s to write one frame of 8.0 MB" in said[0]
