@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from controller.plan.steps import Plan, Step
 from drivers.clock import Clock
-from drivers.errors import ungrouped
+from drivers.errors import AlloyscopeError, ungrouped
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class FinishReason(StrEnum):
     ABORTED = "aborted"
 
 
-class Aborted(Exception):
+class Aborted(AlloyscopeError):
     """Unwinds a step after an abort; never leaves the engine."""
 
 
@@ -71,6 +71,9 @@ class Engine:
         except Aborted:
             self._become(RunState.DONE, "aborted")
             return FinishReason.ABORTED
+        except asyncio.CancelledError:
+            self._become(RunState.FAILED, "ended by what is told at the session's end")
+            raise
         except BaseException as error:
             self._become(RunState.FAILED, str(error) or type(error).__name__)
             raise

@@ -35,7 +35,7 @@ from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
 from controller.progress import Progress
 from controller.record.audit import audit, in_words
 from controller.record.ledger import Ledger
-from controller.record.past import Past
+from controller.record.past import Past, readings_of_chip
 from controller.record.recorder import Recorder
 from controller.resumption import begin_again, take_up
 from controller.stream.live_analysis import LiveAnalysis
@@ -194,6 +194,7 @@ class Session:
         self.progress = Progress(self.plan, self.clock, self.events, self.ledger)
         self.instruments = Instruments(file, self.folder, self.origin, self.clock)
         self.acquisition = self._acquisition()
+        self.instruments.on_dark = self.acquisition.beam.book_until_dark
         self.heating = Heating(
             chip=self.instruments.chip,
             section=file.chip,
@@ -231,6 +232,7 @@ class Session:
             settings=file.scan.settings(),
             dose=Dose(file),
             places_nm=places_nm,
+            warn=lambda words: self._log("warning", words),
         )
         centring = Centring(beam, file.tracking, self.journal)
         survey = Survey(beam, file.survey, file.particles, centring.targets, self.recorder, self.journal, log=self._log)
@@ -323,22 +325,27 @@ class Session:
 
     async def _follow_temperature(self) -> None:
         chip = self.instruments.chip
-        while not self._stopped:
+        while True:
             chip.beat()
+            if self._stopped:  # nothing is read any more, and nobody falls silent
+                await self.clock.sleep(_READING_PERIOD_S)
+                continue
             self._reading = r = await chip.read()
             event = ev.ChipReading(self.clock.now(), r.temperature_c, r.setpoint_c, r.power_mw, r.temperature_std_c)
             self.events.tell(event)
             await self.clock.sleep(_READING_PERIOD_S)
 
     async def _emergency_stop(self) -> str:
-        self._stopped = "emergency stop"
+        self._stopped = "emergency stop, asked for by a person"
         self.engine.abort("emergency stop")
         failures = await self.instruments.stop()
         for failure in failures:
             self._log("error", f"emergency stop: {failure}")
+        words = "emergency stop: the chip is off, the beam is blanked"
         if failures:
-            return "EMERGENCY STOP INCOMPLETE, check the instrument by hand: " + "; ".join(failures)
-        return "emergency stop: the chip is off, the beam is blanked"
+            words = "EMERGENCY STOP INCOMPLETE, check the instrument by hand: " + "; ".join(failures)
+        self._stopped = words
+        return words
 
     async def _audit(self) -> None:
         recorder, late = self.recorder, self.analysis.missing
@@ -363,6 +370,8 @@ class Session:
         """What failed, in words; one failure never keeps the others from being tried."""
         outcomes = await asyncio.gather(self.instruments.close(), self.recorder.close(), return_exceptions=True)
         failures = [str(o) for o in outcomes if isinstance(o, BaseException)]
+        if self.folder.path.exists():
+            self.heating.book_rest(readings_of_chip(self.folder))
         for failure in failures:
             self.journal.write(CloseFailed(message=failure))
             self._log("error", failure)

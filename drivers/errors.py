@@ -32,6 +32,10 @@ class DeviceTimeout(DeviceError):
     """A device call ran past its time limit."""
 
 
+class BeamStaysOn(AlloyscopeError):
+    """The beam could not be blanked: no scan may be tried again."""
+
+
 class LimitExceeded(DeviceError):
     """A value outside the limits was asked of a device, or read back from it."""
 

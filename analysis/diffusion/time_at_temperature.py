@@ -7,6 +7,8 @@ ramp of 1000 C/s that is some 0.02 s, which hardly depends on Q; for one of 2 C/
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,6 +31,26 @@ def time_at_temperature_s(readings: Sequence[HeaterReading], temperature_c: floa
     fine_s, fine_c = (np.interp(places, np.arange(len(readings)), v) for v in (time_s, read_c))
     inverse = 1.0 / (np.maximum(fine_c, -200.0) + kelvin(0.0)) - 1.0 / kelvin(temperature_c)
     return float(np.trapezoid(np.exp(-q_j_per_mol / GAS_CONSTANT_J_PER_MOL_K * inverse), fine_s))
+
+
+def with_gaps_hot(
+    readings: Sequence[HeaterReading], temperature_c: float, *, gap: float = 10.0, gap_s: float = 0.5
+) -> list[HeaterReading]:
+    """Readings of a pulse, where for a while there were none: the chip is taken to have been as hot as was asked.
+
+    A span between two readings that is longer than `gap_s`, and `gap` times as long as the usual one, is a gap.
+    """
+    if len(readings) < 2:
+        return list(readings)
+    spans_s = np.diff([r.time_s for r in readings])
+    longest_s = max(gap_s, gap * float(np.median(spans_s[spans_s > 0.0]))) if len(spans_s) > 2 else gap_s
+    filled = [readings[0]]
+    for before, after in pairwise(readings):
+        if after.time_s - before.time_s > longest_s:
+            hot = replace(before, temperature_c=max(temperature_c, before.temperature_c))
+            filled += [hot, replace(hot, time_s=after.time_s)]
+        filled.append(after)
+    return filled
 
 
 def relative_rate_std(temperature_c: float, std_c: float, q_j_per_mol: float) -> float:

@@ -16,6 +16,7 @@ from controller.plan.recordings import EdxMap, Image, Recording, TiltSeries
 from drivers.errors import ConfigError
 from drivers.frames import Recorded
 from drivers.interfaces import Scan
+from drivers.persistence import TRIES, is_transient
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,39 @@ class Acquisition:
             yield await self.beam.look(step, tilt_deg, self.beam.settings)
 
     async def _continuous(self, step: TiltSeries, done: int) -> AsyncGenerator[Scan, None]:
-        """Sweep and keep the scan nearest to each planned tilt."""
+        """Sweep and keep the scan nearest to each planned tilt; a sweep that fails is begun again where it failed."""
+        wanted, failed = list(step.tilts_deg[done:]), 0
+        while wanted:
+            left = len(wanted)
+            try:
+                async with aclosing(self._swept(step, wanted, again=failed > 0)) as scans:
+                    async for scan in scans:
+                        yield scan
+                return
+            except Exception as error:
+                failed = failed + 1 if len(wanted) == left else 1
+                if failed >= TRIES or not is_transient(error):
+                    raise
+                self.beam.warn(f"{str(error) or type(error).__name__}: swept again from {wanted[0]:g} deg")
+
+    async def _swept(self, step: TiltSeries, wanted: list[float], *, again: bool) -> AsyncGenerator[Scan, None]:
+        """Scans of one sweep at the tilts that are wanted, which are taken off the list."""
         scheme, beam = step.scheme, self.beam
-        wanted = list(step.tilts_deg[done:])
-        if not wanted:
-            return
-        await beam.move(step.particle, wanted[0])
         way = 1.0 if scheme.to_deg > scheme.from_deg else -1.0
         half_scan_deg = 0.5 * scheme.rate_deg_per_s * beam.settings.frame_s
+        # Again, with a scan to spare: the last tilt is the end of the way.
+        run_up_deg = min(4.0 * half_scan_deg, abs(wanted[0] - scheme.from_deg)) if again else 0.0
+        await beam.move(step.particle, wanted[0] - way * run_up_deg)
         sweep = beam.microscope.sweep(beam.settings, scheme.to_deg, scheme.rate_deg_per_s)
         async with beam.on(step, beam.settings), aclosing(sweep):
             limit_s = ANSWER_LIMIT_S + 3 * beam.settings.frame_s
             while True:
-                call = beam.ask("scan while it tilts", limit_s, anext(sweep, None))
+                call = beam.within("scan while it tilts", limit_s, anext(sweep, None))
                 scan = await beam.engine.unless_aborted(call)
                 if scan is None:
                     return
-                beam.book(step, scan, beam.settings)
+                beam.book(step, scan, beam.settings, swept=True)
+                beam.check(scan)
                 if wanted and way * (scan.stage.tilt_deg - wanted[0]) >= -half_scan_deg:
                     wanted.pop(0)
                     yield scan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,13 +16,18 @@ from controller.plan.recordings import EdxMap, Recording
 from controller.plan.session_file import ParticleSection
 from controller.record.ledger import Ledger
 from drivers.clock import Clock, within
+from drivers.errors import BeamStaysOn, DeviceError
 from drivers.interfaces import Microscope, Scan, ScanSettings, StagePosition
+from drivers.persistence import persistently
 
 T = TypeVar("T")
 
 ANSWER_LIMIT_S = 20.0
-_BLANK_LIMIT_S = 5.0
+_BLANK_LIMIT_S = _SHIFT_LIMIT_S = 5.0
+"""Short, since the beam may be on meanwhile."""
 _MOVE_LIMIT_S = 180.0
+_PASSED = 0.5
+"""Scans that may be missing in a sweep before they are counted: it takes time to begin the next one."""
 
 
 @dataclass
@@ -43,55 +48,90 @@ class Beam:
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
     height_nm: dict[str, float] = field(default_factory=dict)
     """What has been added to each particle's stage height to keep it on the tilt axis."""
+    warn: Callable[[str], None] = lambda _: None
+    """Hears of what had to be asked again."""
     _booked_s: float = 0.0
     """Until when the electrons of the beam that is on have been booked."""
+    _on: tuple[Recording, ScanSettings] | None = None
+    """For what it is on, until it is known to be off."""
 
     async def move(self, p: ParticleSection, tilt_deg: float) -> None:
         """To a particle, tilted."""
         y_nm, x_nm = self.places_nm.get(p.name, (p.y_nm, p.x_nm))
         target = StagePosition(float(x_nm), float(y_nm), p.z_nm + self.height_nm.get(p.name, 0.0), tilt_deg)
-        await self.ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, self.microscope.move_to(target))
+        await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, lambda: self.microscope.move_to(target))
 
     async def look(self, step: Recording, tilt_deg: float, settings: ScanSettings) -> Scan:
-        """One scan at one tilt, its dose booked."""
+        """One scan at one tilt, its dose booked, also that of a scan which failed and was taken again."""
         await self.move(step.particle, tilt_deg)
+        return await persistently(self.clock, lambda: self._exposed(step, settings), self.warn)
+
+    async def _exposed(self, step: Recording, settings: ScanSettings) -> Scan:
         async with self.on(step, settings):
             limit_s = ANSWER_LIMIT_S + 3 * settings.frame_s
-            asked = self.ask("scan a frame", limit_s, self.microscope.scan(settings))
+            asked = self.within("scan a frame", limit_s, self.microscope.scan(settings))
             scan = await self.engine.unless_aborted(asked)
             self.book(step, scan, settings)
+        self.check(scan)
         return scan
+
+    def check(self, scan: Scan) -> None:
+        """Raise `DeviceError` for what is no image."""
+        image = scan.image
+        if image.ndim != 2 or not image.size:
+            raise DeviceError(self.microscope.name, f"gave {image.shape} pixels, not an image (y, x); check its driver")
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise DeviceError(self.microscope.name, "gave an image with NaN or infinite pixels; check its driver")
 
     async def shift_image(self, particle: str, shift_nm: NDArray[np.float64] | None = None) -> None:
         """Shift to what centres a particle; by default to where it was last."""
         shift_nm = self.image_shift_nm.get(particle, np.zeros(2)) if shift_nm is None else shift_nm
         self.image_shift_nm[particle] = shift_nm
-        call = self.microscope.shift_image(float(shift_nm[0]), float(shift_nm[1]))
-        await self.ask("shift the image", ANSWER_LIMIT_S, call)
+        y_nm, x_nm = float(shift_nm[0]), float(shift_nm[1])
+        await self._ask("shift the image", _SHIFT_LIMIT_S, lambda: self.microscope.shift_image(y_nm, x_nm))
 
     @asynccontextmanager
     async def on(self, step: Recording, settings: ScanSettings) -> AsyncIterator[None]:
         """The beam on; never after an abort or an emergency stop, which raise `Aborted` here.
 
-        A scan that never came back has cost electrons as well: they are booked by the time that the beam was on.
+        A scan that never came back has cost electrons as well, and so has a beam that was slow to go off: they are
+        booked by the time that the beam was on.
         """
         await self.engine.checkpoint(may_pause=False)
-        await self.ask("unblank the beam", ANSWER_LIMIT_S, self.microscope.set_beam_blank(False))
-        self._booked_s = self.clock.now()
+        await self._ask("unblank the beam", _BLANK_LIMIT_S, lambda: self.microscope.set_beam_blank(False))
+        self._booked_s, self._on = self.clock.now(), (step, settings)
         try:
             await self.engine.checkpoint(may_pause=False)
             yield
-        except BaseException:
-            scans = (self.clock.now() - self._booked_s) / settings.frame_s
-            self.ledger.book_dose(step.particle.name, scans * self._dose_of_scan(step, settings))
-            raise
         finally:
-            await self.ask("blank the beam", _BLANK_LIMIT_S, self.microscope.set_beam_blank(True))
+            try:
+                await self._ask("blank the beam", _BLANK_LIMIT_S, lambda: self.microscope.set_beam_blank(True))
+            except Exception as error:
+                raise BeamStaysOn(f"{str(error) or type(error).__name__}; the beam could not be blanked") from error
+            self.book_until_dark()
 
-    def book(self, step: Recording, scan: Scan, settings: ScanSettings) -> None:
-        """The electrons of a scan that was taken with these settings."""
-        dose = scan.electrons_per_nm2
-        self.ledger.book_dose(step.particle.name, self._dose_of_scan(step, settings) if dose is None else dose)
+    def book_until_dark(self) -> None:
+        """What the beam has given since the last scan came: it is off now, whoever has seen to it."""
+        if self._on is None:
+            return
+        (step, settings), self._on = self._on, None
+        scans = (self.clock.now() - self._booked_s) / settings.frame_s
+        if scans > 0.0:
+            self.ledger.book_dose(step.particle.name, scans * self._dose_of_scan(step, settings))
+
+    def book(self, step: Recording, scan: Scan, settings: ScanSettings, *, swept: bool = False) -> None:
+        """The electrons of a scan that was taken with these settings.
+
+        Parameters
+        ----------
+        swept : the beam was on since the scan before: those that were not waited for cost electrons as well
+        """
+        usual = self._dose_of_scan(step, settings)
+        dose = usual if scan.electrons_per_nm2 is None else scan.electrons_per_nm2
+        passed = (self.clock.now() - self._booked_s) / settings.frame_s - 1.0
+        if swept and passed > _PASSED:
+            dose += passed * usual
+        self.ledger.book_dose(step.particle.name, dose)
         self._booked_s = self.clock.now()
 
     def _dose_of_scan(self, step: Recording, settings: ScanSettings) -> float:
@@ -101,6 +141,10 @@ class Beam:
         finer = (self.settings.pixel_nm / settings.pixel_nm) ** 2
         return self.dose.of_frame() * settings.dwell_s / self.settings.dwell_s * finer
 
-    async def ask(self, asked: str, limit_s: float, call: Awaitable[T]) -> T:
+    async def _ask(self, asked: str, limit_s: float, call: Callable[[], Awaitable[T]]) -> T:
+        """Of the microscope, which may be asked again: each of these sets something to a value."""
+        return await persistently(self.clock, lambda: self.within(asked, limit_s, call()), self.warn)
+
+    async def within(self, asked: str, limit_s: float, call: Awaitable[T]) -> T:
         """Await a call to the microscope, which may take so long."""
         return await within(self.clock, limit_s, self.microscope.name, asked, call)

@@ -15,6 +15,7 @@ from drivers.clock import within
 from drivers.errors import DeviceError
 from drivers.frames import problem_of
 from drivers.interfaces import EdxDetector, Scan
+from drivers.persistence import TRIES, is_transient
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,47 @@ class EdxMaps:
         """Frames after those `done`, until there are enough; a pause takes hold between two, the beam off."""
         beam, engine = self.beam, self.beam.engine
         await beam.move(step.particle, step.tilt_deg)
-        taken = done
+        taken, failed = done, 0
         while taken < step.planned:
-            rest = replace(step.settings, frames=step.planned - taken)
-            limit_s = ANSWER_LIMIT_S + 3 * rest.scan.frame_s
-            async with beam.on(step, step.settings.scan), aclosing(self.detector.map_frames(rest)) as frames:
-                while taken < step.planned and engine.state is not RunState.PAUSING:
-                    call = within(
-                        beam.clock, limit_s, self.detector.name, "take a frame of an EDX map", anext(frames, None)
-                    )
-                    scan = await engine.unless_aborted(call)
-                    if scan is None:
-                        return
-                    self._check_x_rays(scan)
-                    beam.book(step, scan, step.settings.scan)
-                    taken += 1
-                    yield scan
-                    if step.sigma_at_pct is not None:
-                        known = await engine.unless_aborted(self.known_at_pct(step.id, taken))
-                        if known is not None and known <= step.sigma_at_pct:
+            before = taken
+            try:
+                async with aclosing(self._run_of(step, taken)) as run:
+                    async for scan in run:
+                        taken += 1
+                        yield scan
+                        if await self._is_enough(step, taken):
                             return
+            except Exception as error:
+                failed = failed + 1 if taken == before else 1
+                if failed >= TRIES or not is_transient(error):
+                    raise
+                beam.warn(f"{str(error) or type(error).__name__}: the map goes on after {taken} frames")
+            else:
+                if engine.state is not RunState.PAUSING and taken < step.planned:
+                    return  # the detector has ended it
             await engine.checkpoint()
+
+    async def _run_of(self, step: EdxMap, taken: int) -> AsyncGenerator[Scan, None]:
+        """Frames for which the beam stays on, until all are taken or the session is to pause."""
+        beam, engine = self.beam, self.beam.engine
+        rest = replace(step.settings, frames=step.planned - taken)
+        limit_s = ANSWER_LIMIT_S + 3 * rest.scan.frame_s
+        async with beam.on(step, step.settings.scan), aclosing(self.detector.map_frames(rest)) as frames:
+            while engine.state is not RunState.PAUSING:
+                name, asked = self.detector.name, "take a frame of an EDX map"
+                call = within(beam.clock, limit_s, name, asked, anext(frames, None))
+                scan = await engine.unless_aborted(call)
+                if scan is None:
+                    return
+                self._check_x_rays(scan)
+                beam.book(step, scan, step.settings.scan)
+                yield scan
+
+    async def _is_enough(self, step: EdxMap, taken: int) -> bool:
+        if step.sigma_at_pct is None:
+            return False
+        known = await self.beam.engine.unless_aborted(self.known_at_pct(step.id, taken))
+        return known is not None and known <= step.sigma_at_pct
 
     def _check_x_rays(self, scan: Scan) -> None:
         """A frame that would spoil the recording of its map ends it here."""

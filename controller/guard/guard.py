@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,12 +20,13 @@ from drivers.clock import Clock, within
 from drivers.errors import AlloyscopeError, DeviceError, InterlockTripped, ungrouped
 from drivers.interfaces import HeaterReading, HeatingChip
 from drivers.limits import ChipLimits
+from drivers.persistence import persistently
 from drivers.recorded.journal import Journal
 from drivers.recorded.records import Cold, GuardRecord, MadeSafe, MakeSafeFailed, Quenched, RampAsked
 
 _COLD_LIMIT_S = 10.0
 """Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
-_READ_LIMIT_S = 5.0
+_READ, _READ_LIMIT_S = "give a reading", 1.5
 _COOLING_LIMIT_S = 10.0
 _OFF_LIMIT_S = 2.0
 """For switching off; a driver that has not come back by then hangs."""
@@ -106,8 +106,16 @@ class Guard:
     async def quench(self) -> None:
         await self._end_ramp()
         self._interlocks.quenched(self._clock.now())
-        await within(self._clock, _QUENCH_LIMIT_S, self.name, "quench", self._chip.quench())
+        try:
+            await persistently(self._clock, self._quench_once, self._failed)
+        except Exception as error:
+            # A chip that will not quench is switched off, for as long as it takes.
+            await self.trip(f"it could not be quenched ({str(error) or type(error).__name__})")
+            raise
         self._journal.write(Quenched())
+
+    async def _quench_once(self) -> None:
+        await within(self._clock, _QUENCH_LIMIT_S, self.name, "quench", self._chip.quench())
 
     async def read(self) -> HeaterReading:
         self._refuse_if_tripped()
@@ -121,7 +129,7 @@ class Guard:
 
     async def seen_after(self) -> dict[str, float | bool] | None:
         """A reading newer than this call, for whoever has switched the chip off; None where there is none."""
-        seen = await self._tried(self._look_once())
+        seen = await self._tried(_READ, self._look_once(), _READ_LIMIT_S)
         last = self._last
         return asdict(last) | {"off": unpowered(last)} if seen and last is not None else None
 
@@ -175,7 +183,7 @@ class Guard:
         """Follow a chip that has been switched off until it is cold; while it is still powered, switch it off again."""
         # A chip that was cooling already may be seen cold by another task before its trip is confirmed.
         while not self._cold or self._to_confirm is not None:
-            seen = await self._tried(self._look_once())
+            seen = await self._tried(_READ, self._look_once(), _READ_LIMIT_S)
             last = self._last
             off = seen and last is not None and math.isfinite(last.temperature_c) and unpowered(last)
             if off and self._to_confirm is not None:
@@ -200,21 +208,22 @@ class Guard:
 
     async def _switch_off(self) -> None:
         """Try to; where the driver hangs, others may know what to do."""
-        began_s = time.monotonic()
-        if not await self._tried(self.make_safe(), _OFF_LIMIT_S) and time.monotonic() - began_s >= _OFF_LIMIT_S:
-            self._note(MakeSafeFailed(message=f"the driver has not come back from switching off in {_OFF_LIMIT_S:g} s"))
-            if self.connected:
-                self._on_hang()
+        began_s = self._clock.now()
+        done = await self._tried("switch off", self.make_safe(), _OFF_LIMIT_S)
+        if not done and self.connected and self._clock.now() - began_s >= _OFF_LIMIT_S:
+            self._on_hang()
 
-    async def _tried(self, call: Coroutine[Any, Any, object], limit_s: float = _READ_LIMIT_S) -> bool:
+    async def _tried(self, asked: str, call: Coroutine[Any, Any, object], limit_s: float) -> bool:
         """Whether the driver did it in time; a failure is written down."""
         try:
-            async with asyncio.timeout(limit_s):  # never wait_for: it may swallow a cancellation
-                await call
+            await within(self._clock, limit_s, self.name, asked, call)
         except Exception as error:  # noqa: BLE001  # a driver may raise anything; the next try is what matters
             self._note(MakeSafeFailed(message=str(error) or type(error).__name__))
             return False
         return True
+
+    def _failed(self, words: str) -> None:
+        self._note(MakeSafeFailed(message=words))
 
     def _note(self, record: GuardRecord) -> None:
         """A full disk must not keep the chip hot."""
@@ -236,24 +245,23 @@ class Guard:
         failed = 0
         while True:
             try:
-                async with asyncio.timeout(_READ_LIMIT_S):
-                    reading = await self._look_once()
+                reading = await within(self._clock, _READ_LIMIT_S, self.name, _READ, self._look_once())
             except Exception as error:  # noqa: BLE001  # a driver may raise anything, and the chip may be hot
                 failed += 1
-                if failed > _FAILED_READINGS or isinstance(error, TimeoutError):
+                if failed > _FAILED_READINGS:
                     return f"the chip cannot be read ({str(error) or type(error).__name__})"
                 await self._clock.sleep(self._period_s)
                 continue
-            failed = 0
             wrong = self._interlocks.wrong(reading, self._clock.now())
             if wrong is not None:
                 return wrong
+            failed = 0
             if self._cold and not self._cold_noted:
                 self._note_cold()
             await self._clock.sleep(min(_QUICK_S, self._period_s) if self._moving else self._period_s)
 
     async def _look_once(self) -> HeaterReading:
-        before, reading = self._last, await self._chip.read()
+        before, reading = self._last, await self._read_surely()
         self._last = reading
         self._moving = before is not None and abs(reading.temperature_c - before.temperature_c) > _STEADY_C
         ramping = self._ramp is not None and not self._ramp.done()
@@ -263,6 +271,15 @@ class Guard:
             self._cold, self._cold_noted = True, False
         with suppress(OSError):  # a full disk is no sign that the chip cannot be read
             self._readings.add(reading)
+        return reading
+
+    async def _read_surely(self) -> HeaterReading:
+        """One reading beyond a limit may be the bus, two are the chip; one without a temperature is none."""
+        reading = await self._chip.read()
+        if self._limits.breach(reading) is not None:
+            reading = await self._chip.read()
+        if not math.isfinite(reading.temperature_c):
+            raise DeviceError(self.name, self._limits.breach(reading) or "gives no temperature")
         return reading
 
     def _note_cold(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from controller.plan.session_file import SessionFile
 from drivers.clock import Clock, ScaledClock, within
 from drivers.device_thread import DeviceThread, EdxInThread, MicroscopeInThread
 from drivers.interfaces import Device, DriverContext, EdxDetector, Microscope
+from drivers.persistence import TRIES, persistently
 from drivers.recorded.folder import SessionFolder
 from drivers.registry import connect_all, load
 
 _STOP_LIMIT_S = 5.0
 _CONNECT_LIMIT_S = 60.0
 _CLOSE_LIMIT_S = 5.0
-_DARK = "blank the beam"
+_DARK_LIMIT_S = 3.0
+_CLOSING_TRIES = 6
 
 
 class Instruments:
@@ -44,6 +46,8 @@ class Instruments:
             microscope = MicroscopeInThread(microscope, self._thread)
             edx = None if edx is None else EdxInThread(edx, self._thread)
         self.microscope, self.edx = microscope, edx
+        self.on_dark: Callable[[], None] = lambda: None
+        """Called when the beam has been blanked for good."""
         self.chip = _guarded(file, folder, context)
 
     async def connect(self) -> None:
@@ -53,10 +57,9 @@ class Instruments:
 
     async def stop(self) -> list[str]:
         """Emergency: the chip off and the beam blanked, each whatever becomes of the other; what failed, in words."""
-        calls = [within(self._clock, _STOP_LIMIT_S, "chip", "stop", self.chip.emergency_stop())]
-        calls += [within(self._clock, _STOP_LIMIT_S, d.name, _DARK, d.make_safe()) for d in self._column]
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        return [str(o) for o in outcomes if isinstance(o, BaseException)]
+        stopping = within(self._clock, _STOP_LIMIT_S, "chip", "stop", self.chip.emergency_stop())
+        off, dark = await asyncio.gather(_failures(stopping), self._all_dark([self._darkened(d) for d in self._column]))
+        return [str(error) for error in off + dark]
 
     async def close(self) -> None:
         """Make everything safe, then close it; one failure never keeps the others from being tried.
@@ -69,15 +72,27 @@ class Instruments:
             Of whatever failed.
         """
         clock = self._clock
-        dark = [within(clock, _STOP_LIMIT_S, d.name, _DARK, d.make_safe()) for d in self._column]
+        dark = [self._darkened(device, tries=_CLOSING_TRIES) for device in self._column]
         off = within(clock, _STOP_LIMIT_S, "chip", "switch off", self.chip.make_safe())  # its closing tells how it went
-        failures, _ = await asyncio.gather(_failures(*dark), _failures(off))
+        failures, _ = await asyncio.gather(self._all_dark(dark), _failures(off))
         closing = [within(clock, _CLOSE_LIMIT_S, d.name, "close", d.close()) for d in reversed(self._column)]
         failures += await _failures(self.chip.close(beam_is_blanked=not failures), *closing)
         if self._thread is not None:
             await self._thread.close()
         if failures:
             raise ExceptionGroup("; ".join(map(str, failures)), failures)
+
+    async def _all_dark(self, calls: list[Coroutine[Any, Any, None]]) -> list[Exception]:
+        failures = await _failures(*calls)
+        if not failures:
+            self.on_dark()
+        return failures
+
+    async def _darkened(self, device: Device, *, tries: int = TRIES) -> None:
+        def once() -> Coroutine[Any, Any, None]:
+            return within(self._clock, _DARK_LIMIT_S, device.name, "blank the beam", device.make_safe())
+
+        await persistently(self._clock, once, lambda _: None, tries=tries)
 
     @property
     def _column(self) -> list[Device]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from analysis.diffusion.time_at_temperature import USUAL_Q_J_PER_MOL, time_at_temperature_s
+from analysis.diffusion.time_at_temperature import USUAL_Q_J_PER_MOL, time_at_temperature_s, with_gaps_hot
 from drivers.errors import ConfigError
 from drivers.frames import FrameHeader, HeatPulse, SeriesEnd
 from drivers.interfaces import HeaterReading
@@ -149,18 +149,18 @@ def _cut_pulse(folder: SessionFolder, entries: list[Entry[SessionRecord]], begin
         return None
     pulse = asked[-1].record
     assert isinstance(pulse, HeatAsked), "just chosen so"
-    seen = [r for r in _readings(folder) if r.time_s >= asked[-1].time_s]
+    seen = [r for r in readings_of_chip(folder) if r.time_s >= asked[-1].time_s]
     q_j_per_mol = USUAL_Q_J_PER_MOL if begin.activation is None else begin.activation["q_j_per_mol"]
     near = [r.time_s for r in seen if abs(r.temperature_c - pulse.target_c) < _NEAR_C]
     return Heated(
         step=pulse.step,
         temperature_c=pulse.target_c,
         duration_s=round(near[-1] - near[0], 3) if near else 0.0,
-        worth_s=round(time_at_temperature_s(seen, pulse.target_c, q_j_per_mol), 3) if len(seen) > 1 else 0.0,
+        worth_s=round(time_at_temperature_s(with_gaps_hot(seen, pulse.target_c), pulse.target_c, q_j_per_mol), 3),
     )
 
 
-def _readings(folder: SessionFolder) -> list[HeaterReading]:
+def readings_of_chip(folder: SessionFolder) -> list[HeaterReading]:
     """Of ``chip.csv``, in order of their times; a torn line is none."""
     found = []
     if folder.chip_readings.is_file():

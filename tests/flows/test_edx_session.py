@@ -184,21 +184,34 @@ def test_an_emergency_stop_within_a_map_never_lets_the_beam_on_again(edx_session
     ids=["none", "beam", "channels", "photons"],
 )
 def test_a_frame_that_would_spoil_the_recording_ends_the_map(edx_session, tmp_path, monkeypatch, spoilt, words):
-    whole = SimulatedEdxDetector.map_frames
-
-    async def map_frames(self, settings):
-        number = 0
-        async for scan in whole(self, settings):
-            number += 1
-            yield spoilt(scan) if number == 4 else scan
-
-    monkeypatch.setattr(SimulatedEdxDetector, "map_frames", map_frames)
+    spoil_frames(monkeypatch, spoilt, times=100)
     session, clock = session_in(edx_session(), tmp_path / "s")
     with pytest.raises(DeviceError, match=words):
         clock.run(session.run())
     assert session.instruments.microscope.current_pa == 0.0
     recorded = list(read_step(SessionFolder(tmp_path / "s").step_file("c00/NC2/edx")))
     assert [f.header.index for f in recorded] == [0, 1, 2]
+
+
+def test_a_map_goes_on_after_one_frame_that_would_spoil_it(edx_session, tmp_path, monkeypatch):
+    spoil_frames(monkeypatch, lambda scan: replace(scan, x_rays=None), times=1)
+    session, clock = session_in(edx_session(), tmp_path / "s")
+    assert clock.run(session.run()) is FinishReason.COMPLETED
+    marks = [r.mark for r in records_of(tmp_path / "s", SeriesEnded)]
+    assert all(mark.frames == mark.planned for mark in marks if mark.what == "edx-map")
+
+
+def spoil_frames(monkeypatch, spoilt, times: int) -> None:
+    """From the fourth that the detector gives on, so many."""
+    whole, number = SimulatedEdxDetector.map_frames, 0
+
+    async def map_frames(self, settings):
+        nonlocal number
+        async for scan in whole(self, settings):
+            number += 1
+            yield spoilt(scan) if 4 <= number < 4 + times else scan
+
+    monkeypatch.setattr(SimulatedEdxDetector, "map_frames", map_frames)
 
 
 def test_a_map_at_each_tilt_is_a_step_of_its_own(edx_session, tmp_path):

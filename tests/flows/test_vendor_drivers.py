@@ -28,7 +28,7 @@ class DetectorRetracts(SimulatedMicroscope):
 
     async def scan(self, settings: ScanSettings):
         self.scans += 1
-        if self.scans == 5:
+        if self.scans >= 5:
             raise RuntimeError("the detector is retracted")
         return await super().scan(settings)
 

@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from controller.acquire.beam import Beam
@@ -31,7 +32,7 @@ class SlowMicroscope:
 
     async def scan(self, settings) -> Scan:
         await self.clock.sleep(self.scan_s)
-        return Scan(image=None, time_s=self.clock.now(), stage=self.position, pixel_nm=settings.pixel_nm)
+        return Scan(image=np.ones((2, 2)), time_s=self.clock.now(), stage=self.position, pixel_nm=settings.pixel_nm)
 
 
 @pytest.mark.parametrize("aborted_after_s", [None, 6.0])
