@@ -1,9 +1,9 @@
 # make demo: a whole simulated heating session. make test: what a contributor needs of the test suite.
-# make test-all: all of it. Each sets itself up.
+# make test-all: all of it. make torture: attacks by the thousand. Each sets itself up.
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test test-all check lock clean
+.PHONY: demo test test-all torture check lock clean
 
 demo: .venv/ready
 	$(BIN)/alloyscope dry-run examples/mychinko2021_nc2.toml --no-screen --json sessions/demo-$$(date +%Y%m%d-%H%M%S).json
@@ -16,6 +16,13 @@ test: .venv/ready
 
 test-all: .venv/ready
 	$(PYTEST) $(COVERAGE)
+
+# Attacks, many more of each than in test-all, and a table of what was seen: half an hour, alone on the machine.
+TORTURE ?= 25
+ATTACKS = tests/torture tests/controller/stream/test_hostile_messages.py tests/drivers/recorded/test_foreign_stack.py \
+    tests/controller/plan/test_mutated_session_files.py
+torture: .venv/ready
+	ALLOYSCOPE_TORTURE=$(TORTURE) $(BIN)/pytest -q --timeout 0 $(ATTACKS)
 
 check: .venv/ready
 	$(BIN)/ruff check .

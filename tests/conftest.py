@@ -18,6 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from drivers.clock import SteppedClock
 from tests.leftovers import nothing_is_left, own_temporary_folder  # noqa: F401  # autouse
+from tests.torture.conftest import TORTURE
 
 T = TypeVar("T")
 
@@ -63,7 +64,13 @@ durations_s = {durations_s}
 """
 
 
-REAL_TIME = ("test_processes.py", "test_hanging_drivers.py", "test_vendor_drivers.py", "test_deputy.py")
+REAL_TIME = (
+    "test_processes.py",
+    "test_blows.py",
+    "test_hanging_drivers.py",
+    "test_vendor_drivers.py",
+    "test_deputy.py",
+)
 """Their limits are real seconds: never beside each other."""
 
 ONE_FIXTURE = ("test_needle_peers.py", "test_leftovers.py")
@@ -89,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests may take longer; whole sessions begin, so that no worker is left with one at the end."""
     for item in items:
         if item.get_closest_marker("slow") is not None:
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.timeout(300 * max(1.0, TORTURE)))
     items.sort(key=lambda item: "flows" not in item.path.parts)
 
 

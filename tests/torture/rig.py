@@ -1,7 +1,6 @@
 """A whole session whose devices fail on purpose, on the stepped clock, and what must hold whatever happens to it."""
 
 import asyncio
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -217,13 +216,3 @@ def _frames_broken(session: Session, beam: FaultyMicroscope, outcome: Outcome) -
     elif outcome.reason == "failed" and len(outcome.told) < 20:
         found.append(f"it failed with {outcome.told!r}")
     return found
-
-
-def some_faults(chance: random.Random, kinds: Sequence[tuple[str, str]], most: int, times: int) -> list[Fault]:
-    """So many, each at a call that there is."""
-    latest = {"read": 800, "scan": 18, "move_to": 18, "set_beam_blank": 40, "shift_image": 6, "ramp_to": 2, "quench": 3}
-    drawn = [chance.choice(kinds) for _ in range(chance.randint(0, most))]
-    return [
-        Fault(call, how, at=chance.randrange(latest.get(call, 1)), times=chance.randint(1, times))
-        for call, how in drawn
-    ]

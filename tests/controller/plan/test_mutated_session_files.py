@@ -12,6 +12,7 @@ from controller.plan.dose import Dose
 from controller.plan.steps import Plan
 from controller.plan.timeline import timeline
 from drivers.errors import ConfigError
+from tests.torture.conftest import TORTURE
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.toml"))
 ODD = [
@@ -43,7 +44,7 @@ def mutated(rng: random.Random) -> bytes:
 @pytest.mark.parametrize("first", [0, pytest.param(400, marks=pytest.mark.slow)])
 def test_it_is_refused_in_words_or_it_makes_sense(tmp_path, first):
     path, taken = tmp_path / "session.toml", 0
-    for seed in range(first, first + (400 if first == 0 else 3600)):
+    for seed in range(first, first + (400 if first == 0 else round(3600 * TORTURE))):
         path.write_bytes(mutated(random.Random(seed)))
         began = time.monotonic()
         try:

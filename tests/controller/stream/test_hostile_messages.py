@@ -24,8 +24,10 @@ from drivers.requests import Question, RequestSocket, pack_question, replies
 from drivers.stream_requests import Head, Items, TakeResult
 from simulators.chip import SimulatedChip
 from tests.analysis.results.test_results import STATE
+from tests.torture.conftest import TORTURE
 
 LIMIT_S = 5.0
+SEEDS = range(1, 1 + max(2, round(2 * TORTURE)))
 HARMLESS = [Items(first=0, until=3), Head(), EventsSoFar(), Endpoints(), Command(command="pause"), TakeResult()]
 TO_A_GUARD = [GuardCall(call="ramp_to", args=(450.0, 100.0)), GuardCall(call="read"), Beat()]
 ODD = [
@@ -75,7 +77,7 @@ async def bombarded(endpoint: str, messages: list[list[bytes]], last: Question) 
     raise AssertionError("no answer any more")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_session_answers_after_whatever_it_was_sent(seed):
     async def main() -> object:
         streams = Streams(None, ev.Events(), lambda _: None, nothing, "")  # type: ignore[arg-type]  # holds no frame
@@ -93,7 +95,7 @@ def test_a_session_answers_after_whatever_it_was_sent(seed):
     assert asyncio.run(main()) == "yes"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_guard_answers_after_whatever_it_was_sent(tmp_path: Path, seed, capfd):
     async def main() -> object:
         clock, endpoint = WallClock(), f"ipc://{tmp_path}/guard"

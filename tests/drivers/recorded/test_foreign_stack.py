@@ -17,9 +17,10 @@ from analysis.files.image_file import read_image
 from drivers.errors import ConfigError
 from drivers.recorded.foreign_stack import read_mrc, read_tiff
 from drivers.recorded.tilt_series_file import read_stack
+from tests.torture.conftest import TORTURE
 
 STACK = np.arange(4 * 24 * 20, dtype=np.int16).reshape(4, 24, 20)
-MUTATED = 400
+MUTATED = round(400 * TORTURE)
 
 
 def written(path: Path) -> Path:
