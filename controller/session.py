@@ -38,6 +38,7 @@ from controller.record.ledger import Ledger
 from controller.record.past import Past, readings_of_chip
 from controller.record.recorder import Recorder
 from controller.resumption import begin_again, take_up
+from controller.stream.door import Door
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
 from drivers.clock import Clock, SteppedClock
@@ -72,6 +73,8 @@ class Session:
     results: list[AnyResult] = field(default_factory=list)
     ready: Callable[[dict[str, str]], None] = lambda _: None
     """Called with the endpoints once the sockets are open."""
+    door: Door | None = None
+    """To the network."""
     past: Past | None = None
     """What the folder's session has been through already, where one goes on."""
 
@@ -186,7 +189,9 @@ class Session:
         self.analysis = LiveAnalysis(
             self.folder, settings, self.clock, self.journal, self.events, self.results, dry=self.dry
         )
-        self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command, self.analysis.token)
+        self.streams = Streams(
+            self.recorder, self.events, self.analysis.take, self.command, self.analysis.token, self.door
+        )
         self.engine = Engine(self.clock, self._on_state)
         self.ledger = Ledger(lambda p, dose: self.journal.write(Exposed(particle=p, electrons_per_nm2=dose)))
         self._reading: HeaterReading | None = None

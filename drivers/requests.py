@@ -101,7 +101,7 @@ class RequestSocket:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, *, linger_ms: int = 0) -> None:
         self._socket = context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, linger_ms)
-        self._socket.connect(endpoint)
+        _connect(self._socket, endpoint)
         self._number = 0
 
     def send(self, question: Question, *parts: bytes) -> None:
@@ -133,6 +133,16 @@ class RequestSocket:
         self._socket.close()
 
 
+def _connect(socket: zmq.Socket[Any], endpoint: str) -> None:
+    """A key is needed, and read, by addresses of the network only."""
+    if endpoint.startswith("tcp://"):
+        from drivers.keys import connect
+
+        connect(socket, endpoint)
+    else:
+        socket.connect(endpoint)
+
+
 def ask(endpoint: str, question: Question, *, limit_s: float) -> Any:
     """Ask one question that has one answer; raises as `RequestSocket.ask` does, and `zmq.ZMQError` for no address."""
     with zmq.Context() as context:
@@ -157,7 +167,7 @@ async def replies(endpoint: str, question: Question, *, limit_s: float) -> Async
 
     with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, int(1000 * limit_s))
-        socket.connect(endpoint)
+        _connect(socket, endpoint)
         await socket.send_multipart(pack_question(1, question))
         while await socket.poll(int(1000 * limit_s)):
             answer, parts = unpack_answer(await socket.recv_multipart())

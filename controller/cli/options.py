@@ -11,6 +11,7 @@ SessionPath = Annotated[Path, typer.Argument(metavar="SESSION.toml", help="sessi
 OutPath = Annotated[Path | None, typer.Option("--out", help="session folder; by default a new one below sessions/")]
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="session folder, or the address of its requests")]
 NoScreen = Annotated[bool, typer.Option("--no-screen", help="print lines instead of drawing the screen")]
+KeyPath = Annotated[Path | None, typer.Option("--key", help="operator's or observer's key, for tcp:// addresses")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="use this seed instead of the file's")]
 Trust = Annotated[bool, typer.Option("--trust", help="run the driver code that the session file names; asked once")]
 JsonPath = Annotated[Path | None, typer.Option("--json", help="write the results here as JSON")]

@@ -26,6 +26,7 @@ from drivers.requests import say
 
 if TYPE_CHECKING:
     from controller.record.past import Past
+    from controller.stream.door import Door
 
 _START_LIMIT_S = 60.0
 _GUARD_LIMIT_S = 20.0
@@ -42,6 +43,7 @@ def start(
     no_screen: bool,
     faked_clock: bool,
     trust: bool,
+    door: Callable[[], Door] | None = None,
 ) -> None:
     """Check the file, find a folder, and run; `again` are the words by which this command starts itself anew."""
     file = trusted_session(path, trust=trust, faked_clock=faked_clock)
@@ -58,7 +60,19 @@ def start(
         ]
         _behind_screen([*again, str(path), "--no-screen", "--out", str(folder), *options], SessionFolder(folder))
         return
-    write_json(json_path, run_session(file, path, folder, clock()))
+    write_json(json_path, run_session(file, path, folder, clock(), door=None if door is None else door()))
+
+
+def door_at(address: str, key: Path | None) -> Callable[[], Door] | None:
+    """Makes the door to the network; none without an address."""
+    from controller.stream.door import Door, next_port
+
+    if not address:
+        return None
+    if key is None:
+        raise ConfigError("--listen", ["nobody is let in without a key; give --key session.key (alloyscope keys)"])
+    next_port(address)
+    return lambda: Door(address, key)
 
 
 def runs_in(folder: str) -> bool:
@@ -104,14 +118,14 @@ def _wait_for_guard(folder: SessionFolder) -> None:
 
 
 def run_session(
-    file: SessionFile, source: Path, folder: Path, clock: Clock, past: Past | None = None
+    file: SessionFile, source: Path, folder: Path, clock: Clock, past: Past | None = None, door: Door | None = None
 ) -> dict[str, Any]:
     """Run to the end and return the JSON summary; raises what stopped it."""
     from controller.monitor.console import Console, final_lines
     from controller.session import Session
 
     console, at = Console(), SessionFolder(folder)
-    session = Session(file, source, at, clock, [console.hear], past=past)
+    session = Session(file, source, at, clock, [console.hear], past=past, door=door)
 
     def announce(endpoints: dict[str, str]) -> None:
         at.endpoints.write_text(json.dumps(endpoints | {"pid": os.getpid()}))

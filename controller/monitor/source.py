@@ -14,6 +14,7 @@ from controller import events as ev
 from controller.stream.protocol import EventsSoFar
 from controller.stream.running_session import send_command
 from drivers.errors import AlloyscopeError
+from drivers.keys import connect
 from drivers.requests import replies
 
 
@@ -40,7 +41,7 @@ class RemoteSession:
         with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as live:
             live.setsockopt(zmq.LINGER, 0)
             live.subscribe(b"event")
-            live.connect(self._endpoints["events"])
+            connect(live, self._endpoints["events"])
             async with aclosing(replies(self._endpoints["requests"], EventsSoFar(), limit_s=self._quiet_s)) as past:
                 async for _, parts in past:
                     for part in parts:

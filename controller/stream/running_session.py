@@ -17,14 +17,20 @@ from drivers.requests import NoAnswer, Question, Refused, RequestSocket, ask
 _ANSWER_S = 5.0
 
 
-def find_endpoints(where: str) -> dict[str, str]:
+def find_endpoints(where: str, key: Path | None = None) -> dict[str, str]:
     """Addresses of a session from its folder or from the address of its request socket.
+
+    Parameters
+    ----------
+    key : file of an operator's or observer's key, for an address on the network
 
     Raises
     ------
     ConfigError
-        When no session runs there.
+        When no session runs there, or the key does not open it.
     """
+    if where.startswith("tcp://"):
+        return _behind_door(where, key)
     if "://" in where:
         return msgspec.convert(_asked(where, Endpoints()), dict[str, str])
     path = SessionFolder(Path(where)).endpoints
@@ -34,6 +40,17 @@ def find_endpoints(where: str) -> dict[str, str]:
     if not any(is_open(endpoint) for endpoint in found.values()):
         words = "the session in this folder was killed: nobody listens any more; alloyscope resume goes on with it"
         raise ConfigError(where, [words])
+    return found
+
+
+def _behind_door(address: str, key: Path | None) -> dict[str, str]:
+    from controller.stream.door import next_port
+    from drivers.keys import try_door, with_key
+
+    if key is None:
+        raise ConfigError(address, ["a session is reached over the network with a key; give --key operator.key"])
+    found = {"requests": with_key(address, key), "events": with_key(next_port(address), key)}
+    try_door(found["requests"])
     return found
 
 

@@ -4,11 +4,13 @@
 - ``events`` (PUB): what the screen shows.
 - ``requests`` (ROUTER): answers the questions of `controller.stream.protocol`.
 
-Sockets are ipc files in a folder only its owner can enter, so the operating system decides who may connect.
+Sockets are ipc files in a folder only its owner can enter, so the operating system decides who may connect. Where the
+session is to be reached over the network, a `Door` answers there as well, by key.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -22,6 +24,7 @@ import zmq.asyncio
 from analysis.results import AnyResult, decode
 from controller import events as ev
 from controller.record.recorder import Recorder
+from controller.stream.door import Door
 from controller.stream.protocol import Command, Endpoints, EventsSoFar, session_questions
 from controller.stream.socket_folder import new_socket_folder
 from drivers.frames import Frame, SeriesEnd, StreamItem, pack, seq_of
@@ -44,9 +47,10 @@ class Streams:
         on_result: Callable[[AnyResult], None],
         on_command: OnCommand,
         token: str,
+        door: Door | None = None,
     ) -> None:
-        """`token` : of those whose results are taken"""
-        self._token = token
+        """`token` : of those whose results are taken; `door` : to the network"""
+        self._token, self._door = token, door
         self._recorder, self._memory = recorder, events
         self._on_result, self._on_command = on_result, on_command
         self._folder = new_socket_folder()
@@ -81,6 +85,13 @@ class Streams:
 
     async def serve(self) -> None:
         """Answer requests until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._door is not None:
+                self._door.open()
+                tasks.create_task(self._door.serve(self._answers), name="requests from the network")
+            await self._serve_here()
+
+    async def _serve_here(self) -> None:
         while True:
             client, *frames = await self._requests.recv_multipart()
             with suppress(NotUnderstood):
@@ -100,6 +111,8 @@ class Streams:
             self._memory.tell(ev.Log(0.0, "error", f"a result could not be kept: {str(error) or type(error).__name__}"))
 
     def close(self) -> None:
+        if self._door is not None:
+            self._door.close()
         self._requests.close(linger=500)
         self._context.destroy(linger=500)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -132,7 +145,10 @@ class Streams:
         return frame
 
     def _publish_event(self, event: ev.Event) -> None:
-        self._events.send_multipart([b"event", ev.encode(event)])
+        encoded = ev.encode(event)
+        self._events.send_multipart([b"event", encoded])
+        if self._door is not None:
+            self._door.publish(encoded)
 
 
 Socket = TypeVar("Socket", bound="zmq.Socket[bytes] | zmq.asyncio.Socket")

@@ -101,12 +101,7 @@ def test_no_frame_is_lost_on_the_way_to_an_analysis_that_dies(tmp_path, tell, si
                 acquiring = tasks.create_task(acquire())
                 for n in range(LIVES):
                     consumer = start(n)
-                    until_s = time.monotonic() + 20.0
-                    while (
-                        not (logs[n].exists() and logs[n].stat().st_size > min(300, 2 * frames))
-                        and time.monotonic() < until_s
-                    ):  # noqa: ASYNC110  # a file has no event
-                        await asyncio.sleep(0.01)
+                    await written(logs[n], min(300, 2 * frames))
                     os.kill(consumer.pid, signal.SIGKILL)
                     consumer.wait()
                 consumer = start(LIVES)
@@ -127,6 +122,12 @@ def test_no_frame_is_lost_on_the_way_to_an_analysis_that_dies(tmp_path, tell, si
         assert consumer_mb < MOST_MB
 
     asyncio.run(main())
+
+
+async def written(path: Path, size: int) -> None:
+    until_s = time.monotonic() + 20.0
+    while not (path.exists() and path.stat().st_size > size) and time.monotonic() < until_s:  # noqa: ASYNC110  # a file
+        await asyncio.sleep(0.01)
 
 
 async def nobody(_: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import Endpoint, JsonPath, NoScreen, Trust
+from controller.cli.options import Endpoint, JsonPath, KeyPath, NoScreen, Trust
 
 
 def resume(
@@ -14,6 +14,7 @@ def resume(
     json_path: JsonPath = None,
     no_screen: NoScreen = False,
     trust: Trust = False,
+    key: KeyPath = None,
     accept: Annotated[bool, typer.Option("--accept", help="go on though not all heat is known")] = False,
     speed: Annotated[float, typer.Option(help="run the clock faster; for simulated devices", min=0.01)] = 1.0,
 ) -> None:
@@ -22,6 +23,6 @@ def resume(
     from controller.stream.running_session import find_endpoints, send_command
 
     if "://" in endpoint or runs_in(endpoint):
-        print(send_command(find_endpoints(endpoint), "resume"))
+        print(send_command(find_endpoints(endpoint, key), "resume"))
     else:
         go_on(endpoint, accept=accept, json_path=json_path, no_screen=no_screen, speed=speed, trust=trust)

@@ -1,0 +1,19 @@
+"""``alloyscope keys``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def keys(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder for the three key files")]) -> None:
+    """Make keys by which a session can be watched, or operated, over the network."""
+    from drivers.keys import make_keys
+
+    for path in make_keys(folder):
+        print(path)
+    print("session.key stays here: alloyscope run ... --listen tcp://HOST:PORT --key session.key")
+    print("give operator.key to those who may pause, abort and stop, observer.key to those who only watch:")
+    print("alloyscope monitor tcp://HOST:PORT --key observer.key")

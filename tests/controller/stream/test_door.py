@@ -1,0 +1,148 @@
+"""Over the network: who has the right key watches or commands, who has not is told so."""
+
+import asyncio
+import socket
+import stat
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from controller import events as ev
+from controller.monitor.source import RemoteSession
+from controller.stream.door import Door, next_port
+from controller.stream.running_session import find_endpoints, send_command
+from controller.stream.streams import Streams
+from drivers.errors import ConfigError, DeviceError
+from drivers.keys import HANDSHAKE_S, make_keys, read_key
+from tests.command import alloyscope
+
+EVENT = ev.ChipReading(1.0, 25.0, 25.0, 0.0)
+
+
+@pytest.fixture
+def keys(tmp_path) -> Path:
+    make_keys(tmp_path / "keys")
+    return tmp_path / "keys"
+
+
+@pytest.fixture
+def address() -> str:
+    """Two ports that nobody listens at."""
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            try:
+                two.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return f"tcp://127.0.0.1:{port}"
+
+
+def while_listening(address: str, keys: Path, do: Callable[[ev.Events], Coroutine[Any, Any, None]]) -> list[str]:
+    """What the session was commanded meanwhile."""
+    commands: list[str] = []
+
+    async def command(name: str) -> str:
+        commands.append(name)
+        return name.upper()
+
+    async def main() -> None:
+        events = ev.Events()
+        door = Door(address, keys / "session.key")
+        streams = Streams(None, events, lambda _: None, command, "", door)  # type: ignore[arg-type]  # no frame
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(streams.serve())
+                await asyncio.sleep(0)
+                await do(events)
+                serving.cancel()
+        finally:
+            streams.close()
+
+    asyncio.run(main())
+    return commands
+
+
+def test_an_operator_commands_and_an_observer_watches(address, keys):
+    async def main(events: ev.Events) -> None:
+        operator = await asyncio.to_thread(find_endpoints, address, keys / "operator.key")
+        assert await asyncio.to_thread(send_command, operator, "pause") == "PAUSE"
+        observer = await asyncio.to_thread(find_endpoints, address, keys / "observer.key")
+        with pytest.raises(DeviceError, match="observer's key only watches"):
+            await asyncio.to_thread(send_command, observer, "abort")
+        events.tell(EVENT)
+        seen = []
+        source = RemoteSession(observer, quiet_s=0.3).events()
+        async for event in source:
+            if event is None:
+                if seen[1:]:
+                    break
+                events.tell(EVENT)  # and live
+            else:
+                seen.append(event)
+        await source.aclose()  # type: ignore[attr-defined]  # an async generator
+        assert seen[:2] == [EVENT, EVENT]
+
+    assert while_listening(address, keys, main) == ["pause"]
+
+
+def test_a_wrong_key_is_told_at_once_and_no_key_is_heard(address, keys, tmp_path):
+    make_keys(tmp_path / "others")
+    stranger, known = read_key(tmp_path / "others" / "operator.key"), read_key(keys / "operator.key")
+    forged = (keys / "operator.key").read_text().replace(known.public, stranger.public)
+    (tmp_path / "forged.key").write_text(forged.replace(known.secret, stranger.secret))
+    (tmp_path / "forged.key").chmod(0o600)
+
+    async def main(_: ev.Events) -> None:
+        for path in (tmp_path / "others" / "operator.key", tmp_path / "forged.key"):
+            began_s = time.monotonic()
+            with pytest.raises(ConfigError, match="does not open"):
+                await asyncio.to_thread(find_endpoints, address, path)
+            assert time.monotonic() - began_s < HANDSHAKE_S
+        with zmq.Context() as context, context.socket(zmq.DEALER) as plain:
+            plain.setsockopt(zmq.LINGER, 0)
+            plain.connect(address)
+            plain.send(b'{"ask": "command", "command": "stop", "id": 1}')
+            assert not await asyncio.to_thread(plain.poll, 500)
+
+    assert while_listening(address, keys, main) == []
+
+
+def test_nobody_there_is_told_at_once(address, keys):
+    began_s = time.monotonic()
+    with pytest.raises(ConfigError, match="--listen"):
+        find_endpoints(address, keys / "operator.key")
+    assert time.monotonic() - began_s <= HANDSHAKE_S + 0.5
+    with pytest.raises(ConfigError, match="--key"):
+        find_endpoints(address)
+
+
+def test_keys_are_private_never_replaced_and_have_their_roles(keys, tmp_path, address):
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {0o600}
+    again = alloyscope("keys", keys, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    with pytest.raises(ConfigError, match=r"session\.key"):
+        Door(address, keys / "operator.key")
+    (keys / "operator.key").chmod(0o644)
+    with pytest.raises(ConfigError, match="others can read"):
+        read_key(keys / "operator.key")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "tcp://", "tcp://host", "tcp://host:", "tcp://host:99999", "ipc://x:1", "tcp://:5"]
+)
+def test_what_is_no_address_is_refused(wrong):
+    with pytest.raises(ConfigError, match="HOST:PORT"):
+        next_port(wrong)
+
+
+def test_a_session_does_not_listen_without_a_key(session_file, tmp_path):
+    told = alloyscope("run", session_file(), "--listen", "tcp://127.0.0.1:5570", cwd=tmp_path)
+    assert told.returncode == 2
+    assert "--key" in told.stderr
