@@ -21,6 +21,13 @@ class ChipLimits(Strict):
     min_c: float = 15.0
     max_ramp_c_per_s: float = Field(2000.0, gt=0, le=1e7)
     max_power_mw: float = Field(60.0, gt=0)
+    away_c: float = Field(25.0, gt=0, le=200.0)
+    """A chip that is held may be so far off its set point, for `away_s`; then it is made safe."""
+    away_s: float = Field(1.0, ge=0.1, le=60.0)
+    stale_s: float = Field(3.0, ge=0.5, le=60.0)
+    """Without a new reading, while it is not cold."""
+    quench_s: float = Field(5.0, ge=0.5, le=120.0)
+    """Until a quenched chip must be cold; a membrane takes a tenth of a second."""
 
     def check_target(self, device: str, target_c: float, rate_c_per_s: float) -> None:
         """Raise `LimitExceeded` before anything is sent."""

@@ -1,26 +1,44 @@
-"""``chip.csv``: every reading of the chip, as the guard saw it, for old eyes and spreadsheets."""
+"""``chip.csv``: the readings of the chip, as the guard saw it, for old eyes and spreadsheets."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from controller.guard.interlocks import COLD_C
 from drivers.interfaces import HeaterReading
+
+_QUIET_S = 1.0
 
 
 class ChipReadings:
-    """Appends readings to a file, each at once: by them a pulse is booked whose controller died."""
+    """Appends readings to a file, each at once: by them a pulse is booked whose controller died.
+
+    While the chip is cold one a second is enough, and the last one before it is not.
+    """
 
     def __init__(self, path: Path) -> None:
         fresh = not path.exists()
         self._file = path.open("a", buffering=1)
+        self._written_s = -_QUIET_S
+        self._passed_over: HeaterReading | None = None
         if fresh:
             self._file.write("time_s,setpoint_c,temperature_c,temperature_std_c,resistance_ohm,power_mw\n")
 
     def add(self, reading: HeaterReading) -> None:
-        r = reading
+        cold = reading.temperature_c < COLD_C
+        if cold and 0.0 <= reading.time_s - self._written_s < _QUIET_S:
+            self._passed_over = reading
+            return
+        if not cold and self._passed_over is not None:
+            self._write(self._passed_over)
+        self._passed_over = None
+        self._write(reading)
+
+    def _write(self, r: HeaterReading) -> None:
         std = "" if r.temperature_std_c is None else f"{r.temperature_std_c:.3f}"
         temperature = f"{r.setpoint_c:.2f},{r.temperature_c:.3f},{std}"
         self._file.write(f"{r.time_s:.3f},{temperature},{r.resistance_ohm:.4f},{r.power_mw:.3f}\n")
+        self._written_s = r.time_s
 
     def close(self) -> None:
         self._file.close()

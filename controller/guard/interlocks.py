@@ -15,12 +15,6 @@ from drivers.limits import ChipLimits
 COLD_C = 60.0
 """Below this nothing alloys and nothing burns."""
 UNPOWERED_MW = 1.0
-_STALE_S = 3.0
-"""Without a new reading while the chip is not cold."""
-_QUENCH_S = 5.0
-"""Until a quenched chip must be cold; a membrane takes a tenth."""
-_AWAY_C, _AWAY_S = 25.0, 1.0
-"""A held chip may be so far off its set point, for so long."""
 _SETPOINT_C = 5.0
 _RAMP_SPAN_S, _FASTER, _NOISE_C_PER_S = 0.1, 3.0, 100.0
 """Over such a span a ramp may be so many times as fast as asked, and noise may add so much."""
@@ -72,7 +66,7 @@ class Interlocks:
 
     def _stale(self, reading: HeaterReading, now_s: float) -> str | None:
         old_s = now_s - self._newest_at_s
-        if old_s <= _STALE_S or (
+        if old_s <= self._limits.stale_s or (
             reading.temperature_c < COLD_C and self._held_c is None and self._rate_c_per_s is None
         ):
             return None
@@ -83,7 +77,7 @@ class Interlocks:
             return None
         if reading.temperature_c < COLD_C:
             self._quenched_s = None
-        elif now_s - self._quenched_s > _QUENCH_S:
+        elif now_s - self._quenched_s > self._limits.quench_s:
             return (
                 f"quenched {now_s - self._quenched_s:.1f} s ago, the chip still reads {reading.temperature_c:.1f} C "
                 f"at {reading.power_mw:.1f} mW"
@@ -112,12 +106,12 @@ class Interlocks:
         found = None
         if abs(reading.setpoint_c - self._held_c) > _SETPOINT_C:
             found = f"the set point is {reading.setpoint_c:.1f} C, {self._held_c:.1f} C was asked: somebody changed it"
-        elif abs(reading.temperature_c - self._held_c) > _AWAY_C:
+        elif abs(reading.temperature_c - self._held_c) > self._limits.away_c:
             found = f"the chip reads {reading.temperature_c:.1f} C, {self._held_c:.1f} C was asked"
-        elif self._held_c > COLD_C + _AWAY_C and reading.power_mw < UNPOWERED_MW:
+        elif self._held_c > COLD_C + self._limits.away_c and reading.power_mw < UNPOWERED_MW:
             found = f"the chip reads {reading.temperature_c:.1f} C without heating power: sensor stuck or heater dead"
         if found is None:
             self._away_since_s = None
             return None
         self._away_since_s = now_s if self._away_since_s is None else self._away_since_s
-        return found if now_s - self._away_since_s >= _AWAY_S else None
+        return found if now_s - self._away_since_s >= self._limits.away_s else None

@@ -53,9 +53,11 @@ class SetElsewhere(FaultyChip):
         return replace(reading, setpoint_c=520.0, temperature_c=460.0)
 
 
-def guard_of(clock: SteppedClock, folder: Path, chip: SimulatedChip) -> tuple[Guard, Journal, ChipReadings]:
+def guard_of(
+    clock: SteppedClock, folder: Path, chip: SimulatedChip, **tolerances: float
+) -> tuple[Guard, Journal, ChipReadings]:
     journal, readings = Journal(SessionFolder(folder).guard_journal, clock), ChipReadings(folder / "chip.csv")
-    limits = ChipLimits(max_c=600.0)
+    limits = ChipLimits(max_c=600.0, **tolerances)
     return Guard(chip, limits, journal, readings, clock, period_s=0.05, heartbeat_limit_s=0.5), journal, readings
 
 
@@ -89,19 +91,24 @@ async def tripped_by(clock: SteppedClock, guard: Guard, do, limit_s: float) -> s
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "words", "tolerances"),
     [
-        (Frozen, "frozen"),
-        (StuckSensorOnADeadHeater, "without heating power"),
-        (Drifts, "was asked"),
-        (SetElsewhere, "somebody changed it"),
-        (FaultyChip, ""),
+        (Frozen, "frozen", {}),
+        (StuckSensorOnADeadHeater, "without heating power", {}),
+        (Drifts, "was asked", {}),
+        (SetElsewhere, "somebody changed it", {}),
+        (FaultyChip, "", {}),
+        (Frozen, "", {"stale_s": 20.0}),
+        (Drifts, "", {"away_c": 120.0}),
+        (SetElsewhere, "", {"away_s": 20.0}),
     ],
 )
-def test_a_held_chip_that_goes_wrong_is_made_safe_and_a_sound_one_is_left_alone(stepped, tmp_path, kind, words):
+def test_a_held_chip_that_goes_wrong_is_made_safe_and_a_sound_one_is_left_alone(
+    stepped, tmp_path, kind, words, tolerances
+):
     async def main(clock: SteppedClock) -> None:
         chip = kind("chip", DriverContext(clock, 1, tmp_path))
-        guard, journal, readings = guard_of(clock, tmp_path, chip)
+        guard, journal, readings = guard_of(clock, tmp_path, chip, **tolerances)
 
         async def hold() -> None:
             await guard.ramp_to(HELD_C, 1000.0)
