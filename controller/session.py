@@ -199,7 +199,7 @@ class Session:
         self.progress = Progress(self.plan, self.clock, self.events, self.ledger)
         self.instruments = Instruments(file, self.folder, self.origin, self.clock)
         self.acquisition = self._acquisition()
-        self.instruments.on_dark = self.acquisition.beam.book_until_dark
+        self.instruments.on_dark = self._on_dark
         self.heating = Heating(
             chip=self.instruments.chip,
             section=file.chip,
@@ -360,8 +360,13 @@ class Session:
         for words in in_words(account):
             self._log("warning" if account.missing else "info", words)
 
+    def _on_dark(self) -> None:
+        with suppress(RecordingError):  # on a full disk the rest must be made safe, too
+            self.acquisition.beam.book_until_dark()
+
     def _on_state(self, state: RunState, reason: str) -> None:
-        self.journal.write(StateChanged(state=state.value, reason=reason))
+        with suppress(RecordingError):  # a full disk ends a session by its frames, and never keeps it from ending
+            self.journal.write(StateChanged(state=state.value, reason=reason))
         self.events.tell(ev.RunStateChanged(self.clock.now(), state.value, reason))
 
     def _log(self, level: str, text: str) -> None:
@@ -375,7 +380,7 @@ class Session:
         """What failed, in words; one failure never keeps the others from being tried."""
         outcomes = await asyncio.gather(self.instruments.close(), self.recorder.close(), return_exceptions=True)
         failures = [str(o) for o in outcomes if isinstance(o, BaseException)]
-        if self.folder.path.exists():
+        with suppress(RecordingError, OSError):  # of a full disk: what failed must be told all the same
             self.heating.book_rest(readings_of_chip(self.folder))
         for failure in failures:
             self.journal.write(CloseFailed(message=failure))

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
-from drivers.errors import DeviceTimeout
+from drivers.errors import AlloyscopeError, DeviceError, DeviceTimeout
 
 T = TypeVar("T")
 
@@ -168,17 +168,24 @@ async def within(clock: Clock, limit_s: float, device: str, asked: str, call: Aw
     ------
     DeviceTimeout
         Names the device, what was asked and the limit.
+    DeviceError
+        Whatever else its driver raises, with what was asked; other errors of ours stay as they are.
     """
-    loop = asyncio.get_running_loop()
+    loop, scope = asyncio.get_running_loop(), asyncio.timeout(None)
     try:
-        async with asyncio.timeout(None) as scope:
+        async with scope:
             timer = clock.call_later(clock.patience(limit_s), lambda: scope.reschedule(loop.time()))
             try:
                 return await call
             finally:
                 timer.cancel()
-    except TimeoutError:
-        raise DeviceTimeout(
-            device,
-            f"asked to {asked}, no answer within {limit_s:g} s; check the device and its connection, then resume",
-        ) from None
+    except AlloyscopeError as error:
+        if type(error) is DeviceError and "asked to " not in str(error):
+            words = str(error).removeprefix(f"{error.device}: ")
+            raise DeviceError(error.device, f"asked to {asked}, it said: {words}") from error.__cause__
+        raise
+    except Exception as error:
+        if isinstance(error, TimeoutError) and scope.expired():
+            words = f"asked to {asked}, no answer within {limit_s:g} s; check the device and its connection"
+            raise DeviceTimeout(device, f"{words}, then go on with alloyscope resume") from None
+        raise DeviceError(device, f"asked to {asked}, it said: {str(error) or type(error).__name__}") from error

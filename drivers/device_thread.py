@@ -131,12 +131,27 @@ class ChipInThread(_InThread):
     def __init__(self, chip: HeatingChip, thread: DeviceThread) -> None:
         super().__init__(chip, thread)
         self._chip = chip
+        self._ramping: asyncio.Task[Any] | None = None
 
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
-        await self._thread.run(self._chip.ramp_to(target_c, rate_c_per_s))
+        async def ramp() -> None:
+            self._ramping = asyncio.current_task()
+            await self._chip.ramp_to(target_c, rate_c_per_s)
+
+        await self._thread.run(ramp())
 
     async def quench(self) -> None:
-        await self._thread.run(self._chip.quench())
+        await self._thread.run(self._after_ramp(self._chip.quench))
+
+    async def make_safe(self) -> None:
+        await self._thread.run(self._after_ramp(self._chip.make_safe))
+
+    async def _after_ramp(self, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A ramp that was left may still be cleaning up behind itself, and must not power the heater again."""
+        if self._ramping is not None and not self._ramping.done():
+            self._ramping.cancel()
+            await asyncio.wait([self._ramping], timeout=_LEAVE_LIMIT_S)
+        await call()
 
     async def read(self) -> HeaterReading:
         return await self._thread.run(self._chip.read())

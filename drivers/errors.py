@@ -21,7 +21,7 @@ class ConfigError(AlloyscopeError):
 
 
 class DeviceError(AlloyscopeError):
-    """A device did not do what was asked."""
+    """A device did not do what was asked; what its driver raised is the cause."""
 
     def __init__(self, device: str, message: str) -> None:
         self.device = device
@@ -71,7 +71,8 @@ def ungrouped() -> Iterator[None]:
     try:
         yield
     except ExceptionGroup as group:
-        raise first_of(group) from None
+        error = first_of(group)
+        raise error from error.__cause__
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -91,12 +92,16 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def in_a_sentence(error: BaseException, details: Path) -> BaseException:
     """An error of ours, or an interruption, as it is; any other told in a sentence, and whole in a file."""
-    if isinstance(error, AlloyscopeError) or not isinstance(error, Exception):
+    ours = isinstance(error, AlloyscopeError)
+    if not isinstance(error, Exception) or (ours and isinstance(error.__cause__, AlloyscopeError | None)):
         return error
     where = ""
     with suppress(OSError):
         details.write_text("".join(traceback.format_exception(error)))
         where = f"; where it came from is in {details}"
+    if ours:  # a driver's own lies behind it
+        error.args = (f"{error}{where}",)
+        return error
     told = AlloyscopeError(f"{type(error).__name__}: {error}{where}")
     told.__cause__ = error
     return told

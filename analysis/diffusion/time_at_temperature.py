@@ -17,6 +17,8 @@ from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
 
 USUAL_Q_J_PER_MOL = 208e3
 """Chen et al., Part. Part. Syst. Charact. 2023, silver and gold in nanorods."""
+_COLD_C, _QUIET_S = 60.0, 1.5
+"""While a chip is cold, one reading a second is kept."""
 _FINEST = 16
 """Parts of a span between two readings, in which the temperature runs straight."""
 
@@ -46,7 +48,9 @@ def with_gaps_hot(
     longest_s = max(gap_s, gap * float(np.median(spans_s[spans_s > 0.0]))) if len(spans_s) > 2 else gap_s
     filled = [readings[0]]
     for before, after in pairwise(readings):
-        if after.time_s - before.time_s > longest_s:
+        span_s, warmest_c = after.time_s - before.time_s, max(before.temperature_c, after.temperature_c)
+        quiet = warmest_c < _COLD_C and span_s < _QUIET_S
+        if span_s > longest_s and not quiet:
             hot = replace(before, temperature_c=max(temperature_c, before.temperature_c))
             filled += [hot, replace(hot, time_s=after.time_s)]
         filled.append(after)

@@ -78,7 +78,7 @@ class Acquisition:
         while wanted:
             left = len(wanted)
             try:
-                async with aclosing(self._swept(step, wanted, again=failed > 0)) as scans:
+                async with aclosing(self._swept(step, wanted, again=failed > 0 or done > 0)) as scans:
                     async for scan in scans:
                         yield scan
                 return

@@ -16,7 +16,7 @@ from controller.plan.recordings import EdxMap, Recording
 from controller.plan.session_file import ParticleSection
 from controller.record.ledger import Ledger
 from drivers.clock import Clock, within
-from drivers.errors import BeamStaysOn, DeviceError
+from drivers.errors import BeamStaysOn, DeviceError, DeviceTimeout
 from drivers.interfaces import Microscope, Scan, ScanSettings, StagePosition
 from drivers.persistence import persistently
 
@@ -97,10 +97,9 @@ class Beam:
         A scan that never came back has cost electrons as well, and so has a beam that was slow to go off: they are
         booked by the time that the beam was on.
         """
-        await self.engine.checkpoint(may_pause=False)
-        await self._ask("unblank the beam", _BLANK_LIMIT_S, lambda: self.microscope.set_beam_blank(False))
-        self._booked_s, self._on = self.clock.now(), (step, settings)
+        self._on = None
         try:
+            await persistently(self.clock, lambda: self._unblank(step, settings), self.warn)
             await self.engine.checkpoint(may_pause=False)
             yield
         finally:
@@ -109,6 +108,19 @@ class Beam:
             except Exception as error:
                 raise BeamStaysOn(f"{str(error) or type(error).__name__}; the beam could not be blanked") from error
             self.book_until_dark()
+
+    async def _unblank(self, step: Recording, settings: ScanSettings) -> None:
+        """Never after an abort, also not at a second try; where the answer is lost the beam may well be on."""
+        await self.engine.checkpoint(may_pause=False)
+        asked_s = self.clock.now()
+        try:
+            await self.within("unblank the beam", _BLANK_LIMIT_S, self.microscope.set_beam_blank(False))
+        except DeviceTimeout:
+            if self._on is None:
+                self._booked_s, self._on = asked_s, (step, settings)
+            raise
+        if self._on is None:
+            self._booked_s, self._on = self.clock.now(), (step, settings)
 
     def book_until_dark(self) -> None:
         """What the beam has given since the last scan came: it is off now, whoever has seen to it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -109,12 +110,23 @@ def _wait_for_guard(folder: SessionFolder) -> None:
     deadline = time.monotonic() + _GUARD_LIMIT_S
     if guard is not None and is_open(guard):
         say(guard, Leave())
-    while guard is not None and is_open(guard):
+    while (guard is not None and is_open(guard)) or _deputy_lives(folder):
         if time.monotonic() > deadline:
             words = f"asked to go on; its guard still holds the chip after {_GUARD_LIMIT_S:g} s, see guard.jsonl"
             raise ConfigError(str(folder.path), [words + "; where the chip is cold, end the guard with SIGTERM"])
         time.sleep(0.05)
     folder.endpoints.unlink(missing_ok=True)
+
+
+def _deputy_lives(folder: SessionFolder) -> bool:
+    if not folder.deputy_lock.exists():
+        return False
+    with folder.deputy_lock.open("r") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def run_session(

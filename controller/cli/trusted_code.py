@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from controller.plan.check import checked_session
-from controller.plan.session_file import SessionFile, load_session
+from controller.plan.session_file import (
+    ChipSection,
+    EdxSection,
+    MicroscopeSection,
+    SessionFile,
+    load_session,
+)
 from drivers.errors import ConfigError
 
 _OURS = ("simulators", "drivers")
@@ -44,11 +52,12 @@ def trusted_session(path: Path, *, trust: bool, faked_clock: bool = False, origi
 
 def _foreign_code(session: SessionFile, origin: Path) -> list[tuple[str, str]]:
     """Name, and the line by which it is known again, of each backend that is not installed as one."""
-    named = [session.chip.backend, session.microscope.backend, *([] if session.edx is None else [session.edx.backend])]
+    sections: list[ChipSection | MicroscopeSection | EdxSection] = [session.chip, session.microscope]
+    sections += [] if session.edx is None else [session.edx]
     found = []
-    for backend in named:
+    for backend in (name for s in sections for name in (s.backend, *_wrapped(s.options))):
         module, colon, _ = backend.rpartition(":")
-        if not colon or module.partition(".")[0] in _OURS:
+        if not colon or (not module.endswith(".py") and module.partition(".")[0] in _OURS):
             continue
         file = origin / module
         if module.endswith(".py") and file.is_file():
@@ -57,6 +66,15 @@ def _foreign_code(session: SessionFile, origin: Path) -> list[tuple[str, str]]:
         else:
             found.append((backend, f"module  {module}"))
     return found
+
+
+def _wrapped(options: Mapping[str, Any]) -> Iterator[str]:
+    """Backends that another one wraps: `of` in its options, however deep."""
+    for key, value in options.items():
+        if key == "of":
+            yield str(value)
+        elif isinstance(value, Mapping):
+            yield from _wrapped(value)
 
 
 def _list() -> Path:

@@ -20,18 +20,19 @@ class ChipReadings:
         fresh = not path.exists()
         self._file = path.open("a", buffering=1)
         self._written_s = -_QUIET_S
+        self._was_cold = False
         self._passed_over: HeaterReading | None = None
         if fresh:
             self._file.write("time_s,setpoint_c,temperature_c,temperature_std_c,resistance_ohm,power_mw\n")
 
     def add(self, reading: HeaterReading) -> None:
         cold = reading.temperature_c < COLD_C
-        if cold and 0.0 <= reading.time_s - self._written_s < _QUIET_S:
+        if cold and self._was_cold and 0.0 <= reading.time_s - self._written_s < _QUIET_S:
             self._passed_over = reading
             return
         if not cold and self._passed_over is not None:
             self._write(self._passed_over)
-        self._passed_over = None
+        self._passed_over, self._was_cold = None, cold
         self._write(reading)
 
     def _write(self, r: HeaterReading) -> None:

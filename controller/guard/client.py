@@ -32,6 +32,8 @@ HANG_LIMIT_S = 2.0
 _START_LIMIT_S = 30.0
 _LEAVE_LIMIT_S = 20.0
 _TAKE_OVER_S = 20.0
+_DEPUTIES = 5
+"""That may die before no new one is started."""
 
 
 class GuardClient:
@@ -49,6 +51,7 @@ class GuardClient:
         self._microscope, self._microscope_options = microscope, microscope_options
         self._process: subprocess.Popen[bytes] | None = None
         self._deputy: subprocess.Popen[bytes] | None = None
+        self._deputies = 0
         self._life = -1
         """Reading end of the pipe into which the guard writes; the deputy's."""
         self._context = zmq.asyncio.Context()
@@ -103,6 +106,16 @@ class GuardClient:
             ),
             stdout=subprocess.PIPE,
         )
+
+    def _replace_deputy(self, dead: subprocess.Popen[bytes]) -> None:
+        self._deputies += 1
+        for pipe in (dead.stdin, dead.stdout):
+            if pipe is not None:
+                pipe.close()
+        last = " for the last time" if self._deputies == _DEPUTIES else ""
+        print(f"warning: the guard's deputy has ended ({dead.returncode}); started again{last}", file=sys.stderr)
+        with suppress(OSError):  # of a lost disk, on which its log is
+            self._start_deputy()
 
     def _started(
         self, module: str, settings: GuardSettings | DeputySettings, *, stdout: int | None = None
@@ -234,11 +247,8 @@ class GuardClient:
         while True:
             self._alive_at = time.monotonic()
             await asyncio.sleep(BEAT_S)
-            if self._deputy is not None and self._deputy.poll() is not None and self.pid is not None:
-                if self._deputy.stdin is not None and self._deputy.stdout is not None:
-                    self._deputy.stdin.close()
-                    self._deputy.stdout.close()
-                self._start_deputy()
+            if self._deputy is not None and self._deputy.poll() is not None and self._deputies < _DEPUTIES:
+                self._replace_deputy(self._deputy)
             if self._process is not None and self._process.poll() is not None:
                 raise errors.InterlockTripped(await self._what_became_of_the_chip(self._process.returncode))
 

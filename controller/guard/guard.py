@@ -93,6 +93,7 @@ class Guard:
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
         self._refuse_if_tripped()
         self._limits.check_target(self.name, target_c, rate_c_per_s)
+        await self._end_ramp()
         self._journal.write(RampAsked(target_c=target_c, rate_c_per_s=rate_c_per_s))
         self._cold = False
         self._interlocks.ramping(rate_c_per_s)
@@ -152,7 +153,7 @@ class Guard:
             await self._chip.close()
 
     async def _cooled(self) -> None:
-        await self._switch_off()
+        await self.switch_off()
         await self.until_cold()
 
     async def watch(self) -> None:
@@ -177,7 +178,7 @@ class Guard:
             self._to_confirm = MadeSafe(reason=reason, since_heartbeat_s=silence_s, temperature_c=known_c)
             self._cold = False
         self.tripped = self.tripped or reason
-        await self._switch_off()
+        await self.switch_off()
 
     async def until_cold(self) -> None:
         """Follow a chip that has been switched off until it is cold; while it is still powered, switch it off again."""
@@ -193,7 +194,7 @@ class Guard:
                 self._note_cold()
                 return
             if not off:
-                await self._switch_off()
+                await self.switch_off()
             await self._clock.sleep(_QUICK_S if off else _AGAIN_S)
 
     @property
@@ -206,7 +207,7 @@ class Guard:
         """Since the last heartbeat."""
         return self._clock.now() - self._last_beat_s
 
-    async def _switch_off(self) -> None:
+    async def switch_off(self) -> None:
         """Try to; where the driver hangs, others may know what to do."""
         began_s = self._clock.now()
         done = await self._tried("switch off", self.make_safe(), _OFF_LIMIT_S)

@@ -23,7 +23,7 @@ import zmq.asyncio
 
 from controller.guard.chip_readings import ChipReadings
 from controller.guard.guard import Guard
-from controller.guard.settings import COOL, HOT, GuardSettings, first_line
+from controller.guard.settings import COOL, HOT, PEACE, GuardSettings, first_line
 from controller.stream.protocol import Beat, GuardCall, Leave, guard_questions
 from drivers.clock import ScaledClock, WallClock
 from drivers.device_thread import ChipInThread, DeviceThread, stuck
@@ -32,7 +32,7 @@ from drivers.interfaces import DriverContext
 from drivers.limits import ChipLimits
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Journal
-from drivers.recorded.records import GuardEnd, MakeSafeFailed
+from drivers.recorded.records import GuardEnd
 from drivers.registry import load
 from drivers.requests import NotUnderstood, Reply, answer_question, unpack_question
 
@@ -40,7 +40,6 @@ PERIOD_S = 0.05
 HEARTBEAT_LIMIT_S = 0.5
 _STAY_S = 5.0
 _LET_GO_S = 2.0
-_AGAIN_S = 1.0
 _SILENCE_S = 60.0
 _LIFE_S = 0.1
 _HANDED_OVER = 3
@@ -75,15 +74,16 @@ async def serve(settings: GuardSettings) -> None:
     sockets = zmq.asyncio.Context()
     socket = sockets.socket(zmq.ROUTER)
     socket.bind(settings.endpoint)
+    # Not one of the tasks below: it goes on while the chip is made safe at the end.
+    life = asyncio.create_task(_show_life(guard, settings.alive_fd), name="sign of life")
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_answer_all(socket, guard, tasks), name="requests to the guard")
             tasks.create_task(_leave_when_told(guard), name="signals")
-            tasks.create_task(_show_life(guard, settings.alive_fd), name="sign of life")
     except* (Goodbye, InterlockTripped):
         pass
     finally:
-        await _make_safe_for_sure(guard, journal)
+        await _make_safe_for_sure(guard)
         with suppress(Exception):  # it is as safe as it gets
             async with asyncio.timeout(_LET_GO_S):
                 await guard.close()
@@ -94,6 +94,9 @@ async def serve(settings: GuardSettings) -> None:
         await thread.close()
         sockets.destroy(linger=200)
         settings.remove_sockets()
+        life.cancel()
+        with suppress(OSError):
+            os.write(settings.alive_fd, PEACE)
 
 
 async def _leave_when_told(guard: Guard) -> None:
@@ -168,23 +171,11 @@ async def _carried_out(question: GuardCall, guard: Guard, tasks: asyncio.TaskGro
     return None
 
 
-async def _make_safe_for_sure(guard: Guard, journal: Journal) -> None:
-    """Try until the chip is off and cold, however long it takes; every failure is written down.
-
-    A chip that was never reached is asked once.
-    """
-    while True:
-        try:
-            async with asyncio.timeout(_STAY_S):
-                await guard.make_safe()
-                await guard.until_cold()
-            return
-        except Exception as error:  # noqa: BLE001  # whatever the driver raises, the next try is what matters
-            with suppress(AlloyscopeError, OSError):
-                journal.write(MakeSafeFailed(message=str(error) or type(error).__name__))
-        if not guard.connected:
-            return
-        await asyncio.sleep(_AGAIN_S)
+async def _make_safe_for_sure(guard: Guard) -> None:
+    """Until the chip is off and cold, however long it takes; one that was never reached is asked once."""
+    await guard.switch_off()
+    if guard.connected:
+        await guard.until_cold()
 
 
 async def _watch(guard: Guard) -> None:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 SOCKETS_PREFIX = "alloyscope-guard-"
-HOT, COOL = b"h", b"c"
-"""What a guard tells its deputy while its event loop lives."""
+HOT, COOL, PEACE = b"h", b"c", b"p"
+"""What a guard tells its deputy while its event loop lives, and at its end when the chip is safe."""
 S = TypeVar("S", bound=msgspec.Struct)
 
 

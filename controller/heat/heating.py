@@ -69,17 +69,15 @@ class Heating:
             await self._look(seen)
             seen.append(replace(seen[-1], time_s=max(self.clock.now(), seen[-1].time_s)))
             self._book(step, seen, held_s)
-            self._unbooked.clear()
 
     def book_rest(self, readings: Sequence[HeaterReading]) -> None:
         """A pulse that did not end in a quench, by all that the guard has read until the chip was cold."""
-        for step, asked_s in self._unbooked:
+        for step, asked_s in tuple(self._unbooked):
             before = [replace(r, time_s=asked_s) for r in readings if r.time_s < asked_s][-1:]
             rest = before + [r for r in readings if r.time_s >= asked_s]
             rest = with_gaps_hot(rest, step.temperature_c, gap=2.5, gap_s=0.15)
             hot_s = [r.time_s for r in rest if r.temperature_c > step.temperature_c - self.section.tolerance_c]
             self._book(step, rest, hot_s[-1] - hot_s[0] if hot_s else 0.0)
-        self._unbooked.clear()
 
     async def _reach(self, step: Heat, seen: list[HeaterReading]) -> float:
         """Ramp, and give the time from which every reading lay within the tolerance, for the dwell asked for."""
@@ -119,6 +117,7 @@ class Heating:
     def _book(self, step: Heat, seen: Sequence[HeaterReading], held_s: float) -> None:
         held_s = round(held_s, 3)
         worth_s = round(time_at_temperature_s(seen, step.temperature_c, self.q_j_per_mol), 3)
+        self._unbooked.clear()
         self.ledger.book_heat(step.temperature_c, worth_s)
         self.journal.write(Heated(step=step.id, temperature_c=step.temperature_c, duration_s=held_s, worth_s=worth_s))
         ramp = f", with its ramp worth {worth_s:g} s" if worth_s > 1.02 * held_s else ""

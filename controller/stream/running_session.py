@@ -15,6 +15,7 @@ from drivers.recorded.folder import SessionFolder
 from drivers.requests import NoAnswer, Question, Refused, RequestSocket, ask
 
 _ANSWER_S = 5.0
+_LISTENS_S = 0.2
 
 
 def find_endpoints(where: str, key: Path | None = None) -> dict[str, str]:
@@ -68,8 +69,11 @@ def is_open(endpoint: str) -> bool:
     if not endpoint.startswith("ipc://"):
         return True
     with socket.socket(socket.AF_UNIX) as tried:
+        tried.settimeout(_LISTENS_S)
         try:
             tried.connect(endpoint.removeprefix("ipc://"))
+        except (TimeoutError, BlockingIOError):
+            return True  # it listens, and is too busy or stopped
         except OSError:
             return False
     return True

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from controller.stream.running_session import is_open
 from drivers.errors import ConfigError
 
 PREFIX = "alloyscope-"
+_OLD_S = 30.0
+"""A younger one may be of a session that is just starting."""
 _LONGEST = 107
 """Bytes of a socket's path, by the operating system."""
 _ROOM = len("/requests") + len("alloyscope-guard-") + 8
@@ -47,5 +50,6 @@ def _remove_stale(made: Path) -> None:
             sockets = [p for p in folder.iterdir() if stat.S_ISSOCK(p.lstat().st_mode)]
             ours = folder.lstat().st_uid == os.getuid() and not folder.is_symlink()
             # One that holds nothing yet is being filled by somebody.
-            if ours and folder != made and sockets and not any(is_open(f"ipc://{p}") for p in sockets):
+            old = time.time() - folder.lstat().st_mtime > _OLD_S
+            if ours and old and folder != made and sockets and not any(is_open(f"ipc://{p}") for p in sockets):
                 shutil.rmtree(folder)

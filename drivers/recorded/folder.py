@@ -83,6 +83,11 @@ class SessionFolder:
         return self.path / "guard.log"
 
     @property
+    def deputy_lock(self) -> Path:
+        """Held by a guard's deputy for as long as it lives."""
+        return self.path / "deputy.lock"
+
+    @property
     def console_log(self) -> Path:
         """What a session behind a screen would have printed."""
         return self.path / "console.log"

@@ -49,7 +49,9 @@ def test_a_session_ends_with_d_and_the_recording_gives_the_same_numbers(session_
     assert [p.duration_s for p in pulses] == pytest.approx([60.0, 120.0], abs=0.01)
     with (tmp_path / "s" / "chip.csv").open() as file:
         readings = np.genfromtxt(file, delimiter=",", names=True)
-    assert np.diff(readings["time_s"]).max() <= 0.11
+    spans_s = np.diff(readings["time_s"])
+    assert spans_s[readings["temperature_c"][1:] > 60.0].max() <= 0.11
+    assert spans_s.max() <= 1.11
     at_temperature_s = 0.1 * np.count_nonzero(np.abs(readings["temperature_c"] - 450.0) < 1.0)
     assert at_temperature_s == pytest.approx(180.0, abs=0.5)
     hot = readings[readings["temperature_c"] > 440.0]

@@ -50,3 +50,24 @@ def test_an_installed_module_is_asked_about_by_its_name(session_file, tmp_path, 
     assert "--trust" in told.stderr
     ours = session_file(**{'backend = "simulated"\nramp': 'backend = "simulators.chip:SimulatedChip"\nramp'})
     assert alloyscope("check", ours, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        'backend = "simulators.py:MyChip"',
+        'backend = "drivers.d/my_chip.py:MyChip"',
+        'backend = "faulty"\noptions = { of = "my_chip.py:MyChip" }',
+        'backend = "simulators.faults:faulty_chip"\noptions = { of = "my_chip.py:MyChip" }',
+    ],
+)
+def test_no_name_is_a_way_around(session_file, tmp_path, monkeypatch, named):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "drivers.d").mkdir()
+    for name in ("my_chip.py", "simulators.py", "drivers.d/my_chip.py"):
+        (tmp_path / name).write_text(DRIVER)
+    path = session_file(**{'backend = "simulated"\nramp': f"{named}\nramp"})
+    told = alloyscope("check", path, cwd=tmp_path)
+    assert told.returncode == 2
+    assert "--trust" in told.stderr
+    assert not list(tmp_path.rglob("it-ran"))

@@ -1,5 +1,6 @@
 """Where sockets are: private, with a path that a socket can have, and without what the dead have left."""
 
+import os
 import socket
 import stat
 import tempfile
@@ -55,8 +56,14 @@ def test_what_the_dead_have_left_is_removed_and_nothing_else(places):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(alive / "requests"))
         listening.listen()
+        assert new_socket_folder().parent == runtime
+        assert dead.exists(), "it may be just starting"
+        for folder in runtime.iterdir():
+            os.utime(folder, (0, 0))
         made = new_socket_folder()
-    assert set(runtime.iterdir()) == {alive, empty, other, made}
+    assert made.exists()
+    assert set(runtime.iterdir()) >= {alive, empty, other, made}
+    assert not dead.exists()
 
 
 def test_endpoints_cut_at_any_byte_are_no_session(tmp_path):
