@@ -42,7 +42,7 @@ class Worker:
     ) -> None:
         self._pipeline, self._token = pipeline, token
         self._subscription = context.socket(zmq.SUB)
-        self._subscription.setsockopt(zmq.RCVHWM, 200)
+        self._subscription.setsockopt(zmq.RCVHWM, 20)
         self._subscription.subscribe(b"item")
         self._subscription.connect(frames)
         self._requests = RequestSocket(context, requests, linger_ms=2000)

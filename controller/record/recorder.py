@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TypeVar
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from controller.record.disk import DiskWatch
 from drivers.clock import Clock
 from drivers.errors import ConfigError, CorruptFrame, RecordingError
-from drivers.frames import Frame, FrameHeader
+from drivers.frames import Frame
 from drivers.recorded.folder import SessionFolder
-from drivers.recorded.step_file import StepFile, read_headers, read_step
+from drivers.recorded.step_file import FinishedStep, StepFile, read_headers
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Recorder:
         self._open_step = ""
         self._broken: list[StepFile] = []
         self._steps: dict[int, str] = dict(steps)
-        self._closed: dict[str, dict[int, Frame]] = {}
+        self._finished: FinishedStep | None = None
 
     async def write(self, frame: Frame) -> None:
         """Return when the frame is written and flushed."""
@@ -73,6 +73,7 @@ class Recorder:
         try:
             await self._do(self._end_step)
         finally:
+            self._let_go()
             self._thread.shutdown()
 
     def _keep_overview(self, name: str, image: NDArray[np.generic], pixel_nm: float) -> None:
@@ -116,25 +117,30 @@ class Recorder:
         step = self._steps[seq]
         if self._open is not None and step == self._open_step and self._open.holds(seq):
             return self._open.read(seq)
-        if seq not in self._closed.get(step, {}) and seq not in self.unread:
-            # One finished step is kept: a restarted worker asks for whole steps in order.
-            self._closed = {step: dict(self._frames_of(step, seq))}
-        if seq in self.unread:
-            raise CorruptFrame(f"frame {seq} of {step} cannot be read back ({self.unread[seq]})")
-        return self._closed[step][seq]
+        if self._finished is None or not self._finished.holds(seq):
+            # One finished file stays open: a restarted worker asks for whole steps in order.
+            self._let_go()
+            self._finished = self._file_with(step, seq)
+        try:
+            return self._finished.read(seq)
+        except OSError as error:
+            self.unread[seq] = str(error)
+            raise CorruptFrame(f"frame {seq} of {step} cannot be read back ({error})") from error
 
-    def _frames_of(self, step: str, wanted: int) -> Iterator[tuple[int, Frame]]:
-        """Of the part of a step that holds this frame."""
+    def _file_with(self, step: str, wanted: int) -> FinishedStep:
+        """The part of a step that holds this frame."""
         open_now = None if self._open is None else self._open.path
         for path in self._folder.step_files(step):
-            if path != open_now and wanted in (header.seq for header in read_headers(path)):
-                yield from ((frame.header.seq, frame) for frame in read_step(path, self._note_damage))
-                return
+            if path == open_now or wanted not in (header.seq for header in read_headers(path)):
+                continue
+            return FinishedStep(path)
         words = f"frame {wanted} is not in it any more; restore the file"
         raise ConfigError(str(self._folder.step_file(step)), [words])
 
-    def _note_damage(self, header: FrameHeader, why: str) -> None:
-        self.unread[header.seq] = why
+    def _let_go(self) -> None:
+        if self._finished is not None:
+            self._finished.close()
+            self._finished = None
 
 
 def write_session_index(folder: SessionFolder) -> None:

@@ -34,7 +34,9 @@ from drivers.stream_requests import Head, Items, StreamHead, TakeResult
 OnCommand = Callable[[str], Awaitable[str]]
 
 _SEND_HWM = 500
-_ITEMS_AT_ONCE = 50
+_FRAMES_HWM = 20
+"""Frames that wait for a slow subscriber; what is dropped is asked for again, from the disk."""
+_ITEMS_AT_ONCE, _BYTES_AT_ONCE = 50, 1 << 24
 
 
 class Streams:
@@ -58,7 +60,7 @@ class Streams:
         self._asyncio = zmq.asyncio.Context.shadow(self._context)
         self.endpoints = {name: f"ipc://{self._folder}/{name}" for name in ("frames", "events", "requests")}
         # Publishing never waits (PUB drops for whoever is slow), so only requests need to be awaited.
-        self._frames = _bound(self._context.socket(zmq.PUB), self.endpoints["frames"])
+        self._frames = _bound(self._context.socket(zmq.PUB), self.endpoints["frames"], _FRAMES_HWM)
         self._events = _bound(self._context.socket(zmq.PUB), self.endpoints["events"])
         self._requests = _bound(self._asyncio.socket(zmq.ROUTER), self.endpoints["requests"])
         self._marks: dict[int, SeriesEnd] = {}
@@ -123,8 +125,13 @@ class Streams:
         match question:
             case Items(first=first, until=until):
                 # A few at a time, so that commands are heard in between; the asker comes back for the rest.
+                sent = 0
                 for seq in range(max(0, first), min(until, self.next_seq, first + _ITEMS_AT_ONCE)):
-                    yield None, pack(await self._item(seq))
+                    parts = pack(await self._item(seq))
+                    sent += sum(len(part) for part in parts)
+                    yield None, parts
+                    if sent > _BYTES_AT_ONCE:
+                        break
             case Head():
                 yield msgspec.to_builtins(StreamHead(self.next_seq, self.closed)), []
             case EventsSoFar():
@@ -154,8 +161,8 @@ class Streams:
 Socket = TypeVar("Socket", bound="zmq.Socket[bytes] | zmq.asyncio.Socket")
 
 
-def _bound(socket: Socket, endpoint: str) -> Socket:
-    socket.setsockopt(zmq.SNDHWM, _SEND_HWM)
+def _bound(socket: Socket, endpoint: str, most: int = _SEND_HWM) -> Socket:
+    socket.setsockopt(zmq.SNDHWM, most)
     socket.setsockopt(zmq.MAXMSGSIZE, 1 << 28)
     socket.bind(endpoint)
     return socket

@@ -101,6 +101,34 @@ class StepFile:
             os.fsync(file.fileno())
 
 
+class FinishedStep:
+    """A closed or cut step file, whose frames are read one by one, so that no more than one is in memory.
+
+    Raises
+    ------
+    OSError
+        For a file that cannot be opened, and by `read` for a damaged frame.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import h5py
+        import hdf5plugin  # noqa: F401  # registers the compression filter
+
+        self._file: h5py.File = h5py.File(path, "r")
+        rows = min(self._file["entry/headers"].shape[0], self._file["entry/data/data"].shape[0])
+        texts = [_text(text) for text in self._file["entry/headers"][:rows]]
+        self._rows = {_headers.decode(text).seq: (row, text) for row, text in enumerate(texts) if text}
+
+    def holds(self, seq: int) -> bool:
+        return seq in self._rows
+
+    def read(self, seq: int) -> Frame:
+        return _frame(self._file["entry"], *self._rows[seq])
+
+    def close(self) -> None:
+        self._file.close()
+
+
 OnDamage = Callable[[FrameHeader, str], None]
 """Hears of a frame whose pixels are damaged, and why."""
 
