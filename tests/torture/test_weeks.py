@@ -17,7 +17,8 @@ from tests.torture.rig import NoAnalysis, file_of
 HEAT_S = 600.0
 CYCLES = 60 if TORTURE <= 1 else round(14 * 86400 / HEAT_S)
 """By ``make torture`` two weeks of heating."""
-FLAT = 1.05
+FLAT, NOT_GROWING = 1.05, 1.5
+"""Of memory; of time, which a busy machine blurs: what grows with the session would be far more."""
 PAGE_MB = 4096 / 2**20
 SOME_MB = 8.0
 """What an allocator may keep."""
@@ -52,4 +53,4 @@ def test_a_cycle_after_weeks_is_like_the_first(tmp_path, monkeypatch, tell):
     tell(f"cycles of {HEAT_S:g} s, {clock.now() / 86400:.1f} days", len(seen), told)
     assert files[-1] == files[5]
     assert more_mb < max(SOME_MB, (FLAT - 1.0) * memory_mb[-1]), told
-    assert grown < FLAT, told
+    assert grown < NOT_GROWING, told
