@@ -40,3 +40,17 @@ def is_transient(error: Exception) -> bool:
     if isinstance(error, DeviceError):
         return not isinstance(error, LimitExceeded)
     return not isinstance(error, AlloyscopeError)
+
+
+class Setbacks:
+    """Failures of something that goes on where it failed: borne until it fails `TRIES` times at one place."""
+
+    def __init__(self) -> None:
+        self._at: int | None = None
+        self._there = 0
+
+    def borne(self, error: Exception, at: int) -> bool:
+        """Whether to go on after an error; `at` grows with what is done."""
+        self._there = self._there + 1 if at == self._at else 1
+        self._at = at
+        return self._there < TRIES and is_transient(error)

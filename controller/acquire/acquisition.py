@@ -16,7 +16,7 @@ from controller.plan.recordings import EdxMap, Image, Recording, TiltSeries
 from drivers.errors import ConfigError
 from drivers.frames import Recorded
 from drivers.interfaces import Scan
-from drivers.persistence import TRIES, is_transient
+from drivers.persistence import Setbacks
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,19 @@ class Acquisition:
 
     async def _continuous(self, step: TiltSeries, done: int) -> AsyncGenerator[Scan, None]:
         """Sweep and keep the scan nearest to each planned tilt; a sweep that fails is begun again where it failed."""
-        wanted, failed = list(step.tilts_deg[done:]), 0
+        wanted, setbacks, again = list(step.tilts_deg[done:]), Setbacks(), done > 0
         while wanted:
-            left = len(wanted)
             try:
-                async with aclosing(self._swept(step, wanted, again=failed > 0 or done > 0)) as scans:
+                async with aclosing(self._swept(step, wanted, again=again)) as scans:
                     async for scan in scans:
                         yield scan
                 return
-            except Exception as error:
-                failed = failed + 1 if len(wanted) == left else 1
-                if failed >= TRIES or not is_transient(error):
+            except Exception as error:  # whatever the driver raises
+                if not setbacks.borne(error, -len(wanted)):
                     raise
-                self.beam.warn(f"{str(error) or type(error).__name__}: swept again from {wanted[0]:g} deg")
+                again = True
+                missing = f"swept again from {wanted[0]:g} deg" if wanted else "no tilt is missing"
+                self.beam.warn(f"{str(error) or type(error).__name__}: {missing}")
 
     async def _swept(self, step: TiltSeries, wanted: list[float], *, again: bool) -> AsyncGenerator[Scan, None]:
         """Scans of one sweep at the tilts that are wanted, which are taken off the list."""

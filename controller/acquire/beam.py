@@ -105,7 +105,7 @@ class Beam:
         finally:
             try:
                 await self._ask("blank the beam", _BLANK_LIMIT_S, lambda: self.microscope.set_beam_blank(True))
-            except Exception as error:
+            except Exception as error:  # whatever the driver raised three times
                 raise BeamStaysOn(f"{str(error) or type(error).__name__}; the beam could not be blanked") from error
             self.book_until_dark()
 

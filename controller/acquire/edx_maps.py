@@ -15,7 +15,7 @@ from drivers.clock import within
 from drivers.errors import DeviceError
 from drivers.frames import problem_of
 from drivers.interfaces import EdxDetector, Scan
-from drivers.persistence import TRIES, is_transient
+from drivers.persistence import Setbacks
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,8 @@ class EdxMaps:
         """Frames after those `done`, until there are enough; a pause takes hold between two, the beam off."""
         beam, engine = self.beam, self.beam.engine
         await beam.move(step.particle, step.tilt_deg)
-        taken, failed = done, 0
+        taken, setbacks = done, Setbacks()
         while taken < step.planned:
-            before = taken
             try:
                 async with aclosing(self._run_of(step, taken)) as run:
                     async for scan in run:
@@ -42,9 +41,8 @@ class EdxMaps:
                         yield scan
                         if await self._is_enough(step, taken):
                             return
-            except Exception as error:
-                failed = failed + 1 if taken == before else 1
-                if failed >= TRIES or not is_transient(error):
+            except Exception as error:  # whatever the driver raises
+                if not setbacks.borne(error, taken):
                     raise
                 beam.warn(f"{str(error) or type(error).__name__}: the map goes on after {taken} frames")
             else:

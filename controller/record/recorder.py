@@ -7,9 +7,11 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ from drivers.clock import Clock
 from drivers.errors import ConfigError, CorruptFrame, RecordingError
 from drivers.frames import Frame
 from drivers.recorded.folder import SessionFolder
-from drivers.recorded.step_file import FinishedStep, StepFile, read_headers
+from drivers.recorded.step_file import FinishedStep, StepFile
 
 T = TypeVar("T")
 
@@ -131,9 +133,13 @@ class Recorder:
         """The part of a step that holds this frame."""
         open_now = None if self._open is None else self._open.path
         for path in self._folder.step_files(step):
-            if path == open_now or wanted not in (header.seq for header in read_headers(path)):
+            if path == open_now:
                 continue
-            return FinishedStep(path)
+            with suppress(OSError, KeyError, msgspec.DecodeError):  # a part that was cut before its first frame
+                found = FinishedStep(path)
+                if found.holds(wanted):
+                    return found
+                found.close()
         words = f"frame {wanted} is not in it any more; restore the file"
         raise ConfigError(str(self._folder.step_file(step)), [words])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,7 @@ class StepFile:
     def read(self, seq: int) -> Frame:
         """Read a frame back through the open handle."""
         row = self._rows[seq]
-        return _frame(self._file["entry"], row, _text(self._headers[row]))
+        return _frame(self._file["entry"], row, _headers.decode(_text(self._headers[row])))
 
     def close(self) -> None:
         """Close and force to disk."""
@@ -102,12 +103,14 @@ class StepFile:
 
 
 class FinishedStep:
-    """A closed or cut step file, whose frames are read one by one, so that no more than one is in memory.
+    """A closed or cut step file, whose frames are read one by one. Rows written without a header are not frames.
 
     Raises
     ------
     OSError
         For a file that cannot be opened, and by `read` for a damaged frame.
+    KeyError, msgspec.DecodeError
+        For one that holds something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,15 +118,26 @@ class FinishedStep:
         import hdf5plugin  # noqa: F401  # registers the compression filter
 
         self._file: h5py.File = h5py.File(path, "r")
-        rows = min(self._file["entry/headers"].shape[0], self._file["entry/data/data"].shape[0])
-        texts = [_text(text) for text in self._file["entry/headers"][:rows]]
-        self._rows = {_headers.decode(text).seq: (row, text) for row, text in enumerate(texts) if text}
+        try:
+            rows = min(self._file["entry/headers"].shape[0], self._file["entry/data/data"].shape[0])
+            texts = [_text(text) for text in self._file["entry/headers"][:rows]]
+            headers = ((row, _headers.decode(text)) for row, text in enumerate(texts) if text)
+            self._rows = {header.seq: (row, header) for row, header in headers}
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def headers(self) -> list[FrameHeader]:
+        """Of all frames, in order."""
+        return [header for _, header in self._rows.values()]
 
     def holds(self, seq: int) -> bool:
         return seq in self._rows
 
     def read(self, seq: int) -> Frame:
-        return _frame(self._file["entry"], *self._rows[seq])
+        row, header = self._rows[seq]
+        return _frame(self._file["entry"], row, header)
 
     def close(self) -> None:
         self._file.close()
@@ -134,7 +148,7 @@ OnDamage = Callable[[FrameHeader, str], None]
 
 
 def read_step(path: Path, on_damage: OnDamage | None = None) -> Iterator[Frame]:
-    """Frames of a closed or cut step file, in order. Rows written without a header are not frames.
+    """Frames of a closed or cut step file, in order.
 
     Parameters
     ----------
@@ -145,22 +159,15 @@ def read_step(path: Path, on_damage: OnDamage | None = None) -> Iterator[Frame]:
     ConfigError
         For a file that cannot be read, or, without `on_damage`, for a damaged frame.
     """
-    import h5py
-    import hdf5plugin  # noqa: F401  # registers the compression filter
-
     try:
-        with h5py.File(path, "r") as file:
-            entry = file["entry"]
-            for row in range(min(entry["headers"].shape[0], entry["data/data"].shape[0])):
-                text = _text(entry["headers"][row])
-                if not text:
-                    continue
+        with closing(FinishedStep(path)) as step:
+            for header in step.headers:
                 try:
-                    frame = _frame(entry, row, text)
+                    frame = step.read(header.seq)
                 except OSError as error:
                     if on_damage is None:
                         raise
-                    on_damage(_headers.decode(text), str(error))
+                    on_damage(header, str(error))
                     continue
                 yield frame
     except (OSError, KeyError, msgspec.DecodeError) as error:
@@ -169,23 +176,19 @@ def read_step(path: Path, on_damage: OnDamage | None = None) -> Iterator[Frame]:
 
 def read_headers(path: Path) -> list[FrameHeader]:
     """Of the frames of a closed or cut step file; none where it was cut before its first."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
-            rows = min(file["entry/headers"].shape[0], file["entry/data/data"].shape[0])
-            texts = [_text(text) for text in file["entry/headers"][:rows]]
-        return [_headers.decode(text) for text in texts if text]
+        with closing(FinishedStep(path)) as step:
+            return step.headers
     except (OSError, KeyError, msgspec.DecodeError):
         return []
 
 
-def _frame(entry: h5py.Group, row: int, header: str) -> Frame:
+def _frame(entry: h5py.Group, row: int, header: FrameHeader) -> Frame:
     photons = None
     if "photons" in entry:
         ends = entry["photons/end_of_frame"]
         photons = np.asarray(entry["photons/photon"][ends[row - 1] if row else 0 : ends[row]])
-    return Frame(_headers.decode(header), np.asarray(entry["data/data"][row]), photons)
+    return Frame(header, np.asarray(entry["data/data"][row]), photons)
 
 
 def _text(value: Any) -> str:

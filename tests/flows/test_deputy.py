@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,9 +65,8 @@ def until(true, what: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSTOP])
-def test_a_guard_that_is_killed_stopped_or_told_to_end_leaves_a_cold_chip(tmp_path, blow):
-    client = GuardClient(settings_of(tmp_path), "simulated", SPECIMEN)
+def cold_after(client: GuardClient, folder: Path, strike: Callable[[], object], limit_s: float) -> str:
+    """Heat the chip, strike, and see it cold within so long; what the session is told of it."""
 
     async def main() -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -75,25 +74,35 @@ def test_a_guard_that_is_killed_stopped_or_told_to_end_leaves_a_cold_chip(tmp_pa
             await asyncio.sleep(0)
             await client.connect()
             await client.ramp_to(HOT_C, 1000.0)
-            assert client.pid is not None
-            os.kill(client.pid, blow)
+            strike()
             began_s = time.monotonic()
-            while Cold not in kinds(tmp_path):
+            while Cold not in kinds(folder):
                 assert time.monotonic() - began_s < HANGING_S, "the chip stayed hot"
                 await asyncio.sleep(0.01)
-            assert time.monotonic() - began_s < 3.0
+            assert time.monotonic() - began_s < limit_s
 
-    async def whole() -> None:
+    async def whole() -> str:
         try:
             with pytest.raises(ExceptionGroup) as ended:
                 await main()
         finally:
             await client.close()
         told = first_of(ended.value)
-        assert isinstance(told, InterlockTripped)
-        assert "made the chip safe" in str(told)
+        assert isinstance(told, InterlockTripped), told
+        return str(told)
 
-    asyncio.run(whole())
+    return asyncio.run(whole())
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSTOP])
+def test_a_guard_that_is_killed_stopped_or_told_to_end_leaves_a_cold_chip(tmp_path, blow):
+    client = GuardClient(settings_of(tmp_path), "simulated", SPECIMEN)
+
+    def strike() -> None:
+        assert client.pid is not None
+        os.kill(client.pid, blow)
+
+    assert "made the chip safe" in cold_after(client, tmp_path, strike, limit_s=3.0)
     assert kinds(tmp_path).count(MadeSafe) == 1
     assert kinds(tmp_path)[-1] is GuardEnd
     assert ThermalHistory(tmp_path).new()[-1, 1] < 60.0

@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 
 from controller.guard.client import GuardClient
-from drivers.errors import InterlockTripped, first_of
 from simulators.chip import SimulatedChip
 from simulators.microscope import SimulatedMicroscope
 from simulators.thermal_history import ThermalHistory
-from tests.flows.test_deputy import settings_of
+from tests.flows.test_deputy import SPECIMEN, cold_after, settings_of
 from tests.flows.test_processes import ALLOYSCOPE, SHORT, happened, until
 
-HOT_C = 450.0
 FOR_EVER_S = 300.0
 
 
@@ -152,33 +150,9 @@ def test_a_sweep_that_hangs_is_named(session_file, tmp_path):
 
 
 def test_a_chip_whose_driver_blocks_while_it_is_hot_is_switched_off_by_the_deputy(tmp_path):
-    client = GuardClient(
-        settings_of(tmp_path, backend=f"{__name__}:BlocksWhenHot"), "simulated", {"particles": [{"specimen": "NC2"}]}
-    )
+    client = GuardClient(settings_of(tmp_path, backend=f"{__name__}:BlocksWhenHot"), "simulated", SPECIMEN)
 
-    async def main() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(client.serve())
-            await asyncio.sleep(0)
-            await client.connect()
-            await client.ramp_to(HOT_C, 1000.0)
-            (tmp_path / "block").touch()
-            began_s = time.monotonic()
-            while not happened(tmp_path / "guard.jsonl", "cold"):
-                assert time.monotonic() - began_s < 60.0, "the chip stayed hot"
-                await asyncio.sleep(0.01)
-            # A reading has its limit, switching off another one.
-            assert time.monotonic() - began_s < 12.0
-
-    async def whole() -> None:
-        try:
-            with pytest.raises(ExceptionGroup) as left:
-                await main()
-        finally:
-            await client.close()
-        told = first_of(left.value)
-        assert isinstance(told, InterlockTripped), told
-        assert "its deputy has made the chip safe" in str(told)
-
-    asyncio.run(whole())
+    # A reading has its limit, switching off another one.
+    told = cold_after(client, tmp_path, (tmp_path / "block").touch, limit_s=12.0)
+    assert "its deputy has made the chip safe" in told
     assert ThermalHistory(tmp_path).new()[-1, 1] < 60.0

@@ -55,7 +55,9 @@ class NoAnalysis(LiveAnalysis):
         return []
 
 
-def file_of(chip: Sequence[Fault], microscope: Sequence[Fault], mode: str = "stepped") -> SessionFile:
+def file_of(
+    chip: Sequence[Fault], microscope: Sequence[Fault], mode: str = "stepped", to_deg: float = 20.0
+) -> SessionFile:
     """Two particles, three tilt series each of three tilts, two pulses."""
     return SessionFile.model_validate(
         {
@@ -72,7 +74,7 @@ def file_of(chip: Sequence[Fault], microscope: Sequence[Fault], mode: str = "ste
                 "options": {"of": "bare", "faults": [asdict(f) for f in microscope]},
             },
             "scan": {"pixel_nm": 1.0, "shape": [32, 32], "dwell_us": 1e6 * FRAME_S / 1024, "current_pa": 100.0},
-            "tilt": {"mode": mode, "from_deg": -20.0, "to_deg": 20.0, "step_deg": 20.0, "rate_deg_per_s": 10.0},
+            "tilt": {"mode": mode, "from_deg": -20.0, "to_deg": to_deg, "step_deg": 20.0, "rate_deg_per_s": 10.0},
             "particles": [{"name": "A", "x_nm": 0.0}, {"name": "B", "x_nm": 500.0}],
             "plan": [
                 {"kind": "tilt-series"},
@@ -99,10 +101,11 @@ def run(
     microscope: Sequence[Fault] = (),
     *,
     mode: str = "stepped",
+    to_deg: float = 20.0,
     commands: Sequence[tuple[float, str]] = (),
 ) -> Outcome:
     """Run to the end, with commands at times of the session."""
-    file, clock, outcome = file_of(chip, microscope, mode), SteppedClock(), Outcome()
+    file, clock, outcome = file_of(chip, microscope, mode, to_deg), SteppedClock(), Outcome()
     source = folder / "session.toml"
     folder.mkdir(parents=True, exist_ok=True)
     source.write_text("# made by a test\n")

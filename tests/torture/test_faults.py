@@ -59,6 +59,12 @@ def test_what_happens_once_ends_no_session(tmp_path, mode, tell):
     assert len(ended) <= 0.05 * kinds, ended
 
 
+def test_a_sweep_that_fails_after_its_last_tilt_has_missed_nothing(tmp_path):
+    """It goes to 25 deg, and the last frame that is kept is at 20."""
+    outcome = run(tmp_path, (), [Fault("scan", "raises", at=43)], mode="continuous", to_deg=25.0)
+    assert (outcome.reason, outcome.struck, outcome.broken) == ("completed", 1, [])
+
+
 def test_pairs_of_what_happens_once_break_nothing(tmp_path, tell):
     pairs = list(itertools.combinations(EVERYTHING, 2))
     chosen = pairs if len(pairs) <= PAIRS else random.Random(18).sample(pairs, PAIRS)
