@@ -46,10 +46,22 @@ class StampedChip(SimulatedChip):
 
 
 SCRIPT = """
-import asyncio, json, os, sys
+import asyncio, json, os, sys, time
 from pathlib import Path
+import numpy, zmq
 from controller.guard.client import GuardClient
 from tests.flows.test_deputy import HOT_C, SPECIMEN, settings_of
+
+frames = zmq.Context().socket(zmq.PUB)
+frames.bind("inproc://frames")
+
+async def busy_with(what):
+    if what == "hung":
+        time.sleep(3600.0)  # the whole event loop, heartbeats too
+    while what == "streaming":
+        frames.send(numpy.random.default_rng(1).integers(0, 2**16, (1024, 1024), "uint16"), copy=False)
+        await asyncio.sleep(0)
+    await asyncio.Event().wait()
 
 async def main():
     folder = Path(sys.argv[1])
@@ -65,25 +77,25 @@ async def main():
         told |= {"socket": client.endpoints["guard"], "epoch": settings.epoch}
         (folder / "part").write_text(json.dumps(told))
         os.replace(folder / "part", folder / "told")
-        await asyncio.Event().wait()
+        await busy_with(sys.argv[2])
 
 asyncio.run(main())
 """
 
 
 @pytest.fixture
-def hot(tmp_path) -> Iterator[Callable[[str], tuple[Path, dict]]]:
+def hot(tmp_path) -> Iterator[Callable[..., tuple[Path, dict]]]:
     """Starts a controller with a hot chip and a beam that is on, in a folder of its own."""
     started: list[subprocess.Popen] = []
 
-    def start(name: str) -> tuple[Path, dict]:
+    def start(name: str, busy_with: str = "nothing") -> tuple[Path, dict]:
         folder = tmp_path / name
         folder.mkdir()
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         with (folder / "controller.log").open("w") as log:
             started.append(
                 subprocess.Popen(
-                    [sys.executable, "-c", SCRIPT, str(folder)],
+                    [sys.executable, "-c", SCRIPT, str(folder), busy_with],
                     env=os.environ | {"PYTHONPATH": path},
                     cwd=ROOT,
                     stderr=log,
@@ -143,10 +155,10 @@ def test_a_blow_at_any_moment_leaves_a_cold_chip_and_a_blanked_beam(hot, tell):
     tell("blows at the controller: beam blanked", len(beam_s), f"at most {max(beam_s):.2f} s")
 
 
-@pytest.mark.parametrize("controller", ["alive", "stopped"])
+@pytest.mark.parametrize("controller", ["idle", "streaming", "stopped", "hung"])
 def test_an_emergency_stop_reaches_the_chip_at_once(hot, tell, controller):
     """By the way that screen and command share; a guard that has tripped switches off again each time it is told."""
-    folder, told = hot(controller)
+    folder, told = hot(controller, controller)
     if controller == "stopped":
         os.kill(told["controller"], signal.SIGSTOP)
     taken_s = []
