@@ -48,7 +48,7 @@ class ChipReading(msgspec.Struct, frozen=True, tag=True):
     time_s: float
     temperature_c: float
     setpoint_c: float
-    power_mw: float
+    power_mw: float | None
     temperature_std_c: float | None = None
     """By the chip's calibration."""
 

@@ -200,6 +200,7 @@ class Session:
         self.instruments = Instruments(file, self.folder, self.origin, self.clock)
         self.acquisition = self._acquisition()
         self.instruments.on_dark = self._on_dark
+        self.instruments.in_flight_s = self.acquisition.beam.in_flight_s
         self.heating = Heating(
             chip=self.instruments.chip,
             section=file.chip,

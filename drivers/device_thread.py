@@ -111,8 +111,13 @@ class _InThread:
     """What all devices have in common."""
 
     def __init__(self, device: Device, thread: DeviceThread) -> None:
-        self.name, self.simulated = device.name, device.simulated
+        self.name = device.name
         self._any, self._thread = device, thread
+
+    @property
+    def simulated(self) -> bool:
+        """May be known only once it is connected."""
+        return self._any.simulated
 
     async def connect(self) -> None:
         await self._thread.run(self._any.connect())

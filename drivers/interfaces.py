@@ -6,16 +6,18 @@ raise `DeviceError`; the caller sets the time limit.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.clock import Clock
 from drivers.frames import MOST_CELLS, Photons, StreamItem
+from drivers.limits import ChipLimits
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class DriverContext:
     """Folder that relative paths in options start from: the session file's."""
     microscope: Microscope | None = None
     """On which an EDX detector sits; other backends get none."""
+    limits: ChipLimits = field(default_factory=ChipLimits)
+    """For a chip's driver that can hand them on to its instrument; the guard keeps them in any case."""
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("alloyscope.driver"))
+    """For what is worth keeping, into the session's logs; what a person must know is raised."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,20 @@ class StagePosition:
 @dataclass(frozen=True)
 class HeaterReading:
     time_s: float
+    """When it was measured, on the session's clock; never before that of an earlier reading."""
     temperature_c: float
     """From the measured resistance and the chip's calibration."""
     setpoint_c: float
-    resistance_ohm: float
-    power_mw: float
+    """What the instrument holds, also where somebody else has set it."""
+    resistance_ohm: float | None = None
+    """None, as the power, where the instrument does not tell."""
+    power_mw: float | None = None
     temperature_std_c: float | None = None
     """By the calibration's uncertainty, one standard deviation: common to all readings; None when it is not known."""
+    period_s: float = 0.0
+    """Between two samples of an instrument that measures by itself; 0 where it measures when it is asked."""
+    stamped_by: Literal["session", "device"] = "session"
+    """Whose clock said the time; the driver has brought that of its device onto the session's."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,12 @@ class Scan:
     """Tilt that the stage went through during the exposure, `stage.tilt_deg` in its middle."""
     x_rays: XRays | None = None
     """Of a frame of an EDX map."""
+    detector: str = "HAADF"
+    beam_kev: float | None = None
+    current_pa: float | None = None
+    """Of the probe, as measured with this scan; None, as the beam energy, where it is not told."""
+    rotation_deg: float = 0.0
+    """Of the scan against the tilt axis, counterclockwise as seen on the image; the analysis needs it small."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +150,11 @@ class Device(Protocol):
     """What every device can do."""
 
     name: str
-    simulated: bool
+
+    @property
+    def simulated(self) -> bool:
+        """Whether there is no matter behind it; where only the instrument itself knows, once it is connected."""
+        ...
 
     async def connect(self) -> None: ...
 
@@ -143,14 +166,20 @@ class Device(Protocol):
 
 
 class HeatingChip(Device, Protocol):
-    """A MEMS heater with four-point resistance read-out."""
+    """A MEMS heater with four-point resistance read-out.
+
+    A driver may declare ``abilities`` (`drivers.abilities.ChipAbilities`).
+    """
 
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
         """Ramp and return when the temperature has been reached."""
         ...
 
     async def quench(self) -> None:
-        """Cut the power; returns at once."""
+        """Take the heating power away, and stay readable; returns at once.
+
+        An instrument that cannot be read with its output off goes on with a current too small to heat, until `close`.
+        """
         ...
 
     async def read(self) -> HeaterReading: ...

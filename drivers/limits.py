@@ -7,11 +7,7 @@ import math
 from pydantic import Field
 
 from drivers.errors import LimitExceeded
-from drivers.interfaces import HeaterReading
 from drivers.toml_file import Strict
-
-_OVERSHOOT_C = 15.0
-"""A closed loop may overshoot this far before a reading counts as a breach."""
 
 
 class ChipLimits(Strict):
@@ -43,18 +39,3 @@ class ChipLimits(Strict):
                 f"a ramp of {rate_c_per_s:g} C/s was asked, the limit is {self.max_ramp_c_per_s:g} C/s; "
                 "slow the ramp or raise chip.limits.max_ramp_c_per_s",
             )
-
-    def breach(self, reading: HeaterReading) -> str | None:
-        """Why a reading is not acceptable, or None."""
-        if not math.isfinite(reading.temperature_c):
-            return f"the chip reads {reading.temperature_c} C ({reading.resistance_ohm:g} ohm): heater or wiring broken"
-        if reading.temperature_c > self.max_c + _OVERSHOOT_C:
-            return f"the chip reads {reading.temperature_c:.1f} C, above the limit of {self.max_c:g} C"
-        if reading.temperature_c > reading.setpoint_c + 10 * _OVERSHOOT_C and reading.power_mw > 1.0:
-            return (
-                f"the chip reads {reading.temperature_c:.1f} C at a setpoint of {reading.setpoint_c:.1f} C "
-                "and is still powered: runaway"
-            )
-        if reading.power_mw > self.max_power_mw:
-            return f"the heater takes {reading.power_mw:.1f} mW, above the limit of {self.max_power_mw:g} mW"
-        return None

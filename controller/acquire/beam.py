@@ -104,7 +104,8 @@ class Beam:
             yield
         finally:
             try:
-                await self._ask("blank the beam", _BLANK_LIMIT_S, lambda: self.microscope.set_beam_blank(True))
+                limit_s = _BLANK_LIMIT_S + self.in_flight_s()
+                await self._ask("blank the beam", limit_s, lambda: self.microscope.set_beam_blank(True))
             except Exception as error:  # whatever the driver raised three times
                 raise BeamStaysOn(f"{str(error) or type(error).__name__}; the beam could not be blanked") from error
             self.book_until_dark()
@@ -121,6 +122,10 @@ class Beam:
             raise
         if self._on is None:
             self._booked_s, self._on = self.clock.now(), (step, settings)
+
+    def in_flight_s(self) -> float:
+        """Until a frame that is being scanned is over, at most; a microscope may be deaf until then."""
+        return 0.0 if self._on is None else self._on[1].frame_s
 
     def book_until_dark(self) -> None:
         """What the beam has given since the last scan came: it is off now, whoever has seen to it."""

@@ -36,10 +36,14 @@ class ChipReadings:
         self._write(reading)
 
     def _write(self, r: HeaterReading) -> None:
-        std = "" if r.temperature_std_c is None else f"{r.temperature_std_c:.3f}"
-        temperature = f"{r.setpoint_c:.2f},{r.temperature_c:.3f},{std}"
-        self._file.write(f"{r.time_s:.3f},{temperature},{r.resistance_ohm:.4f},{r.power_mw:.3f}\n")
+        untold = (_cell(r.temperature_std_c, 3), _cell(r.resistance_ohm, 4), _cell(r.power_mw, 3))
+        self._file.write(f"{r.time_s:.3f},{r.setpoint_c:.2f},{r.temperature_c:.3f},{','.join(untold)}\n")
         self._written_s = r.time_s
 
     def close(self) -> None:
         self._file.close()
+
+
+def _cell(value: float | None, digits: int) -> str:
+    """Empty for what is not told."""
+    return "" if value is None else f"{value:.{digits}f}"

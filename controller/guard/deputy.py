@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import signal
 import sys
@@ -48,7 +49,8 @@ class Deputy:
         guard = settings.guard
         self._settings, self._folder = settings, SessionFolder(Path(guard.folder))
         self._clock = ScaledClock(guard.speed, guard.epoch)
-        context = DriverContext(self._clock, guard.seed, self._folder.path, Path(guard.origin))
+        self._limits = ChipLimits(**guard.limits)
+        context = DriverContext(self._clock, guard.seed, self._folder.path, Path(guard.origin), limits=self._limits)
         self._context = context
         self._chip = self._loaded_chip()
         self._microscope = self._loaded_microscope()
@@ -129,7 +131,6 @@ class Deputy:
     async def _make_chip_safe(self, reason: str) -> None:
         """For as long as it takes; a driver that fails or hangs is left behind for a fresh one."""
         kept: tuple[Journal, ChipReadings] | None = None
-        limits = ChipLimits(**self._settings.guard.limits)
         while True:
             thread = DeviceThread("chip")
             chip = ChipInThread(self._chip, thread)
@@ -142,7 +143,7 @@ class Deputy:
                     async with asyncio.timeout(_OFF_LIMIT_S):
                         await chip.make_safe()
                 kept = kept or self._files()
-                guard = Guard(chip, limits, *kept, WallClock(), period_s=_LOOK_S, heartbeat_limit_s=1.0)
+                guard = Guard(chip, self._limits, *kept, WallClock(), period_s=_LOOK_S, heartbeat_limit_s=1.0)
                 async with asyncio.timeout(_COOLING_LIMIT_S):
                     await guard.trip(reason)
                     await guard.until_cold()
@@ -223,6 +224,7 @@ def stands_still(pid: int) -> bool:
 def main() -> int:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     deputy = Deputy(first_line(DeputySettings))
     code = asyncio.run(deputy.watch())
     if stuck():

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from controller.guard.chip_readings import ChipReadings
-from controller.guard.interlocks import COLD_C, Interlocks, unpowered
+from controller.guard.interlocks import COLD_C, Interlocks, breach, unpowered
 from drivers.clock import Clock, within
 from drivers.errors import AlloyscopeError, DeviceError, InterlockTripped, ungrouped
 from drivers.interfaces import HeaterReading, HeatingChip
@@ -277,10 +277,10 @@ class Guard:
     async def _read_surely(self) -> HeaterReading:
         """One reading beyond a limit may be the bus, two are the chip; one without a temperature is none."""
         reading = await self._chip.read()
-        if self._limits.breach(reading) is not None:
+        if breach(self._limits, reading) is not None:
             reading = await self._chip.read()
         if not math.isfinite(reading.temperature_c):
-            raise DeviceError(self.name, self._limits.breach(reading) or "gives no temperature")
+            raise DeviceError(self.name, breach(self._limits, reading) or "gives no temperature")
         return reading
 
     def _note_cold(self) -> None:

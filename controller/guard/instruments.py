@@ -35,7 +35,7 @@ class Instruments:
     """
 
     def __init__(self, file: SessionFile, folder: SessionFolder, origin: Path, clock: Clock) -> None:
-        context = DriverContext(clock, file.seed, folder.path, origin)
+        context = DriverContext(clock, file.seed, folder.path, origin, limits=file.chip.limits)
         self._clock = clock
         self._thread = DeviceThread("microscope") if isinstance(clock, ScaledClock) else None
         microscope: Microscope = load("microscope", file.microscope.backend, context, file.microscope.options)
@@ -48,6 +48,8 @@ class Instruments:
         self.microscope, self.edx = microscope, edx
         self.on_dark: Callable[[], None] = lambda: None
         """Called when the beam has been blanked for good."""
+        self.in_flight_s: Callable[[], float] = lambda: 0.0
+        """How long a frame that is being scanned may keep a microscope deaf."""
         self.chip = _guarded(file, folder, context)
 
     async def connect(self) -> None:
@@ -90,7 +92,8 @@ class Instruments:
 
     async def _darkened(self, device: Device, *, tries: int = TRIES) -> None:
         def once() -> Coroutine[Any, Any, None]:
-            return within(self._clock, _DARK_LIMIT_S, device.name, "blank the beam", device.make_safe())
+            limit_s = _DARK_LIMIT_S + self.in_flight_s()
+            return within(self._clock, limit_s, device.name, "blank the beam", device.make_safe())
 
         await persistently(self._clock, once, lambda _: None, tries=tries)
 

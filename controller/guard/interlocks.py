@@ -7,6 +7,7 @@ does nothing.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from drivers.interfaces import HeaterReading
@@ -15,6 +16,8 @@ from drivers.limits import ChipLimits
 COLD_C = 60.0
 """Below this nothing alloys and nothing burns."""
 UNPOWERED_MW = 1.0
+_OVERSHOOT_C, _RUNAWAY_C = 15.0, 150.0
+"""A closed loop may overshoot so far before a reading counts as a breach; still powered, so far above what it holds."""
 _SETPOINT_C = 5.0
 _RAMP_SPAN_S, _FASTER, _NOISE_C_PER_S = 0.1, 3.0, 100.0
 """Over such a span a ramp may be so many times as fast as asked, and noise may add so much."""
@@ -22,7 +25,28 @@ _RAMP_SPAN_S, _FASTER, _NOISE_C_PER_S = 0.1, 3.0, 100.0
 
 def unpowered(reading: HeaterReading) -> bool:
     """Whether no heating power is seen; a chip that does not tell its power is believed."""
-    return not reading.power_mw >= UNPOWERED_MW
+    return reading.power_mw is None or not reading.power_mw >= UNPOWERED_MW
+
+
+def breach(limits: ChipLimits, reading: HeaterReading) -> str | None:
+    """Why a single reading is not acceptable, or None."""
+    read_c, power_mw = reading.temperature_c, reading.power_mw
+    if not math.isfinite(read_c):
+        ohm = "" if reading.resistance_ohm is None else f" ({reading.resistance_ohm:g} ohm)"
+        return f"the chip reads {read_c} C{ohm}: heater or wiring broken"
+    if read_c > limits.max_c + _OVERSHOOT_C:
+        return f"the chip reads {read_c:.1f} C, above the limit of {limits.max_c:g} C"
+    if read_c > reading.setpoint_c + _RUNAWAY_C and not unpowered(reading) and power_mw is not None:
+        return (
+            f"the chip reads {read_c:.1f} C at a setpoint of {reading.setpoint_c:.1f} C and is still powered: runaway"
+        )
+    if power_mw is not None and power_mw > limits.max_power_mw:
+        return f"the heater takes {power_mw:.1f} mW, above the limit of {limits.max_power_mw:g} mW"
+    return None
+
+
+def _dead(reading: HeaterReading) -> bool:
+    return reading.power_mw is not None and reading.power_mw < UNPOWERED_MW
 
 
 class Interlocks:
@@ -57,7 +81,7 @@ class Interlocks:
         if self._newest is None or reading.time_s > self._newest.time_s:
             self._newest, self._newest_at_s = reading, now_s
         return (
-            self._limits.breach(reading)
+            breach(self._limits, reading)
             or self._stale(reading, now_s)
             or self._not_quenched(reading, now_s)
             or self._too_fast(reading)
@@ -78,10 +102,9 @@ class Interlocks:
         if reading.temperature_c < COLD_C:
             self._quenched_s = None
         elif now_s - self._quenched_s > self._limits.quench_s:
-            return (
-                f"quenched {now_s - self._quenched_s:.1f} s ago, the chip still reads {reading.temperature_c:.1f} C "
-                f"at {reading.power_mw:.1f} mW"
-            )
+            power = "" if reading.power_mw is None else f" at {reading.power_mw:.1f} mW"
+            ago_s = now_s - self._quenched_s
+            return f"quenched {ago_s:.1f} s ago, the chip still reads {reading.temperature_c:.1f} C{power}"
         return None
 
     def _too_fast(self, reading: HeaterReading) -> str | None:
@@ -108,7 +131,7 @@ class Interlocks:
             found = f"the set point is {reading.setpoint_c:.1f} C, {self._held_c:.1f} C was asked: somebody changed it"
         elif abs(reading.temperature_c - self._held_c) > self._limits.away_c:
             found = f"the chip reads {reading.temperature_c:.1f} C, {self._held_c:.1f} C was asked"
-        elif self._held_c > COLD_C + self._limits.away_c and reading.power_mw < UNPOWERED_MW:
+        elif self._held_c > COLD_C + self._limits.away_c and _dead(reading):
             found = f"the chip reads {reading.temperature_c:.1f} C without heating power: sensor stuck or heater dead"
         if found is None:
             self._away_since_s = None

@@ -8,6 +8,7 @@ silent for 5 s. Told to end by a signal it makes the chip safe, and leaves. Wher
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -55,11 +56,11 @@ async def serve(settings: GuardSettings) -> None:
     clock = ScaledClock(settings.speed, settings.epoch)
     wall = WallClock()
     journal = Journal(folder.guard_journal, clock)
-    context = DriverContext(clock, settings.seed, folder.path, Path(settings.origin))
+    limits = ChipLimits(**settings.limits)
+    context = DriverContext(clock, settings.seed, folder.path, Path(settings.origin), limits=limits)
     # A driver that blocks must hold up neither heartbeats nor the judgement that it is to be switched off.
     thread = DeviceThread("chip")
     chip = ChipInThread(load("chip", settings.backend, context, settings.options), thread)
-    limits = ChipLimits(**settings.limits)
     readings = ChipReadings(folder.chip_readings)
     guard = Guard(
         chip,
@@ -190,6 +191,7 @@ async def _watch(guard: Guard) -> None:
 
 
 def main() -> int:
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     asyncio.run(serve(first_line(GuardSettings)))
     if stuck():
         os._exit(0)

@@ -11,13 +11,16 @@ import numpy as np
 from controller.plan.dose import Dose
 from controller.plan.session_file import EdxSection, SessionFile, load_session
 from controller.plan.steps import Plan
+from drivers.abilities import ChipAbilities, MicroscopeAbilities, chip_abilities, microscope_abilities
 from drivers.clock import SteppedClock
 from drivers.errors import AlloyscopeError, ConfigError
-from drivers.interfaces import Device, DriverContext, HeatingChip, Microscope
+from drivers.interfaces import Device, DriverContext, HeatingChip, Microscope, ScanSettings
 from drivers.registry import Kind, check_options, load
 
 _LONGEST_S = 30 * 86400.0
 _MOST_E_PER_NM2 = 1e12
+_DEAF_S = 10.0
+"""A beam may be on for so long with nobody who could blank it."""
 _HIGHEST_KEV = 300.0
 """Of the beams that there are."""
 
@@ -85,7 +88,7 @@ def _length_problems(session: SessionFile) -> Iterator[str]:
 
 def _built_problems(origin: Path, session: SessionFile, *, faked_clock: bool) -> Iterator[str]:
     """Build, but do not connect, what the session names, and ask what only the backend knows."""
-    context = DriverContext(SteppedClock(), session.seed, Path("unused"), origin)
+    context = DriverContext(SteppedClock(), session.seed, Path("unused"), origin, limits=session.chip.limits)
     try:
         chip: HeatingChip = load("chip", session.chip.backend, context, session.chip.options)
         microscope: Microscope = load("microscope", session.microscope.backend, context, session.microscope.options)
@@ -103,6 +106,7 @@ def _built_problems(origin: Path, session: SessionFile, *, faked_clock: bool) ->
                 f"{device.name}.backend is a real instrument; in a dry run, or with --speed, hours pass in seconds and "
                 'it would be driven like that: write backend = "simulated", or use run'
             )
+    yield from _ability_problems(session, chip_abilities(chip), microscope_abilities(microscope))
     try:
         low, high = microscope.tilt_range_deg()
     except Exception as error:  # noqa: BLE001  # a vendor's driver may raise anything
@@ -116,6 +120,36 @@ def _built_problems(origin: Path, session: SessionFile, *, faked_clock: bool) ->
                 f"{key}: {tilt_deg:g} deg is beyond the holder's range of {low:g} to {high:g} deg; "
                 f"write a value inside it"
             )
+
+
+def _ability_problems(session: SessionFile, chip: ChipAbilities, microscope: MicroscopeAbilities) -> Iterator[str]:
+    """What the plan asks for and the instruments, by their drivers' word, cannot do."""
+    hottest_c = max((a.temperature_c for b in session.plan for a in b.asked("plan")), default=0.0)
+    if chip.max_c is not None and hottest_c > chip.max_c:
+        yield f"plan: asks for {hottest_c:g} C, the chip's instrument ends at {chip.max_c:g} C; lower the temperature"
+    if chip.max_ramp_c_per_s is not None and session.chip.ramp_c_per_s > chip.max_ramp_c_per_s:
+        found = f"the chip's instrument ramps at {chip.max_ramp_c_per_s:g} C/s at most"
+        yield f"chip.ramp_c_per_s: {session.chip.ramp_c_per_s:g} C/s, {found}; lower it"
+    if session.tilt.mode == "continuous" and not microscope.sweeps:
+        yield 'tilt.mode: this microscope cannot scan while it tilts; write mode = "stepped"'
+    for name, scan in _scans(session):
+        if microscope.shapes and scan.shape not in microscope.shapes:
+            sizes = ", ".join(f"{y}x{x}" for y, x in sorted(microscope.shapes))
+            yield f"{name}.shape: this microscope gives no {scan.shape[0]}x{scan.shape[1]} pixels; it has {sizes}"
+        if microscope.pixel_nm is not None and not microscope.pixel_nm[0] <= scan.pixel_nm <= microscope.pixel_nm[1]:
+            least, most = microscope.pixel_nm
+            yield f"{name}.pixel_nm: {scan.pixel_nm:g} nm; this microscope has pixels of {least:.3g} to {most:.3g} nm"
+        if not microscope.interrupts and scan.frame_s > _DEAF_S:
+            yield (
+                f"{name}.dwell_us: a frame takes {scan.frame_s:.0f} s, during which this microscope hears nothing: an "
+                f"emergency stop would blank the beam only after it. Frames of up to {_DEAF_S:g} s are taken; lower it"
+            )
+
+
+def _scans(session: SessionFile) -> Iterator[tuple[str, ScanSettings]]:
+    yield "scan", session.scan.settings()
+    if session.survey is not None:
+        yield "survey", session.survey.settings()
 
 
 def _line_problems(edx: EdxSection) -> Iterator[str]:

@@ -167,10 +167,10 @@ def readings_of_chip(folder: SessionFolder) -> list[HeaterReading]:
         with folder.chip_readings.open(newline="") as file:
             for row in csv.DictReader(file):
                 try:
-                    time_s, setpoint_c, temperature_c, ohm, mw = (
-                        float(row[name])
-                        for name in ("time_s", "setpoint_c", "temperature_c", "resistance_ohm", "power_mw")
+                    time_s, setpoint_c, temperature_c = (
+                        float(row[name]) for name in ("time_s", "setpoint_c", "temperature_c")
                     )
+                    ohm, mw = (float(row[name]) if row[name] else None for name in ("resistance_ohm", "power_mw"))
                 except (TypeError, ValueError):
                     continue
                 found.append(HeaterReading(time_s, temperature_c, setpoint_c, ohm, mw))
