@@ -17,7 +17,7 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from controller.guard.deputy import FAREWELL
+from controller.guard.deputy import FAREWELL, stands_still
 from controller.guard.settings import SOCKETS_PREFIX, DeputySettings, GuardSettings, as_line
 from controller.stream.protocol import Beat, GuardCall, Leave
 from controller.stream.socket_folder import new_socket_folder
@@ -258,11 +258,26 @@ class GuardClient:
         if code == 0:
             return f"{ended}, and has made the chip safe"
         assert self._deputy is not None, "started with the guard"
-        with suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(self._deputy.wait, _TAKE_OVER_S)
-        if self._deputy.returncode == 0:
-            return f"{ended}; its deputy has made the chip safe, it is cold"
-        return f"{ended}; its deputy goes on switching off the chip, which is not known to be cold: check it by hand"
+        # Where both were killed at once, the deputy may have been seen alive a moment before the guard was seen dead.
+        while await asyncio.to_thread(_ended, self._deputy) not in (None, 0) and self._deputies < _DEPUTIES:
+            self._replace_deputy(self._deputy)
+        match self._deputy.poll():
+            case 0:
+                return f"{ended}; its deputy has made the chip safe, it is cold"
+            case None:
+                became = "its deputy goes on switching off the chip"
+            case _:
+                became = "its deputies have ended as well, and nobody switches off the chip"
+        return f"{ended}; {became}, which is not known to be cold: check it by hand"
+
+
+def _ended(deputy: subprocess.Popen[bytes]) -> int | None:
+    """Its exit code; None for one that is still at it after the time that taking over may need."""
+    if stands_still(deputy.pid):
+        deputy.kill()
+    with suppress(subprocess.TimeoutExpired):
+        deputy.wait(_TAKE_OVER_S)
+    return deputy.returncode
 
 
 def _error(device: str, failure: Failure) -> AlloyscopeError:

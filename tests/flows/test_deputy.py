@@ -108,6 +108,19 @@ def test_a_guard_that_is_killed_stopped_or_told_to_end_leaves_a_cold_chip(tmp_pa
     assert ThermalHistory(tmp_path).new()[-1, 1] < 60.0
 
 
+def test_a_deputy_that_cannot_take_over_is_followed_by_another(tmp_path):
+    """Both struck at once: the controller may see the deputy alive a moment before it sees the guard dead."""
+    client = GuardClient(settings_of(tmp_path), "simulated", SPECIMEN)
+
+    def strike() -> None:
+        assert client.pid is not None
+        assert client._deputy is not None
+        os.kill(client._deputy.pid, signal.SIGSTOP)
+        os.kill(client.pid, signal.SIGKILL)
+
+    assert "deputy has made the chip safe" in cold_after(client, tmp_path, strike, limit_s=6.0)
+
+
 @pytest.fixture
 def controller(tmp_path) -> Iterator[subprocess.Popen]:
     """A controller of its own process, with a hot chip and a beam that is on."""
