@@ -226,6 +226,19 @@ class EdxDetector(Device, Protocol):
         ...
 
 
+class InstrumentServer(Protocol):
+    """Answers on a vendor's wire as the instrument would, so that a session file for it can be rehearsed."""
+
+    @property
+    def told(self) -> str:
+        """Where it listens, in words."""
+        ...
+
+    async def serve(self) -> None:
+        """Until cancelled."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rehearsed:
     """A whole session made up from a known truth."""

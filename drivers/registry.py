@@ -20,9 +20,9 @@ from types import ModuleType
 from typing import Any, Literal
 
 from drivers.errors import AlloyscopeError, ConfigError, NotConnected
-from drivers.interfaces import DriverContext, EdxDetector, HeatingChip, Microscope, Rehearsal
+from drivers.interfaces import DriverContext, EdxDetector, HeatingChip, InstrumentServer, Microscope, Rehearsal
 
-Kind = Literal["chip", "microscope", "edx", "rehearsal"]
+Kind = Literal["chip", "microscope", "edx", "rehearsal", "server"]
 
 
 def group(kind: Kind) -> str:
@@ -57,7 +57,11 @@ def find(kind: Kind, backend: str, origin: Path = Path()) -> Callable[..., Any]:
         return found
     for point in entry_points(group=group(kind)):
         if point.name == backend:
-            loaded: Callable[..., Any] = point.load()
+            try:
+                loaded: Callable[..., Any] = point.load()
+            except ImportError as error:
+                words = f"{backend!r} needs what is not installed ({error}): pip install 'alloyscope[{backend}]'"
+                raise ConfigError(f"{kind}.backend", [words]) from error
             return loaded
     known = backends(kind)
     near = difflib.get_close_matches(backend, known, 1)
@@ -121,7 +125,13 @@ def load(kind: Kind, backend: str, context: DriverContext, options: Mapping[str,
 
 def _asked_of(kind: Kind) -> list[str]:
     """Methods that a backend of this kind must have."""
-    protocol = {"chip": HeatingChip, "microscope": Microscope, "edx": EdxDetector, "rehearsal": Rehearsal}[kind]
+    protocol = {
+        "chip": HeatingChip,
+        "microscope": Microscope,
+        "edx": EdxDetector,
+        "rehearsal": Rehearsal,
+        "server": InstrumentServer,
+    }[kind]
     return [m for base in protocol.__mro__ for m, v in vars(base).items() if inspect.isfunction(v) and m[0] != "_"]
 
 

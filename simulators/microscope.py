@@ -19,7 +19,6 @@ from simulators.specimens import SPECIMENS, VOXELS_ACROSS
 from simulators.twin import Particle, Place, Twin
 
 _STAGE_SPEED_NM_PER_S = 2000.0
-_TILT_SPEED_DEG_PER_S = 2.0
 _SETTLE_S = 0.5
 _CONVERGENCE_RAD = 0.01
 _THERMAL_DRIFT_NM_PER_C = 0.012
@@ -41,6 +40,7 @@ class SimulatedMicroscope:
     jitter_nm : image displacement after each stage move, one standard deviation
     drift_nm_per_sqrt_s : random walk of the stage
     height_change_nm : height gained over 90 deg of tilt (imperfect eucentric height)
+    tilt_speed_deg_per_s : of the stage on its way to a tilt
     bulge_nm_per_c : how the hot window moves in (z, y, x); the part `left_behind` of it stays after each quench
     voxels_across : fineness of the twin's grid; lower it only for quick looks
     """
@@ -66,6 +66,7 @@ class SimulatedMicroscope:
         bulge_nm_per_c: tuple[float, float, float] = (0.0, 0.0, 0.0),
         left_behind: float = 0.05,
         max_tilt_deg: float = 75.0,
+        tilt_speed_deg_per_s: float = 2.0,
         voxels_across: float = VOXELS_ACROSS,
     ) -> None:
         if chip_design not in WINDOW_OFFSETS_C:
@@ -87,7 +88,7 @@ class SimulatedMicroscope:
         self._tilt_error_deg, self._jitter_nm = tilt_error_deg, jitter_nm
         self._walk_nm, self._height_change_nm = drift_nm_per_sqrt_s, height_change_nm
         self._bulge_nm_per_c, self._left_behind = np.asarray(bulge_nm_per_c, float), left_behind
-        self._max_tilt_deg = max_tilt_deg
+        self._max_tilt_deg, self._tilt_speed_deg_per_s = max_tilt_deg, tilt_speed_deg_per_s
         self._voxels_across = voxels_across
         self._rng = np.random.default_rng([context.seed, 23])
         self._twin: Twin | None = None
@@ -135,7 +136,7 @@ class SimulatedMicroscope:
             )
         way_nm = np.hypot(position.x_nm - self._stage.x_nm, position.y_nm - self._stage.y_nm)
         turn_deg = abs(position.tilt_deg - self._stage.tilt_deg)
-        await self._clock.sleep(max(way_nm / _STAGE_SPEED_NM_PER_S, turn_deg / _TILT_SPEED_DEG_PER_S) + _SETTLE_S)
+        await self._clock.sleep(max(way_nm / _STAGE_SPEED_NM_PER_S, turn_deg / self._tilt_speed_deg_per_s) + _SETTLE_S)
         self._stage = position
         self._jitter = self._rng.normal(0.0, self._jitter_nm, 2)
 

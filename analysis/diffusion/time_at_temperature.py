@@ -6,6 +6,7 @@ ramp of 1000 C/s that is some 0.02 s, which hardly depends on Q; for one of 2 C/
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -55,6 +56,31 @@ def with_gaps_hot(
             filled += [hot, replace(hot, time_s=after.time_s)]
         filled.append(after)
     return filled
+
+
+def with_ramp_as_asked(
+    readings: Sequence[HeaterReading], temperature_c: float, asked_s: float, rate_c_per_s: float, tolerance_c: float
+) -> list[HeaterReading]:
+    """Readings of a pulse by an instrument that samples seldom, with the ramp put between two of them.
+
+    A straight line from the last cold reading to the first hot one would lose most of the time between them: a heater
+    that was told at `asked_s` to ramp was hot when its ramp was over, but not before the one, nor after the other.
+    """
+    hot = next((n for n, r in enumerate(readings) if r.temperature_c >= temperature_c - tolerance_c), 0)
+    if hot == 0 or not readings[hot].period_s:
+        return list(readings)
+    before, after = readings[hot - 1], readings[hot]
+    began_s = min(max(asked_s, before.time_s), after.time_s)
+    reached_s = began_s + max(temperature_c - before.temperature_c, 0.0) / rate_c_per_s
+    if reached_s >= after.time_s:
+        return list(readings)
+    ramp = [replace(before, time_s=began_s), replace(after, time_s=reached_s)]
+    return [*readings[:hot], *ramp, *readings[hot:]]
+
+
+def sampling_std_s(readings: Sequence[HeaterReading]) -> float:
+    """Error of a pulse's length by the time between samples: each of its two ends lies anywhere between two of them."""
+    return max((r.period_s for r in readings), default=0.0) / math.sqrt(6.0)
 
 
 def relative_rate_std(temperature_c: float, std_c: float, q_j_per_mol: float) -> float:

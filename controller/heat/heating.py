@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from analysis.diffusion.time_at_temperature import relative_rate_std, time_at_temperature_s, with_gaps_hot
+from analysis.diffusion.time_at_temperature import (
+    relative_rate_std,
+    sampling_std_s,
+    time_at_temperature_s,
+    with_gaps_hot,
+    with_ramp_as_asked,
+)
 from controller.engine import Aborted, Engine
 from controller.plan.session_file import ChipSection
 from controller.plan.steps import Heat
@@ -64,7 +70,9 @@ class Heating:
         """Quench and book; where nobody can tell how that went, the pulse is booked later."""
         held_s = 0.0 if reached_s is None else self.clock.now() - reached_s
         await self.chip.quench()
+        asked_s = self._unbooked[-1][1]
         seen[:] = with_gaps_hot(seen, step.temperature_c)
+        seen[:] = with_ramp_as_asked(seen, step.temperature_c, asked_s, step.rate_c_per_s, self.section.tolerance_c)
         with suppress(InterlockTripped):
             await self._look(seen)
             seen.append(replace(seen[-1], time_s=max(self.clock.now(), seen[-1].time_s)))
@@ -119,8 +127,18 @@ class Heating:
         worth_s = round(time_at_temperature_s(seen, step.temperature_c, self.q_j_per_mol), 3)
         self._unbooked.clear()
         self.ledger.book_heat(step.temperature_c, worth_s)
-        self.journal.write(Heated(step=step.id, temperature_c=step.temperature_c, duration_s=held_s, worth_s=worth_s))
-        ramp = f", with its ramp worth {worth_s:g} s" if worth_s > 1.02 * held_s else ""
+        std_s = round(sampling_std_s(seen), 3)
+        self.journal.write(
+            Heated(
+                step=step.id,
+                temperature_c=step.temperature_c,
+                duration_s=held_s,
+                worth_s=worth_s,
+                worth_std_s=std_s,
+            )
+        )
+        error = f" +- {std_s:.2g}" if std_s else ""
+        ramp = f", with its ramp worth {worth_s:g}{error} s" if std_s or worth_s > 1.02 * held_s else ""
         std_c = seen[-1].temperature_std_c if seen else None
         calibration = ""
         if std_c is not None and held_s:

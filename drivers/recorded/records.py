@@ -72,6 +72,8 @@ class Heated(Record, frozen=True, kw_only=True, tag="heated"):
     """Held."""
     worth_s: float
     """Time at the temperature, ramp and all."""
+    worth_std_s: float = 0.0
+    """By the time between the instrument's readings."""
 
 
 class Exposed(Record, frozen=True, kw_only=True, tag="exposed"):
