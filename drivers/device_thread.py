@@ -112,6 +112,7 @@ class _InThread:
 
     def __init__(self, device: Device, thread: DeviceThread) -> None:
         self.name = device.name
+        self.abilities = getattr(device, "abilities", None)
         self._any, self._thread = device, thread
 
     @property

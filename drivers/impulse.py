@@ -49,7 +49,7 @@ class ImpulseChip:
     ) -> None:
         self.name = name
         self.simulated = False
-        self._clock, self._log = context.clock, context.log
+        self._clock, self._log, self._limits = context.clock, context.log, context.limits
         self._control, self._data = f"tcp://{host}:{control_port}", f"tcp://{host}:{data_port}"
         self._rest_c, self._answer_s = rest_c, answer_s
         self._to_mw: float | None = None
@@ -88,6 +88,7 @@ class ImpulseChip:
 
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
         """By its duration: what Impulse makes of a rate has not been seen."""
+        self._limits.check_target(self.name, target_c, rate_c_per_s)
         from_c = (await self.read()).setpoint_c
         ramp_s = round(abs(target_c - from_c) / rate_c_per_s, 3)
         await self._ask("control.heat.startRamp", temperature=target_c, rampTime=ramp_s)

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from drivers.errors import DeviceError
 from drivers.interfaces import DriverContext, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
 
-_MOVE_S = 0.5
+_MOVE_S, _MOST_DEG = 0.5, 80.0
 
 
 class BareMicroscope:
@@ -41,9 +42,14 @@ class BareMicroscope:
         self._blanked = True
 
     def tilt_range_deg(self) -> tuple[float, float]:
-        return -80.0, 80.0
+        return -_MOST_DEG, _MOST_DEG
 
     async def move_to(self, position: StagePosition) -> None:
+        if abs(position.tilt_deg) > _MOST_DEG:
+            words = (
+                f"asked to tilt to {position.tilt_deg:g} deg, the holder ends at {_MOST_DEG:g}; lower the tilt range"
+            )
+            raise DeviceError(self.name, words)
         await self._clock.sleep(_MOVE_S)
         self._stage = position
 

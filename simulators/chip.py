@@ -56,7 +56,7 @@ class SimulatedChip:
         calibration: Mapping[str, float] | None = None,
     ) -> None:
         self.name = name
-        self._clock = context.clock
+        self._clock, self._limits = context.clock, context.limits
         self._history = ThermalHistory(context.folder)
         self._rng = np.random.default_rng([context.seed, 11])
         self._loop_s, self._cooling_s = loop_s, cooling_s
@@ -81,6 +81,7 @@ class SimulatedChip:
         self._history.append([(self._time_s, self._temperature_c)])
 
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        self._limits.check_target(self.name, target_c, rate_c_per_s)
         self._advance()
         self._setpoint_c = self._setpoint_c if self._powered else self._temperature_c
         # The loop holds what it reads: with a wrong sheet the chip is truly as hot as its resistance says.

@@ -58,9 +58,10 @@ def served(tmp_path, main: Callable[[MicroscopeInThread, Callable[[], TemscriptS
 async def with_server(server: TemscriptServer, main: Callable[[], Awaitable[object]]) -> None:
     serving = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(60.0):
-            while not await listens(server):
-                await asyncio.sleep(0.05)
+        for _ in range(1200):
+            if await listens(server):
+                break
+            await asyncio.sleep(0.05)
         await main()
     finally:
         serving.cancel()
@@ -167,7 +168,7 @@ def test_a_server_that_was_gone_is_used_again_when_it_is_back(tmp_path):
             await microscope.close()
 
         await with_server(server(), connects)
-        with pytest.raises(DeviceError, match="asked to blank the beam, temscript at 127.0.0.1"):
+        with pytest.raises(DeviceError, match="asked to blank the beam, temscript at"):
             await microscope.make_safe()
         await with_server(server(), scans)
 
