@@ -91,9 +91,14 @@ async def _serve(servers: Sequence[InstrumentServer], folder: Path) -> None:
     try:
         with ungrouped():
             async with asyncio.TaskGroup() as tasks:
-                serving = [tasks.create_task(server.serve(), name=server.told) for server in servers]
-                for server in servers:
-                    print(f"SIMULATED {server.told}")
+                listening = [asyncio.Event() for _ in servers]
+                serving = [
+                    tasks.create_task(server.serve(event.set), name=server.told)
+                    for server, event in zip(servers, listening, strict=True)
+                ]
+                for server, event in zip(servers, listening, strict=True):
+                    await event.wait()
+                    print(f"SIMULATED {server.told}", flush=True)
                 print(f"truth: {folder / 'truth'}; Ctrl-C ends it", flush=True)
                 await told.wait()
                 for task in serving:

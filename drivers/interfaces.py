@@ -7,7 +7,7 @@ raise `DeviceError`; the caller sets the time limit.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -234,8 +234,8 @@ class InstrumentServer(Protocol):
         """Where it listens, in words."""
         ...
 
-    async def serve(self) -> None:
-        """Until cancelled."""
+    async def serve(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Until cancelled; `ready` is called once it listens."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -56,13 +57,14 @@ class ImpulseServer:
         self._ramp: asyncio.Task[None] | None = None
         self._sequence = 0
 
-    async def serve(self) -> None:
+    async def serve(self, ready: Callable[[], None] = lambda: None) -> None:
         await self._chip.connect()
         with zmq.asyncio.Context() as context, context.socket(zmq.REP) as rep, context.socket(zmq.PUB) as pub:
             rep.setsockopt(zmq.LINGER, 0)
             pub.setsockopt(zmq.LINGER, 0)
             rep.bind(self._control)
             pub.bind(self._data)
+            ready()
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._answer(rep, pub), name="Impulse's requests")

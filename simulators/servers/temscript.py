@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from temscript import NullMicroscope
@@ -50,12 +50,13 @@ class TemscriptServer:
         self._microscope = SimulatedMicroscope(name, context, particles, current_pa=current_pa, **(twin or {}))
         self._field_nm_at_1x, self._detector = field_nm_at_1x, detector
 
-    async def serve(self) -> None:
+    async def serve(self, ready: Callable[[], None] = lambda: None) -> None:
         await self._microscope.connect()
         await self._microscope.set_beam_blank(True)
         stem = TwinStem(self._microscope, asyncio.get_running_loop(), self._field_nm_at_1x, self._detector)
         server = _Server(self._address, microscope_factory=lambda: stem)
         serving = asyncio.create_task(asyncio.to_thread(server.serve_forever, 0.05), name="temscript's requests")
+        ready()
         try:
             await asyncio.shield(serving)
         finally:

@@ -1,0 +1,1 @@
+"""The microscope's own program acquires; this one watches its folder."""
