@@ -158,8 +158,10 @@ class ReplayMicroscope:
     def _bare_series(self) -> Iterator[list[_Recorded]]:
         assert self._angles is not None, "checked when built"
         assert self._pixel_nm is not None, "checked when built"
-        stack, angles = read_tilt_series(Path(self._source), self._angles)
-        yield [_Recorded(float(a), image, self._pixel_nm) for a, image in zip(angles, stack, strict=True)]
+        series = read_tilt_series(Path(self._source), self._angles)
+        yield [
+            _Recorded(float(a), image, self._pixel_nm) for a, image in zip(series.tilts_deg, series.images, strict=True)
+        ]
 
 
 class ReplayChip:

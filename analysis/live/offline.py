@@ -143,10 +143,10 @@ def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
     for particle in manifest.particle:
         heat: tuple[HeatPulse, ...] = ()
         for number, state in enumerate(particle.state):
-            stack, angles = next(stacks)
+            series = next(stacks)
             heat += tuple(HeatPulse(h.temperature_c, h.duration_s) for h in state.heat)
             step = f"c{number:02d}/{particle.name}/tilt"
-            for index, (image, tilt_deg) in enumerate(zip(stack, angles, strict=True)):
+            for index, (image, tilt_deg) in enumerate(zip(series.images, series.tilts_deg, strict=True)):
                 header = FrameHeader(
                     seq=seq,
                     session=source.stem,
@@ -164,5 +164,7 @@ def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
                 )
                 yield Frame(header, image)
                 seq += 1
-            yield SeriesEnd(seq=seq, step=step, particle=particle.name, frames=len(stack), planned=len(stack))
+            yield SeriesEnd(
+                seq=seq, step=step, particle=particle.name, frames=len(series.images), planned=len(series.images)
+            )
             seq += 1

@@ -30,8 +30,10 @@ def reconstruct(
     from analysis.tomography.single import reconstruct_series
     from drivers.recorded.tilt_series_file import read_tilt_series
 
-    images, tilts_deg = read_tilt_series(stack, angles)
-    volume = reconstruct_series(images, tilts_deg, method=method.value, iterations=iterations, aligned=not align)
-    write_volume(out, volume)
+    series = read_tilt_series(stack, angles)
+    volume = reconstruct_series(
+        series.images, series.tilts_deg, method=method.value, iterations=iterations, aligned=not align
+    )
+    write_volume(out, volume, series.pixel_nm)
     size = " x ".join(str(n) for n in volume.shape)
     print(f"{out}: {size} voxels (z, y, x), {method.value} {iterations}")
