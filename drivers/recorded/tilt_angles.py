@@ -86,9 +86,11 @@ def _is_other(column: NDArray[np.float64]) -> bool:
 
 def _listed(path: Path, text: str) -> NDArray[np.float64]:
     lines = [(n, s.strip()) for n, s in enumerate(text.splitlines(), 1) if s.strip() and not s.lstrip().startswith("#")]
+    if not lines:
+        return np.empty(0)
     rows = list(zip((n for n, _ in lines), _fields(path, [s for _, s in lines]), strict=True))
     header: list[str] = []
-    if rows and len(rows) > 1 and not any(_is_number(f) for f in rows[0][1]):
+    if len(rows) > 1 and not any(_is_number(f) for f in rows[0][1]):
         header = [f.lower() for f in rows.pop(0)[1]]
     named = [k for k, word in enumerate(header) if any(name in word for name in _NAMES) and "axis" not in word]
     if len(named) > 1:
@@ -106,11 +108,11 @@ def _listed(path: Path, text: str) -> NDArray[np.float64]:
     if len(widths) > 1:
         raise ConfigError(str(path), [f"has lines of {widths[0]} and of {widths[-1]} numbers; {_ONE}"])
     table = np.array([[_number(f) for f in fields] for _, fields in rows], np.float64).reshape(len(rows), -1)
-    column = tilt_column(table, alone=True) if rows else None
-    if rows and column is None:
+    column = tilt_column(table, alone=True)
+    if column is None:
         words = f"has {table.shape[1]} columns, and which are the tilts cannot be told; {_ONE}, or head it tilt_deg"
         raise ConfigError(str(path), [words])
-    return table[:, column] if column is not None else np.empty(0)
+    return table[:, column]
 
 
 def _fields(path: Path, lines: Sequence[str]) -> list[list[str]]:
@@ -119,7 +121,13 @@ def _fields(path: Path, lines: Sequence[str]) -> list[list[str]]:
     together = "\n".join(re.sub(r",\s+", ",", line) for line in numbers)
     within_lines = together.replace("\n", "")
     separator = next((s for s in ";\t" if s in within_lines), " " if " " in within_lines else ",")
-    if separator == "," and numbers and all(re.fullmatch(r"[+-]?\d+,\d+", line) for line in numbers):
+    split_by_commas = any("," in line for line in lines if line not in numbers)
+    if (
+        separator == ","
+        and not split_by_commas
+        and numbers
+        and all(re.fullmatch(r"[+-]?\d+,\d+", line) for line in numbers)
+    ):
         firsts = np.array([float(line.partition(",")[0]) for line in numbers])
         if len(firsts) > 1 and _is_other(firsts):
             words = (
