@@ -55,7 +55,7 @@ def find_tilt_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
 
 
 def believed_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
-    """The tilt axis in degrees above -90 to 90, or 0 where it cannot be told from the x axis.
+    """The tilt axis in degrees above -45 to 135, or 0 where it cannot be told from the x axis.
 
     Which end of an axis far from x is which the images do not tell: the volume may be its own mirror image.
     """
@@ -64,7 +64,7 @@ def believed_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
     coarse_deg = coarse_axis(stack)
     found = find_tilt_axis(turned(stack, coarse_deg), tilts_deg)
     fine_deg = found if _LEAST_TURN_DEG < abs(found) < _MOST_TURN_DEG else 0.0
-    return 90.0 - (90.0 - coarse_deg - fine_deg) % 180.0
+    return 135.0 - (135.0 - coarse_deg - fine_deg) % 180.0
 
 
 def axis_can_be_told(tilts_deg: NDArray[np.float64]) -> bool:
