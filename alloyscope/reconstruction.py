@@ -126,7 +126,9 @@ def reconstruct(
         used, rejected = usable_images(given, angles)
         quality = series_quality(given, angles, used, rejected)
         used = used if used.any() else ~used
-        volume = reconstruct_series(given[used], angles[used], method=method, iterations=rounds, aligned=True)
+        volume = reconstruct_series(
+            given[used], angles[used], method=method, iterations=rounds, aligned=True, axis_deg=0.0
+        ).volume
     else:
         series = align(given, angles)
         quality, used = series.quality, series.used if series.used.any() else ~series.used

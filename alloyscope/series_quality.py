@@ -16,12 +16,9 @@ if TYPE_CHECKING:
 
 def usable_images(images: NDArray[Any], tilts_deg: NDArray[np.float64]) -> tuple[NDArray[np.bool_], list[str]]:
     """Which images (tilt,) have signal and are not saturated, and why the others are left out."""
-    from analysis.tomography.tilt_series import usable
+    from analysis.tomography.tilt_series import usable_images as usable
 
-    kept, rejected = usable(frames_of(images, tilts_deg, pixel_nm=1.0)[0])
-    used = np.zeros(len(images), bool)
-    used[[frame.header.index for frame in kept]] = True
-    return used, rejected
+    return usable(list(images), tilts_deg.tolist())
 
 
 def series_quality(
@@ -41,5 +38,5 @@ def series_quality(
     frames, end = frames_of(images, tilts_deg, pixel_nm=1.0)
     none = Alignment(np.zeros((count, 2)), True, True, 0.0, np.ones(count))
     stack = np.asarray(images[used], np.float32)
-    series = AlignedSeries(frames[0].header, tilts_deg[used], 0.0, stack, alignment or none, stack)
+    series = AlignedSeries(tilts_deg[used], 0.0, stack, alignment or none, stack, frames[0].header)
     return quality_of([*problems_of(series, end), *rejected])

@@ -7,10 +7,9 @@ played to its end the next one begins.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,12 @@ from numpy.typing import NDArray
 from drivers.errors import ConfigError, DeviceError
 from drivers.frames import Frame
 from drivers.interfaces import DriverContext, HeaterReading, Scan, ScanSettings, StagePosition
+from drivers.recorded.folder import SessionFolder
 from drivers.recorded.session import read_session
 from drivers.recorded.tilt_series_file import read_tilt_series
 
 _AMBIENT_C = 25.0
+_SAME_PIXELS = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +41,9 @@ class ReplayMicroscope:
 
     Parameters
     ----------
-    source : session folder, or a tilt series (MRC, TIFF); relative to the session file
-    angles : angles of a bare tilt series
-    pixel_nm : pixel size of a bare tilt series
+    source : session folder, or a tilt series as `read_tilt_series` takes it; relative to the session file
+    angles : file with the tilts of a bare tilt series, where neither it nor a file beside it tells them
+    pixel_nm : pixel size of a bare tilt series, where it does not tell its own
     within_deg : a frame farther than this from the tilt asked for is not played
     """
 
@@ -70,14 +71,47 @@ class ReplayMicroscope:
             raise ConfigError(
                 "microscope.options.source", [f"{self._source} does not exist; paths start at the session file"]
             )
-        if not self._source.is_dir() and (angles is None or pixel_nm is None):
-            raise ConfigError("microscope.options", ['a bare tilt series needs angles = "FILE" and pixel_nm = ...'])
 
     async def connect(self) -> None:
-        series = list(self._recorded_session() if self._source.is_dir() else self._bare_series())
+        self._series = self._read()
+
+    def unplayable(self, asked_deg: Sequence[Sequence[float]], settings: ScanSettings) -> list[str]:
+        """What was not recorded of tilt series that are to be played, in words; opens what is to be played.
+
+        Parameters
+        ----------
+        asked_deg : tilts of each series, in the order in which they will be asked for
+        settings : of the scans
+        """
+        try:
+            series = self._read()
+        except ConfigError as error:
+            return [f"{self.name}.options: {' '.join(line.lstrip(' -') for line in str(error).splitlines())}"]
+        except DeviceError as error:
+            return [str(error)]
+        problems = []
+        first = series[0][0]
+        if first.image.shape != settings.shape:
+            rows, columns = first.image.shape
+            words = f"scan.shape: {settings.shape[0]} x {settings.shape[1]} pixels, recorded were {rows} x {columns}"
+            problems.append(f"{words}; write shape = [{rows}, {columns}]")
+        if abs(settings.pixel_nm / first.pixel_nm - 1.0) > _SAME_PIXELS:
+            words = f"scan.pixel_nm: {settings.pixel_nm:g} nm, recorded were pixels of {first.pixel_nm:g} nm"
+            problems.append(f"{words}; write that")
+        try:
+            for tilt_deg in (t for tilts_deg in asked_deg for t in tilts_deg):
+                self._taken_from(series, tilt_deg)
+        except DeviceError as error:
+            problems.append(str(error))
+        return problems
+
+    def _read(self) -> list[list[_Recorded]]:
+        at = SessionFolder(self._source)
+        session = at.journal.exists() or at.frames.exists()
+        series = list(self._recorded_session() if session else self._bare_series())
         if not series:
             raise DeviceError(self.name, f"{self._source} holds no frames; name a folder or file that does")
-        self._series = series
+        return series
 
     async def make_safe(self) -> None:
         """Nothing is powered."""
@@ -113,19 +147,21 @@ class ReplayMicroscope:
     async def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncGenerator[Scan, None]:
         low, high = sorted((self._stage.tilt_deg, to_deg))
         way = 1 if to_deg > self._stage.tilt_deg else -1
-        for tilt_deg in sorted((f.tilt_deg for f in self._current() if low <= f.tilt_deg <= high), reverse=way < 0):
+        for tilt_deg in sorted(
+            (f.tilt_deg for f in self._current(self._series) if low <= f.tilt_deg <= high), reverse=way < 0
+        ):
             await self._clock.sleep(settings.frame_s)
             yield self._play(tilt_deg)
 
-    def _current(self) -> list[_Recorded]:
-        while self._series and not self._series[0]:
-            self._series.pop(0)
-        if not self._series:
+    def _current(self, series: list[list[_Recorded]]) -> list[_Recorded]:
+        while series and not series[0]:
+            series.pop(0)
+        if not series:
             raise DeviceError(self.name, "every recorded frame has been played; shorten the plan to what was recorded")
-        return self._series[0]
+        return series[0]
 
-    def _play(self, tilt_deg: float) -> Scan:
-        frames = self._current()
+    def _taken_from(self, series: list[list[_Recorded]], tilt_deg: float) -> _Recorded:
+        frames = self._current(series)
         nearest = min(frames, key=lambda f: abs(f.tilt_deg - tilt_deg))
         if abs(nearest.tilt_deg - tilt_deg) > self._within_deg:
             raise DeviceError(
@@ -134,6 +170,10 @@ class ReplayMicroscope:
                 "match [tilt] to the recording or raise within_deg",
             )
         frames.remove(nearest)
+        return nearest
+
+    def _play(self, tilt_deg: float) -> Scan:
+        nearest = self._taken_from(self._series, tilt_deg)
         return Scan(
             image=nearest.image,
             time_s=self._clock.now(),
@@ -156,10 +196,11 @@ class ReplayMicroscope:
             ]
 
     def _bare_series(self) -> Iterator[list[_Recorded]]:
-        assert self._angles is not None, "checked when built"
-        assert self._pixel_nm is not None, "checked when built"
-        stack, angles = read_tilt_series(Path(self._source), self._angles)
-        yield [_Recorded(float(a), image, self._pixel_nm) for a, image in zip(angles, stack, strict=True)]
+        series = read_tilt_series(self._source, self._angles)
+        pixel_nm = self._pixel_nm or series.pixel_nm
+        if pixel_nm is None:
+            raise ConfigError(str(self._source), ["does not tell its pixel size; add pixel_nm = ... to the options"])
+        yield [_Recorded(float(t), image, pixel_nm) for t, image in zip(series.tilts_deg, series.images, strict=True)]
 
 
 class ReplayChip:

@@ -34,7 +34,15 @@ def load_toml(path: Path, model: type[Model]) -> Model:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), [f"is not valid TOML: {error}"]) from error
     except ValidationError as error:
-        raise ConfigError(str(path), [_in_words(e, text, model) for e in error.errors()]) from error
+        raise ConfigError(str(path), [_in_words(e, text, model) for e in _own(error.errors())]) from error
+
+
+def _own(errors: list[Any]) -> list[Any]:
+    """Without those that only say that a list lacks an item, which is there and has an error of its own."""
+    places = [e["loc"] for e in errors]
+    return [
+        e for e in errors if e["type"] != "too_short" or not any(p[: len(e["loc"])] == e["loc"] != p for p in places)
+    ]
 
 
 def _in_words(error: Any, text: str, model: type[BaseModel]) -> str:
@@ -49,6 +57,8 @@ def _in_words(error: Any, text: str, model: type[BaseModel]) -> str:
         return f"{place}: unknown key; {hint}"
     if error["type"] == "missing":
         return f"{place}: missing; add {keys[-1]} = ..."
+    if error["type"] in ("tuple_type", "list_type"):
+        return f"{place}: is to be a list, in [square brackets] (found {error.get('input')!r})"
     found = error.get("input")
     shown = f" (found {found!r})" if not isinstance(found, (dict, list)) else ""
     return f"{place}: {error['msg'].removeprefix('Value error, ')}{shown}"

@@ -11,6 +11,7 @@ from typing import Any
 from analysis import files
 from analysis.files.reader import FOLDER, Reader
 from drivers.errors import ConfigError
+from drivers.recorded.foreign_images import ending_of
 
 
 @cache
@@ -43,7 +44,7 @@ def read(path: Path, kind: str | None = None) -> Any:
     """
     if not path.exists():
         raise ConfigError(str(path), ["there is no such file or folder"])
-    ending = FOLDER if path.is_dir() else path.suffix.lower()
+    ending = FOLDER if path.is_dir() else ending_of(path)
     asked = [r for r in readers() if kind in (None, r.kind)]
     fitting = [r for r in asked if ending in r.endings]
     if not fitting:

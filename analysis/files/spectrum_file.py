@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ import numpy as np
 from analysis.edx.energy_axis import EnergyAxis
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.summed_map import SummedMap
-from analysis.files.foreign_file import NM_PER, signals_in
 from analysis.files.reader import Reader
 from drivers.errors import ConfigError
+from drivers.memory import memory_bytes
+from drivers.recorded.foreign_file import nm_per
+from drivers.recorded.rosettasciio import signals_in, told
 from drivers.recorded.step_file import read_step
 
 _READERS = {".hspy": "hspy", ".emd": "emd", ".bcf": "bruker"}
@@ -72,7 +73,7 @@ def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> Spectr
     _check_memory(path, data)
     axes = signal["axes"]
     problems = []
-    scales = [NM_PER.get(str(a.get("units", "")).lower()) for a in axes[:2]]
+    scales = [nm_per(a.get("units")) for a in axes[:2]]
     per_kev = _KEV.get(str(axes[2].get("units", "")).lower())
     pixels_nm = [float(a["scale"]) * s for a, s in zip(axes[:2], scales, strict=True) if s is not None]
     if len(pixels_nm) < 2:
@@ -81,13 +82,13 @@ def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> Spectr
         problems.append(f"its pixels are {pixels_nm[0]:.3g} x {pixels_nm[1]:.3g} nm; they must be square")
     if per_kev is None:
         problems.append(f"its energy axis is in {axes[2].get('units')!r}; calibrate it in keV")
-    told = _told(signal)
-    beam = beam_kev if beam_kev is not None else told.get("beam_energy")
+    said = told(signal)
+    beam = beam_kev if beam_kev is not None else said.get("beam_energy")
     if beam is None:
         problems.append("it does not tell the beam energy; give it with --beam-kev")
     if problems or per_kev is None or beam is None:
         raise ConfigError(str(path), problems)
-    fwhm_ev = told.get("energy_resolution_MnKa")
+    fwhm_ev = said.get("energy_resolution_MnKa")
     axis = EnergyAxis(
         offset_kev=float(axes[2]["offset"]) * per_kev,
         channel_kev=float(axes[2]["scale"]) * per_kev,
@@ -99,7 +100,7 @@ def _image(path: Path, signal: dict[str, Any], beam_kev: float | None) -> Spectr
         counts = np.asarray(data.compute(scheduler="synchronous") if hasattr(data, "compute") else data)
     except OSError as error:
         raise ConfigError(str(path), [f"is damaged: {error}; copy it again from the microscope"]) from None
-    return SpectrumImage(counts, axis, pixels_nm[0], float(beam), float(told.get("tilt_alpha") or 0.0), path.name)
+    return SpectrumImage(counts, axis, pixels_nm[0], float(beam), float(said.get("tilt_alpha") or 0.0), path.name)
 
 
 def _energy(signal: dict[str, Any]) -> int | None:
@@ -110,33 +111,9 @@ def _energy(signal: dict[str, Any]) -> int | None:
     return None
 
 
-def _told(signal: dict[str, Any]) -> dict[str, float]:
-    """What the file says of the instrument: from its metadata, and from what the reader maps onto them."""
-    found: dict[str, float] = {}
-
-    def walk(node: Any) -> None:
-        for key, value in node.items():
-            if hasattr(value, "items"):
-                walk(value)
-            elif isinstance(value, (int, float, np.number)):
-                found.setdefault(key, float(value))
-
-    walk(signal.get("metadata", {}))
-    for source, (target, convert) in signal.get("mapping", {}).items():
-        value: Any = signal.get("original_metadata", {})
-        for part in source.split("."):
-            value = value.get(part) if hasattr(value, "get") else None
-        if value is not None:
-            try:
-                found[target.rpartition(".")[2]] = float(value if convert is None else convert(value))
-            except (TypeError, ValueError):
-                continue
-    return found
-
-
 def _check_memory(path: Path, data: Any) -> None:
     needed = int(np.prod(data.shape, dtype=np.int64)) * _BYTES_PER_COUNT
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    there = memory_bytes()
     if needed > there:
         size = " x ".join(str(n) for n in data.shape)
         words = f"{size} counts need {needed / 2**30:.1f} GiB to be analysed, this machine has {there / 2**30:.1f} GiB"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.activation_energy import ActivationEnergy
@@ -15,10 +17,11 @@ from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Result
 from analysis.results.summary import summary
+from analysis.tomography.single import problem_of
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.recorded.session import begin_of, planned_frames, read_session
-from drivers.recorded.tilt_series_file import read_tilt_series
+from drivers.recorded.tilt_series_file import TiltSeries, read_tilt_series
 from drivers.toml_file import Strict, load_toml
 
 Report = Callable[[Result], None]
@@ -35,11 +38,22 @@ class StateEntry(Strict):
     """One tilt series."""
 
     tilt_series: Path
-    angles: Path
-    pixel_nm: float = Field(gt=0.0)
+    """As `read_tilt_series` takes it."""
+    angles: Path | None = None
+    """Where neither the series nor a file beside it tells its tilts."""
+    pixel_nm: float | None = Field(None, gt=0.0)
+    """Where the series does not tell it."""
     swept_deg: float = Field(0.0, ge=0.0, lt=20.0)
     """Tilt during one exposure, of a continuous series."""
     heat: tuple[HeatEntry, ...] = ()
+
+    @field_validator("heat", mode="before")
+    @classmethod
+    def _listed(cls, heat: object) -> object:
+        if isinstance(heat, str):
+            words = "a heater's log is not read; list the pulses: [{temperature_c = 450.0, duration_s = 15.0}]"
+            raise ValueError(words)  # noqa: TRY004  # pydantic tells no other error
+        return heat
 
 
 class ParticleEntry(Strict):
@@ -123,6 +137,18 @@ def software() -> dict[str, Any]:
     return {"alloyscope": version("alloyscope"), "numpy": version("numpy"), "numba": version("numba")}
 
 
+def _series(folder: Path, state: StateEntry) -> TiltSeries:
+    """What a state's files hold, if it can be analysed; raises `ConfigError`."""
+    path = folder / state.tilt_series
+    series = read_tilt_series(path, None if state.angles is None else folder / state.angles)
+    problem = problem_of(series.images, series.tilts_deg)
+    if problem is None and state.pixel_nm is None and series.pixel_nm is None:
+        problem = "does not tell its pixel size; add pixel_nm = ..."
+    if problem is not None:
+        raise ConfigError(str(path), [problem])
+    return series if state.pixel_nm is None else replace(series, pixel_nm=state.pixel_nm)
+
+
 def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
     problems: list[str] = []
     loaded = []
@@ -134,7 +160,7 @@ def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
     for particle in manifest.particle:
         for state in particle.state:
             try:
-                loaded.append(read_tilt_series(source.parent / state.tilt_series, source.parent / state.angles))
+                loaded.append(_series(source.parent, state))
             except ConfigError as error:
                 problems += [f"{particle.name}: {line}" for line in str(error).splitlines()]
     if problems:
@@ -143,10 +169,10 @@ def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
     for particle in manifest.particle:
         heat: tuple[HeatPulse, ...] = ()
         for number, state in enumerate(particle.state):
-            stack, angles = next(stacks)
+            series = next(stacks)
             heat += tuple(HeatPulse(h.temperature_c, h.duration_s) for h in state.heat)
             step = f"c{number:02d}/{particle.name}/tilt"
-            for index, (image, tilt_deg) in enumerate(zip(stack, angles, strict=True)):
+            for index, (image, tilt_deg) in enumerate(zip(series.images, series.tilts_deg, strict=True)):
                 header = FrameHeader(
                     seq=seq,
                     session=source.stem,
@@ -159,10 +185,12 @@ def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
                     time_s=float(seq),
                     tilt_deg=float(tilt_deg),
                     swept_deg=state.swept_deg,
-                    pixel_nm=state.pixel_nm,
+                    pixel_nm=series.pixel_nm or math.nan,
                     heat=heat,
                 )
                 yield Frame(header, image)
                 seq += 1
-            yield SeriesEnd(seq=seq, step=step, particle=particle.name, frames=len(stack), planned=len(stack))
+            yield SeriesEnd(
+                seq=seq, step=step, particle=particle.name, frames=len(series.images), planned=len(series.images)
+            )
             seq += 1

@@ -16,6 +16,14 @@ from analysis.tomography.projector import Projector, Stack, Volume
 
 Method = Literal["mlem", "sirt"]
 _TINY = np.float32(1e-6)
+_VOLUMES, _STACKS = 5, 14
+"""That aligning and reconstructing hold at once, in single precision."""
+
+
+def needed_bytes(shape: tuple[int, ...]) -> int:
+    """Memory that a tilt series (tilt, y, x) takes to be aligned and reconstructed with as many z as y."""
+    tilts, rows, columns = shape
+    return 4 * rows * columns * (_VOLUMES * rows + _STACKS * tilts)
 
 
 class Reconstruction:

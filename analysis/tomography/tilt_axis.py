@@ -26,6 +26,11 @@ _LEAST_TURN_DEG, _MOST_TURN_DEG = 0.3, 15.0
 _FEWEST_TILTS = 15
 _ROUNDS = 6
 _DONE_DEG = 0.03
+_COARSE_DEG = 15.0
+_COARSE_PX = 64
+"""Images are binned to about so many pixels for a first look at all directions."""
+_BAD, _GOOD, _BETTER = 0.01, 0.05, 0.25
+"""Change from tilt to tilt of the profile along x, where it is no axis; along one that is; and this against that."""
 
 
 def find_tilt_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
@@ -50,20 +55,60 @@ def find_tilt_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
 
 
 def believed_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
-    """The tilt axis in degrees, or 0 where it cannot be told from the x axis."""
-    if len(tilts_deg) < _FEWEST_TILTS or np.ptp(tilts_deg) < 60.0:
+    """The tilt axis in degrees above -45 to 135, or 0 where it cannot be told from the x axis.
+
+    Which end of an axis far from x is which the images do not tell: the volume may be its own mirror image.
+    """
+    if not axis_can_be_told(tilts_deg):
         return 0.0
-    found = find_tilt_axis(stack, tilts_deg)
-    return found if _LEAST_TURN_DEG < abs(found) < _MOST_TURN_DEG else 0.0
+    coarse_deg = coarse_axis(stack)
+    found = find_tilt_axis(turned(stack, coarse_deg), tilts_deg)
+    fine_deg = found if _LEAST_TURN_DEG < abs(found) < _MOST_TURN_DEG else 0.0
+    return 135.0 - (135.0 - coarse_deg - fine_deg) % 180.0
+
+
+def axis_can_be_told(tilts_deg: NDArray[np.float64]) -> bool:
+    """Whether there are tilts enough to find the axis by."""
+    return len(tilts_deg) >= _FEWEST_TILTS and bool(np.ptp(tilts_deg) >= 60.0)
+
+
+def coarse_axis(stack: Stack) -> float:
+    """The multiple of 15 deg nearest to the tilt axis; 0 unless another is clearly better.
+
+    What is summed across the axis is the same at every tilt, along the axis, but for a shift.
+    """
+    step = max(1, min(stack.shape[1:]) // _COARSE_PX)
+    rows, columns = (n // step * step for n in stack.shape[1:])
+    small = stack[:, :rows, :columns].reshape(len(stack), rows // step, step, columns // step, step).mean(axis=(2, 4))
+    small = smoothed(small)
+    bright = np.where(small > _FAINT * np.percentile(small, 99.5), small, 0.0)
+    angles_deg = np.arange(-90.0 + _COARSE_DEG, 90.1, _COARSE_DEG)
+    change = {float(a): _change_along_axis(turned(bright, float(a))) for a in angles_deg}
+    best_deg = min(change, key=lambda a: change[a])
+    clearly = change[0.0] > _BAD and change[best_deg] < min(_GOOD, _BETTER * change[0.0])
+    return best_deg if clearly else 0.0
+
+
+def _change_along_axis(stack: Stack) -> float:
+    """Of the profile along x, from tilt to tilt, as a part of its own variance."""
+    shifts = match_profiles(stack, centre_on_axis(stack, axis=2))
+    frequency = np.fft.fftfreq(stack.shape[2])
+    profiles = np.fft.ifft(np.fft.fft(stack.sum(axis=1)) * np.exp(-2j * np.pi * frequency * shifts[:, None])).real
+    profiles = profiles / np.maximum(profiles.mean(axis=1, keepdims=True), 1e-9)
+    mean = profiles.mean(axis=0)
+    return float(((profiles - mean) ** 2).mean() / max(float(mean.var()), 1e-12))
 
 
 def turned(stack: Stack, axis_deg: float) -> Stack:
-    """The stack with a tilt axis at this angle turned onto x."""
+    """The stack with a tilt axis at this angle turned onto x; by quarters of a turn nothing is interpolated."""
     from scipy.ndimage import rotate
 
-    if axis_deg == 0.0:
+    quarters = round(axis_deg / 90.0)
+    rest_deg = axis_deg - 90.0 * quarters
+    stack = np.ascontiguousarray(np.rot90(stack, -quarters, axes=(1, 2))) if quarters else stack
+    if rest_deg == 0.0:
         return stack
-    return np.asarray(rotate(stack, -axis_deg, axes=(1, 2), reshape=False, order=3, mode="nearest"), np.float32)
+    return np.asarray(rotate(stack, -rest_deg, axes=(1, 2), reshape=False, order=3, mode="nearest"), np.float32)
 
 
 def _turn_deg(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:

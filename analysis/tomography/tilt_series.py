@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +28,9 @@ _WORST_AGREEMENT = 0.15
 
 
 @dataclass(frozen=True)
-class AlignedSeries:
-    """The usable frames of one tilt series, aligned."""
+class AlignedStack:
+    """The images of one tilt series that fit together, aligned."""
 
-    header: FrameHeader
-    """Of the first usable frame."""
     tilts_deg: NDArray[np.float64]
     axis_deg: float
     """Of the tilt axis from x, counter-clockwise on the screen; 0 when it could not be told."""
@@ -38,6 +38,14 @@ class AlignedSeries:
     """(tilt, y, x) intensities above the offset, unaligned, the tilt axis along x."""
     alignment: Alignment
     aligned: Stack
+
+
+@dataclass(frozen=True)
+class AlignedSeries(AlignedStack):
+    """The usable frames of one tilt series, aligned."""
+
+    header: FrameHeader
+    """Of the first usable frame."""
 
     def projections(self, noise: Noise) -> Projections:
         """As the fits take them."""
@@ -49,46 +57,59 @@ def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[AlignedSe
 
     `axis_deg` is the axis when it is known, so that all states of a particle are turned alike.
     """
-    tilts_deg = np.array([f.header.tilt_deg for f in kept])
-    raw = intensity(kept)
-    if axis_deg is None:
-        axis_deg = believed_axis(raw, tilts_deg)
-    raw = turned(raw, axis_deg)
-    alignment = align(raw, tilts_deg)
+    found, rejected = aligned_stack(intensity(kept), np.array([f.header.tilt_deg for f in kept]), axis_deg)
+    return AlignedSeries(**vars(found), header=kept[0].header), rejected
+
+
+def aligned_stack(
+    raw: Stack, tilts_deg: NDArray[np.float64], axis_deg: float | None = None
+) -> tuple[AlignedStack, list[str]]:
+    """What `prepare` makes of frames, of their images above the offset (tilt, y, x)."""
+    lying_deg = believed_axis(raw, tilts_deg) if axis_deg is None else axis_deg
+    along_x = turned(raw, lying_deg)
+    alignment = align(along_x, tilts_deg)
     fits = alignment.agreement > np.median(alignment.agreement) - _WORST_AGREEMENT
     rejected = [f"{t:.1f} deg: jumped, it does not fit the other tilts" for t in tilts_deg[~fits]]
     if rejected and fits.sum() >= 3:
         raw, tilts_deg = raw[fits], tilts_deg[fits]
-        alignment = align(raw, tilts_deg)
-    aligned = shifted(raw, alignment.shifts_px)
-    return AlignedSeries(kept[0].header, tilts_deg, axis_deg, raw, alignment, aligned), rejected
+        lying_deg = believed_axis(raw, tilts_deg) if axis_deg is None else axis_deg
+        along_x = turned(raw, lying_deg)
+        alignment = align(along_x, tilts_deg)
+    aligned = shifted(along_x, alignment.shifts_px)
+    return AlignedStack(tilts_deg, lying_deg, along_x, alignment, aligned), rejected
 
 
 def usable(frames: list[Frame]) -> tuple[list[Frame], list[str]]:
     """Frames with signal, and why the others were left out."""
-    kept: list[Frame] = []
+    used, rejected = usable_images([f.image for f in frames], [f.header.tilt_deg for f in frames])
+    return [f for f, good in zip(frames, used, strict=True) if good], rejected
+
+
+def usable_images(
+    images: Sequence[NDArray[np.generic]], tilts_deg: Sequence[float]
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Which images (y, x) have signal and are not saturated, and why the others are left out."""
     rejected: list[str] = []
-    signal = []
-    for frame in frames:
-        image = np.asarray(frame.image, np.float32)
+    signal, used = [], np.zeros(len(images), bool)
+    for counts in images:
+        image = np.asarray(counts, np.float32)
         signal.append(float(np.percentile(image, 99) - np.percentile(image, 1)) if np.isfinite(image).all() else np.nan)
     typical = float(np.nanmedian(signal)) if np.isfinite(signal).any() else 0.0
-    for frame, s in zip(frames, signal, strict=True):
-        tilt = f"{frame.header.tilt_deg:.1f} deg"
+    for n, (counts, tilt_deg, s) in enumerate(zip(images, tilts_deg, signal, strict=True)):
+        tilt = f"{tilt_deg:.1f} deg"
         if not np.isfinite(s):
             rejected.append(f"{tilt}: pixels that are not numbers")
         elif s < 0.3 * typical:
             rejected.append(f"{tilt}: blank")
-        elif _saturated(frame) > _SATURATED_PART:
-            rejected.append(f"{tilt}: saturated in {100 * _saturated(frame):.1f} % of its pixels")
+        elif _saturated(counts) > _SATURATED_PART:
+            rejected.append(f"{tilt}: saturated in {100 * _saturated(counts):.1f} % of its pixels")
         else:
-            kept.append(frame)
-    return kept, rejected
+            used[n] = True
+    return used, rejected
 
 
-def _saturated(frame: Frame) -> float:
-    """Part of a frame's pixels at the highest value that its numbers can hold."""
-    image = np.asarray(frame.image)
+def _saturated(image: NDArray[Any]) -> float:
+    """Part of an image's pixels at the highest value that its numbers can hold."""
     if not np.issubdtype(image.dtype, np.integer):
         return 0.0
     return float(np.mean(image >= np.iinfo(image.dtype).max))

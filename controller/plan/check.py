@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from controller.plan.dose import Dose
+from controller.plan.recordings import Image, TiltSeries
 from controller.plan.session_file import EdxSection, SessionFile, load_session
 from controller.plan.steps import Plan
 from drivers.abilities import ChipAbilities, MicroscopeAbilities, chip_abilities, microscope_abilities
@@ -107,6 +108,7 @@ def _built_problems(origin: Path, session: SessionFile, *, faked_clock: bool) ->
                 'it would be driven like that: write backend = "simulated", or use run'
             )
     yield from _ability_problems(session, chip_abilities(chip), microscope_abilities(microscope))
+    yield from _replay_problems(session, microscope)
     try:
         low, high = microscope.tilt_range_deg()
     except Exception as error:  # noqa: BLE001  # a vendor's driver may raise anything
@@ -150,6 +152,16 @@ def _scans(session: SessionFile) -> Iterator[tuple[str, ScanSettings]]:
     yield "scan", session.scan.settings()
     if session.survey is not None:
         yield "survey", session.survey.settings()
+
+
+def _replay_problems(session: SessionFile, microscope: Microscope) -> Iterator[str]:
+    """What a microscope that plays recordings does not find in them; of tilts, where they are known before."""
+    unplayable = getattr(microscope, "unplayable", None)
+    if unplayable is None:
+        return
+    steps = [step for step in Plan(session).steps() if isinstance(step, (TiltSeries, Image))]
+    known = session.survey is None and not session.tracking.on and session.tilt.mode == "stepped"
+    yield from unplayable([step.tilts_deg for step in steps] if known else [], session.scan.settings())
 
 
 def _line_problems(edx: EdxSection) -> Iterator[str]:

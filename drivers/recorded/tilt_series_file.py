@@ -1,70 +1,86 @@
-"""Tilt series as files: MRC or TIFF stacks with a list of angles."""
+"""A tilt series as somebody has it: one file of images, or a folder of them, and what tells the tilts."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
-from drivers.recorded.foreign_stack import MRC_ENDINGS, TIFF_ENDINGS, read_mrc, read_tiff
+from drivers.recorded.foreign_images import ending_of, read_images
+from drivers.recorded.image_folder import read_folder
+from drivers.recorded.tilt_angles import ANGLE_ENDINGS, TiltAngles, check_tilts, read_angles
 
-STACK_ENDINGS = (*TIFF_ENDINGS, *MRC_ENDINGS)
-_STEEPEST_DEG = 90.0
+_LEAST_PX = 16
+
+
+@dataclass(frozen=True, eq=False)
+class TiltSeries:
+    """Images and what is known of each, in the order of the file, or of the files' names."""
+
+    images: NDArray[np.generic]
+    """(tilt, y, x) counts: integers or floats, finite, larger where it is brighter."""
+    tilts_deg: NDArray[np.float64]
+    """(tilt,) within +-180 deg."""
+    pixel_nm: float | None = None
+    """None where nothing tells it."""
+    acquired: tuple[datetime, ...] | None = None
+    """Of each image, in the microscope's local time; None where nothing tells it."""
+
+
+def read_tilt_series(path: Path, angles: Path | None = None) -> TiltSeries:
+    """Read a tilt series as somebody has it, whatever the program that wrote it.
+
+    Parameters
+    ----------
+    path : a stack (MRC, also packed, TIFF; with RosettaSciIO .hspy, .emd, .dm3, .dm4, .ser), or a folder of single
+        images
+    angles : list or table of tilts, or SerialEM's .mdoc; without it they are those in a file beside the stack
+        (``a.mrc.mdoc``, ``a.mdoc``, ``a.rawtlt`` or ``a.tlt`` of ``a.mrc``), else those that the images' headers
+        tell, else, in a folder, those in .mdoc files there or in the images' names
+
+    Raises
+    ------
+    ConfigError
+        With every problem found and what to do: no such file, damaged or cut short, no images, oblong pixels, tilts
+        that cannot be told, or not as many of one as of the other.
+    """
+    if not path.exists():
+        raise ConfigError(str(path), ["there is no such file; paths are relative to the file that names them"])
+    angles = angles or (None if path.is_dir() else _beside(path))
+    told = None if angles is None else read_angles(angles)
+    found = read_folder(path, told) if path.is_dir() else read_images(path)
+    problems = _stack_problems(found.data)
+    if problems:
+        raise ConfigError(str(path), problems)
+    tilts_deg = found.tilts_deg if told is None or path.is_dir() else told.tilts_deg
+    if tilts_deg is None:
+        raise ConfigError(str(path), ["does not tell its tilts; give a list of them, in degrees, one per line"])
+    if len(tilts_deg) != len(found.data):
+        words = f"holds {len(tilts_deg)} angles, {path.name} holds {len(found.data)} images; give one angle per image"
+        raise ConfigError(str(angles or path), [words])
+    check_tilts(angles or path, tilts_deg)
+    told = told or TiltAngles(tilts_deg)
+    return TiltSeries(found.data, tilts_deg, found.pixel_nm or told.pixel_nm, found.acquired or told.acquired)
 
 
 def read_stack(path: Path) -> NDArray[np.generic]:
-    """Read a stack (tilt, y, x); raises `ConfigError` with what to do."""
-    if not path.is_file():
-        raise ConfigError(str(path), ["there is no such file; paths are relative to the file that names them"])
-    if path.suffix.lower() in TIFF_ENDINGS:
-        stack = read_tiff(path)
-    elif path.suffix.lower() in MRC_ENDINGS:
-        stack, _ = read_mrc(path)
-    else:
-        words = f"{path.suffix or 'no'} extension; give an MRC (.mrc .st) or a TIFF (.tif) stack"
-        raise ConfigError(str(path), [words])
+    """Read only the images (tilt, y, x) of a stack; raises `ConfigError` with what to do."""
+    stack = read_images(path).data
     problems = _stack_problems(stack)
     if problems:
         raise ConfigError(str(path), problems)
     return stack
 
 
-def read_angles(path: Path) -> NDArray[np.float64]:
-    """Read tilts in degrees: one per line, or the last numeric column of a csv with an optional header."""
-    if not path.is_file():
-        raise ConfigError(str(path), ["there is no such file; write one tilt in degrees per line"])
-    angles: list[float] = []
-    problems: list[str] = []
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        fields = line.replace(",", " ").replace(";", " ").split()
-        if not fields or fields[0].startswith("#"):
-            continue
-        try:
-            angles.append(float(fields[-1]))
-        except ValueError:
-            if number > 1:
-                problems.append(f"line {number}: {line.strip()!r} is not a tilt in degrees")
-    out = np.array(angles)
-    if len(out) and not np.isfinite(out).all():
-        problems.append("holds angles that are not numbers; write one tilt in degrees per line")
-    elif len(out) and np.abs(out).max() > _STEEPEST_DEG:
-        problems.append(f"holds a tilt of {out[np.abs(out).argmax()]:g} deg; tilts lie within +-90 deg")
-    if problems:
-        raise ConfigError(str(path), problems[:20])
-    return out
-
-
-def read_tilt_series(stack_path: Path, angles_path: Path) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
-    """Read a stack and its angles and check that they belong together."""
-    stack, angles = read_stack(stack_path), read_angles(angles_path)
-    if len(angles) != len(stack):
-        raise ConfigError(
-            str(angles_path),
-            [f"holds {len(angles)} angles, {stack_path.name} holds {len(stack)} images; give one angle per image"],
-        )
-    return stack, angles
+def _beside(path: Path) -> Path | None:
+    """The file of tilts that comes with a stack by its name."""
+    plain = path.with_name(path.name[: path.name.lower().rindex(ending_of(path))])
+    names = [path.with_name(path.name + ".mdoc"), *(plain.with_name(plain.name + e) for e in ANGLE_ENDINGS)]
+    return next((name for name in names if name.is_file()), None)
 
 
 def _stack_problems(stack: NDArray[np.generic]) -> list[str]:
@@ -78,7 +94,7 @@ def _stack_problems(stack: NDArray[np.generic]) -> list[str]:
     if bad:
         some = ", ".join(map(str, bad[:8])) + (" ..." if len(bad) > 8 else "")
         return [f"holds NaN or infinite pixels in image(s) {some} (from 0); remove those images and their angles"]
-    if min(stack.shape[1:]) < 16:
+    if min(stack.shape[1:]) < _LEAST_PX:
         return [f"has images of {stack.shape[1]}x{stack.shape[2]} pixels; at least 16x16 are needed"]
     if float(stack.max()) == float(stack.min()):
         return ["every pixel has the same value; this is not an image"]

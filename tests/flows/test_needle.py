@@ -77,7 +77,8 @@ def test_77_frames_are_recorded_and_analysed_though_the_analysis_is_killed(real_
     (state,) = [r for r in session.results if isinstance(r, StateResult)]
     assert len(frames) == 77
     assert (state.frames, state.rejected) == (77, ())
-    stack, angles = read_tilt_series(needle / "HAADF.mrc", needle / "HAADF.rawtlt")
+    series = read_tilt_series(needle / "HAADF.mrc", needle / "HAADF.rawtlt")
+    stack, angles = series.images, series.tilts_deg
     for frame, image, angle in zip(frames, stack, angles, strict=True):
         assert frame.header.tilt_deg == angle
         np.testing.assert_array_equal(frame.image, image)
@@ -92,8 +93,8 @@ def test_77_frames_are_recorded_and_analysed_though_the_analysis_is_killed(real_
 
 
 def test_the_real_data_are_what_the_test_believes(real_data: Path):
-    stack, angles = read_tilt_series(
+    series = read_tilt_series(
         real_data / "etspy_needle_76" / "HAADF.mrc", real_data / "etspy_needle_76" / "HAADF.rawtlt"
     )
-    assert stack.shape == (77, 256, 256)
-    assert angles[0] == pytest.approx(-76.0)
+    assert series.images.shape == (77, 256, 256)
+    assert series.tilts_deg[0] == pytest.approx(-76.0)

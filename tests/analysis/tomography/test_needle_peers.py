@@ -18,7 +18,8 @@ Aligned = tuple[float, np.ndarray, np.ndarray, Alignment]
 @pytest.fixture(scope="module")
 def needle(real_data: Path) -> Aligned:
     folder = real_data / "etspy_needle_76"
-    stack, tilts_deg = read_tilt_series(folder / "HAADF.mrc", folder / "HAADF.rawtlt")
+    series = read_tilt_series(folder / "HAADF.mrc", folder / "HAADF.rawtlt")
+    stack, tilts_deg = series.images, series.tilts_deg
     intensity = stack.astype(np.float32) - np.float32(darkest_level(stack))
     axis_deg = find_tilt_axis(intensity, tilts_deg)
     upright = turned(intensity, axis_deg)

@@ -15,7 +15,8 @@ import tifffile
 
 from analysis.files.image_file import read_image
 from drivers.errors import ConfigError
-from drivers.recorded.foreign_stack import read_mrc, read_tiff
+from drivers.recorded.mrc_file import read_mrc
+from drivers.recorded.tiff_file import read_tiff
 from drivers.recorded.tilt_series_file import read_stack
 from tests.torture.conftest import TORTURE
 
@@ -37,13 +38,13 @@ def written(path: Path) -> Path:
 def test_an_mrc_file_is_the_same_packed_and_not(tmp_path, pack):
     path = written(tmp_path / "stack.mrc")
     path.write_bytes(pack(path.read_bytes()))
-    stack, voxel_nm = read_mrc(path)
-    np.testing.assert_array_equal(stack, STACK)
-    assert voxel_nm == pytest.approx(0.5)
+    found = read_mrc(path)
+    np.testing.assert_array_equal(found.data, STACK)
+    assert found.pixel_nm == pytest.approx(0.5)
 
 
 def test_a_tiff_file_comes_back(tmp_path):
-    np.testing.assert_array_equal(read_tiff(written(tmp_path / "stack.tif")), STACK)
+    np.testing.assert_array_equal(read_tiff(written(tmp_path / "stack.tif")).data, STACK)
 
 
 def mrc_header(nx: int, ny: int, nz: int) -> bytes:
