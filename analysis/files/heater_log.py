@@ -1,7 +1,7 @@
 """The log that a heating holder's own program writes: when the chip was how hot, and the pulses in it.
 
-Read by its columns' names: Protochips' CSV (milliseconds, its date in notes), Impulse's channels (``temperatureMeasured``,
-``timeStamp``), and this program's own ``chip.csv``.
+Read by its columns' names: Protochips' CSV (milliseconds, its date in notes), Impulse's channels
+(``temperatureMeasured``, ``timeStamp``), and this program's own ``chip.csv``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from drivers.errors import ConfigError
 from drivers.frames import HeatPulse
 from drivers.interfaces import HeaterReading
 
-_HOT_C = 100.0
+HOT_C = 100.0
 """Above it a chip counts as heated; gold and silver do nothing there in days."""
 _PLATEAU_C = 5.0
 _COLUMNS = "a column of times and one of temperatures, by names that say so"
@@ -87,7 +87,7 @@ def read_heater_log(path: Path) -> HeaterLog:
 
 def pulses_of(log: HeaterLog, q_j_per_mol: float = USUAL_Q_J_PER_MOL) -> list[LoggedPulse]:
     """Every stay above 100 C that is over, in order."""
-    hot = log.temperature_c > _HOT_C
+    hot = log.temperature_c > HOT_C
     edges = np.flatnonzero(np.diff(hot.astype(np.int8)))
     found = []
     for first in edges[~hot[edges]]:

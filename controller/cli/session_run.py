@@ -51,17 +51,23 @@ def start(
     if seed is not None:
         file = file.model_copy(update={"seed": seed})
     check_writable(json_path)
-    folder = out if out is not None else Path("sessions") / f"{_slug(file.title)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if folder.exists() and _holds_data(folder):
-        raise ConfigError("--out", [f"{folder} already exists; name a new folder, data are never overwritten"])
+    folder = new_folder(file.title, out)
     if not no_screen and sys.stdout.isatty():
         options = [
             *(["--seed", str(seed)] if seed is not None else []),
             *(["--json", str(json_path)] if json_path else []),
         ]
-        _behind_screen([*again, str(path), "--no-screen", "--out", str(folder), *options], SessionFolder(folder))
+        behind_screen([*again, str(path), "--no-screen", "--out", str(folder), *options], SessionFolder(folder))
         return
     write_json(json_path, run_session(file, path, folder, clock(), door=None if door is None else door()))
+
+
+def new_folder(title: str, out: Path | None) -> Path:
+    """The one that was asked for, or one below ``sessions/``; raises `ConfigError` for one that holds data."""
+    folder = out if out is not None else Path("sessions") / f"{_slug(title)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if folder.exists() and _holds_data(folder):
+        raise ConfigError("--out", [f"{folder} already exists; name a new folder, data are never overwritten"])
+    return folder
 
 
 def door_at(address: str, key: Path | None) -> Callable[[], Door] | None:
@@ -97,7 +103,7 @@ def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, 
     _wait_for_guard(SessionFolder(folder))
     if not no_screen and sys.stdout.isatty():
         options = ["--accept", "--speed", str(speed), *(["--json", str(json_path)] if json_path else [])]
-        _behind_screen(["resume", where, "--no-screen", *options], SessionFolder(folder))
+        behind_screen(["resume", where, "--no-screen", *options], SessionFolder(folder))
         return
     clock = SteppedClock(past.time_s) if past.begin.dry else ScaledClock(speed, start_s=past.time_s)
     file = file.model_copy(update={"seed": past.begin.seed})
@@ -166,7 +172,7 @@ def run_session(
     return session.json()
 
 
-def _behind_screen(arguments: list[str], folder: SessionFolder) -> None:
+def behind_screen(arguments: list[str], folder: SessionFolder) -> None:
     """Start the session in a process of its own and watch it. Leaving the screen leaves the session running."""
     from controller.monitor.app import MonitorApp
     from controller.stream.running_session import find_endpoints

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from drivers.errors import ConfigError
@@ -29,7 +29,7 @@ class Arrival:
     path: Path
     series: TiltSeries
     began: datetime
-    """In the microscope's local time: by its images, else by when its files were last written and how long it took."""
+    """In the microscope's local time: by its images, else by when its first file was written."""
     timed: bool
     """Whether the images themselves told it."""
 
@@ -119,9 +119,11 @@ class Arrivals:
     def _arrived(self, path: Path, series: TiltSeries, signature: Signature) -> Arrival:
         if series.acquired is not None:
             return Arrival(path, series, min(series.acquired).replace(tzinfo=None), timed=True)
-        changed = [datetime.fromtimestamp(ns * 1e-9) for _, _, ns in signature]
-        began = min(changed) if path.is_dir() else max(changed) - timedelta(seconds=1.0)
-        return Arrival(path, series, began, timed=False)
+        # Of a stack written at its end: no pulse is given during a series, so those before its end are those before it.
+        changed = [ns * 1e-9 for name, _, ns in signature if path.is_dir() or name == path.name]
+        words = "tells no times of its images; those of its files are taken, which a copy may have changed"
+        self.tell(f"{path.name} {words}")
+        return Arrival(path, series, datetime.fromtimestamp(min(changed)), timed=False)
 
     def _candidates(self) -> Iterator[Path]:
         """Stacks in the folder, and folders in it of single images."""
