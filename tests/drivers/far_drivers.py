@@ -47,6 +47,7 @@ class PlainChip:
 class FailsOnce(PlainChip):
     """To be made safe, once."""
 
+    concurrent = ()
     failed = False
 
     def make_safe(self) -> None:
