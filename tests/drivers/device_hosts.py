@@ -58,10 +58,15 @@ def host(tmp_path: Path) -> Iterator[Started]:
     """Start a host of some drivers, each with its options; other arguments follow as they are."""
     hosts: list[Host] = []
 
-    def start(*drivers: tuple[str, dict], arguments: tuple[str, ...] = (), listen: str = "tcp://127.0.0.1:0") -> Host:
+    def start(
+        *drivers: tuple[str, dict],
+        arguments: tuple[str, ...] = (),
+        listen: str = "tcp://127.0.0.1:0",
+        python: str = sys.executable,
+    ) -> Host:
         given = [f"--listen={listen}", f"--folder={tmp_path}", *arguments]
         given += [f"--options={json.dumps(options)}" for _, options in drivers]
-        hosts.append(Host(tmp_path / "host.log", *given, *(named for named, _ in drivers)))
+        hosts.append(Host(tmp_path / "host.log", *given, *(named for named, _ in drivers), python=python))
         return hosts[-1]
 
     yield start
