@@ -4,9 +4,9 @@
     alloyscope device-host --copy device_host.pyz
     nion/bin/python device_host.pyz nion_usim.py:NionUsim
 
-and in the session file the microscope's backend ``remote`` with the address, ``tilt_range_deg = [0, 0]`` and ``abilities =
-{ sweeps = false, interrupts = false, blanks = false, defocuses = false }`` as options. A plain class, as drivers for a
-device host may be; a real instrument in Nion Swift has the same scan device and controls.
+and in the session file the microscope's backend ``remote`` with the address, ``tilt_range_deg = [0, 0]`` and
+``abilities = { sweeps = false, interrupts = false, blanks = false, defocuses = false }`` as options. A plain class, as
+drivers for a device host may be; a real instrument in Nion Swift has the same scan device and controls.
 """
 
 from __future__ import annotations

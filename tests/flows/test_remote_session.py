@@ -47,7 +47,7 @@ def test_a_session_runs_with_instruments_elsewhere(running, remote, tmp_path):  
 def test_a_session_that_is_killed_whole_leaves_a_cold_chip(running, remote, tmp_path):  # noqa: F811
     """Also guard and deputy: now there is somebody beside the instrument."""
     process, folder = running(1.0, **remote)
-    until(lambda: happened(folder / "guard.jsonl", "ramp"), HANGING_S, "the heat pulse", process)
+    until(lambda: happened(folder / "journal.jsonl", "heat"), HANGING_S, "the heat pulse", process)
     time.sleep(1.0)
     ours = [pid for pid, name in processes().items() if "drivers.device_host" not in name]
     for pid in ours:
@@ -62,7 +62,9 @@ def test_a_session_that_is_killed_whole_leaves_a_cold_chip(running, remote, tmp_
 
 def test_a_guard_that_is_killed_is_followed_by_its_deputy_on_a_line_of_its_own(running, remote):  # noqa: F811
     process, folder = running(1.0, **remote)
-    until(lambda: happened(folder / "guard.jsonl", "ramp"), HANGING_S, "the heat pulse", process)
+    until(lambda: happened(folder / "journal.jsonl", "heat"), HANGING_S, "the heat pulse", process)
+    time.sleep(1.0)
+    assert not happened(folder / "guard.jsonl", "cold")
     (guard,) = (pid for pid, name in processes().items() if "controller.guard.process" in name)
     os.kill(guard, signal.SIGKILL)
     killed_s = time.monotonic()
