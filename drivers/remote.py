@@ -19,49 +19,10 @@ import numpy as np
 from drivers.abilities import ChipAbilities, MicroscopeAbilities
 from drivers.errors import ConfigError, DeviceError, LimitExceeded
 from drivers.interfaces import DriverContext, EdxSettings, HeaterReading, Scan, ScanSettings, StagePosition, XRays
-from drivers.remote_line import FarDevice, Kind, RemoteLine, pixels_of
+from drivers.remote_line import Kind, RemoteLine
+from drivers.remote_messages import FarDevice, FarReading, FarScan, pixels_of
 
 T = TypeVar("T")
-
-
-class _FarReading(msgspec.Struct, frozen=True):
-    time_s: float
-    temperature_c: float | None
-    """None for NaN, which JSON does not have."""
-    setpoint_c: float | None
-    resistance_ohm: float | None
-    power_mw: float | None
-    temperature_std_c: float | None
-    period_s: float
-
-
-class _FarSpectrum(msgspec.Struct, frozen=True):
-    channels: int
-    channel_ev: float
-    offset_ev: float
-    beam_kev: float
-    fwhm_mn_ev: float
-    live_s: float | None
-
-
-class _FarScan(msgspec.Struct, frozen=True):
-    shape: tuple[int, int]
-    dtype: str
-    crc32: int
-    time_s: float
-    stage: StagePosition
-    pixel_nm: float
-    electrons_per_nm2: float | None
-    gain: float | None
-    offset: float | None
-    beam_kev: float | None
-    current_pa: float | None
-    defocus_nm: float
-    swept_deg: float
-    rotation_deg: float
-    image_shift_nm: tuple[float, float]
-    detector: str
-    x_rays: _FarSpectrum | None = None
 
 
 class _Remote:
@@ -127,7 +88,7 @@ class _Remote:
             raise DeviceError(self.name, f"{self._line.place} told what cannot be understood ({error})") from error
 
     async def _scan_of(self, value: Any, parts: list[bytes]) -> Scan:
-        far = self._told(value, _FarScan)
+        far = self._told(value, FarScan)
         try:
             image, counted = pixels_of(far.shape, far.dtype, far.crc32, parts)
         except (ValueError, TypeError) as error:
@@ -166,7 +127,7 @@ class RemoteChip(_Remote):
         await self._line.ask("quench", {}, again=True)
 
     async def read(self) -> HeaterReading:
-        far = self._told(await self._line.ask("read", {}, again=True), _FarReading)
+        far = self._told(await self._line.ask("read", {}, again=True), FarReading)
         return HeaterReading(
             time_s=await self._line.session_s(far.time_s),
             temperature_c=math.nan if far.temperature_c is None else far.temperature_c,
@@ -295,7 +256,7 @@ def _able(kind: type[T], far: FarDevice, **but: Any) -> T:
     try:
         return msgspec.convert(far.abilities | but, kind)
     except msgspec.ValidationError as error:
-        raise DeviceError("abilities", f"of the far driver cannot be understood: {error}") from error
+        raise DeviceError("device host", f"tells abilities that cannot be understood: {error}") from error
 
 
 def _lacking(declared: MicroscopeAbilities, found: MicroscopeAbilities) -> list[str]:

@@ -9,19 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import socket as network
-import threading
 import weakref
-import zlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 import zmq
 import zmq.asyncio
-from numpy.typing import NDArray
 
 from drivers.clock import Clock
 from drivers.device_host.__main__ import is_loopback
@@ -29,6 +25,8 @@ from drivers.device_host.host import VERSION
 from drivers.errors import ConfigError, DeviceError, DeviceTimeout, LimitExceeded
 from drivers.far_clock import FarClock
 from drivers.keys import connect, try_door, with_key
+from drivers.remote_heartbeat import Heartbeat
+from drivers.remote_messages import FarAnswer, FarBeat, FarDevice, answers
 
 Kind = Literal["chip", "microscope", "edx"]
 
@@ -41,44 +39,8 @@ _LARGEST = 1 << 30
 _UNSAID = "is there an alloyscope device-host, does its computer run, and is the address right?"
 
 
-class _Trouble(msgspec.Struct, frozen=True):
-    kind: str
-    words: str
-
-
-class _FarAnswer(msgspec.Struct, frozen=True):
-    id: int
-    working: bool = False
-    """No answer yet, but a sign of life."""
-    last: bool = True
-    value: Any = None
-    error: _Trouble | None = None
-
-
-class _Beat(msgspec.Struct, frozen=True):
-    yours: bool
-    host: str
-    time_s: float
-
-
-class FarDevice(msgspec.Struct, frozen=True):
-    """What a host tells of a device when it is connected."""
-
-    version: int
-    host: str
-    """Of this start of it."""
-    token: str
-    line_s: float
-    simulated: bool
-    abilities: dict[str, Any]
-    tilt_range_deg: tuple[float, float] | None = None
-
-
 class NotHeld(DeviceError):
     """The host gives the device to nobody at present: it has made it safe, or was started anew."""
-
-
-_answers = msgspec.json.Decoder(_FarAnswer)
 
 
 class RemoteLine:
@@ -110,7 +72,7 @@ class RemoteLine:
         self._context: zmq.asyncio.Context | None = None
         self._idle: list[zmq.asyncio.Socket] = []
         self._number = 0
-        self._heart: _Heart | None = None
+        self._heart: Heartbeat | None = None
         self._taking = asyncio.Lock()
         self.far: FarDevice | None = None
         """Once it has been connected."""
@@ -144,7 +106,7 @@ class RemoteLine:
             found = f"answers of {self.place} take so long that its times are known to {error_s:.2f} s only"
             raise DeviceError(self._device, f"{found}; {_MOST_ERROR_S:g} s are borne: use a better network")
         self.far = far
-        self._heart = _Heart(self._address, self._kind, far, self.clock, self._clock)
+        self._heart = Heartbeat(self._address, self._kind, far, self.clock, self._clock)
         weakref.finalize(self, self._heart.stop)
         return far
 
@@ -154,7 +116,7 @@ class RemoteLine:
         for _ in range(_ROUND_TRIPS):
             asked_s = self._clock.now()
             value, _ = await self._once({"ask": "beat", "token": token}, "tell the time", self.limit_s)
-            self.clock.add(asked_s, msgspec.convert(value, _Beat).time_s, self._clock.now())
+            self.clock.add(asked_s, msgspec.convert(value, FarBeat).time_s, self._clock.now())
 
     async def _take_again(self, lost: FarDevice | None) -> None:
         """Unless another call has done so meanwhile."""
@@ -242,7 +204,7 @@ class RemoteLine:
 
     async def _answer(
         self, socket: zmq.asyncio.Socket, number: int, question: Mapping[str, Any], asked: str, limit_s: float
-    ) -> tuple[_FarAnswer, list[bytes]]:
+    ) -> tuple[FarAnswer, list[bytes]]:
         message = msgspec.json.encode({"id": number, "device": self._kind, **question})
         words = f"asked to {asked.replace('_', ' ')}, {self.place} "
         try:
@@ -256,7 +218,7 @@ class RemoteLine:
             async with asyncio.timeout(limit_s):
                 while await socket.poll(int(1000 * self._silence_s)):
                     head, *parts = await socket.recv_multipart()
-                    answer = _answers.decode(head)
+                    answer = answers.decode(head)
                     if answer.id in (number, 0) and not answer.working:
                         return self._checked(answer, asked), parts
         except TimeoutError:
@@ -268,7 +230,7 @@ class RemoteLine:
             self._device, f"{words}was not heard for {self._silence_s:g} s; check its computer and the line"
         )
 
-    def _checked(self, answer: _FarAnswer, asked: str) -> _FarAnswer:
+    def _checked(self, answer: FarAnswer, asked: str) -> FarAnswer:
         trouble = answer.error
         if trouble is None:
             return answer
@@ -325,54 +287,3 @@ class RemoteLine:
 
 class _FarError(DeviceError):
     """What the far side said; the line is in order."""
-
-
-class _Heart(threading.Thread):
-    """Shows the host that this process lives, and reads its clock; ends when it no longer holds the device."""
-
-    def __init__(self, address: str, kind: Kind, far: FarDevice, far_clock: FarClock, clock: Clock) -> None:
-        super().__init__(name=f"heartbeat of the {kind}", daemon=True)
-        self._address, self._far, self._far_clock, self._clock = address, far, far_clock, clock
-        self._head = {"device": kind, "ask": "beat", "token": far.token}
-        self._stopped = threading.Event()
-        self.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def run(self) -> None:
-        with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.IMMEDIATE, 1)
-            connect(socket, self._address)
-            number, asked_s = 0, 0.0
-            while not self._stopped.wait(self._far.line_s / 8.0):
-                number, asked_s = number + 1, self._clock.now()
-                with suppress(zmq.Again):  # the line is cut; it may come back
-                    socket.send(msgspec.json.encode({"id": number, **self._head}), zmq.NOBLOCK)
-                if socket.poll(int(125 * self._far.line_s)) and not self._heard(socket, number, asked_s):
-                    return
-
-    def _heard(self, socket: zmq.Socket[bytes], number: int, asked_s: float) -> bool:
-        """Whether to go on."""
-        answered_s = self._clock.now()
-        with suppress(zmq.Again, msgspec.MsgspecError):
-            while True:
-                answer = _answers.decode(socket.recv(zmq.NOBLOCK))
-                beat = msgspec.convert(answer.value, _Beat)
-                if not beat.yours or beat.host != self._far.host:
-                    return False
-                if answer.id == number:
-                    self._far_clock.add(asked_s, beat.time_s, answered_s)
-        return True
-
-
-def pixels_of(shape: tuple[int, int], dtype: str, crc32: int, parts: list[bytes]) -> tuple[NDArray[np.generic], bytes]:
-    """Image (y, x) and the bytes of its photons; raises `ValueError` for what was cut or altered on the way."""
-    pixels, photons = parts
-    kind = np.dtype(dtype)
-    if kind.kind not in "uif" or min(shape) < 1 or len(pixels) != kind.itemsize * shape[0] * shape[1]:
-        raise ValueError(f"{len(pixels)} bytes do not hold {shape} pixels of {dtype}")
-    if zlib.crc32(photons, zlib.crc32(pixels)) != crc32:
-        raise ValueError("its checksum differs: it was altered on the way")
-    return np.frombuffer(bytearray(pixels), kind).reshape(shape), photons

@@ -301,3 +301,19 @@ def test_what_cannot_be_hosted_is_refused_in_a_sentence(tmp_path, arguments, wor
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_alloyscope_writes_the_file_and_hosts_as_well(tmp_path):
+    root = Path(__file__).parents[2]
+
+    def alloyscope(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "controller.cli", "device-host", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=LIMIT_S)
+
+    copied = alloyscope("--copy", str(tmp_path / "host.pyz"))
+    assert copied.returncode == 0, copied.stderr
+    assert "python host.pyz --help" in copied.stdout
+    done = subprocess.run([sys.executable, "-I", tmp_path / "host.pyz", "--help"], capture_output=True, text=True)
+    assert "--line-s" in done.stdout
+    refused = alloyscope("--listen", "tcp://0.0.0.0:5560", f"{FAR}:PlainChip")
+    assert (refused.returncode, "no --key is given" in refused.stderr) == (2, True), refused.stderr
