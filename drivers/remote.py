@@ -32,7 +32,7 @@ class _Remote:
     ----------
     address : ``tcp://HOST:PORT`` of the device host
     key : file of an operator's key, from the session file; not needed for a host on this computer
-    limit_s : for one call, or one frame of a sweep or map; a ramp gets its own duration as well
+    limit_s : for one call, or one frame; ramps and frames get their own duration as well
     silence_s : without a sign of life from the host, while it is asked for something
     """
 
@@ -80,6 +80,9 @@ class _Remote:
 
     async def close(self) -> None:
         await self._line.close()
+
+    def _frame_limit_s(self, settings: ScanSettings) -> float:
+        return self._line.limit_s + settings.frame_s
 
     def _told(self, value: Any, kind: type[T]) -> T:
         try:
@@ -216,11 +219,13 @@ class RemoteMicroscope(_Remote):
         await self._line.ask("shift_image", {"dy_nm": float(dy_nm), "dx_nm": float(dx_nm)})
 
     async def scan(self, settings: ScanSettings) -> Scan:
-        return await self._scan_of(*await self._line.ask_with_parts("scan", {"settings": _asked(settings)}))
+        limit_s = self._frame_limit_s(settings)
+        asked = {"settings": _asked(settings)}
+        return await self._scan_of(*await self._line.ask_with_parts("scan", asked, limit_s=limit_s))
 
     async def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncGenerator[Scan, None]:
         asked = {"settings": _asked(settings), "to_deg": float(to_deg), "rate_deg_per_s": float(rate_deg_per_s)}
-        frames = self._line.each("sweep", asked)
+        frames = self._line.each("sweep", asked, limit_s=self._frame_limit_s(settings))
         try:
             async for value, parts in frames:
                 yield await self._scan_of(value, parts)
@@ -234,7 +239,8 @@ class RemoteEdx(_Remote):
     kind = "edx"
 
     async def map_frames(self, settings: EdxSettings) -> AsyncGenerator[Scan, None]:
-        frames = self._line.each("map_frames", {"settings": {"scan": _asked(settings.scan), "frames": settings.frames}})
+        asked = {"settings": {"scan": _asked(settings.scan), "frames": settings.frames}}
+        frames = self._line.each("map_frames", asked, limit_s=self._frame_limit_s(settings.scan))
         try:
             async for value, parts in frames:
                 yield await self._scan_of(value, parts)

@@ -144,13 +144,15 @@ class RemoteLine:
                 raise
             return await self._once(self._question(call, args), call, limit_s)
 
-    async def each(self, call: str, args: Mapping[str, Any]) -> AsyncGenerator[tuple[Any, list[bytes]], None]:
+    async def each(
+        self, call: str, args: Mapping[str, Any], *, limit_s: float = 0.0
+    ) -> AsyncGenerator[tuple[Any, list[bytes]], None]:
         """Frame by frame, each of which is scanned when it is asked for."""
         socket, number, over = self._socket(), self._next_number(), False
         question, held = self._question(call, args), self.far
         try:
             while True:
-                answer, parts = await self._answer(socket, number, question, call, self.limit_s)
+                answer, parts = await self._answer(socket, number, question, call, limit_s or self.limit_s)
                 if answer.last:
                     over = True
                     return

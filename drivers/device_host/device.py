@@ -60,7 +60,9 @@ class HostThread:
 
     def _live(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while True:
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):  # a driver's, which its caller is told of
+                self._loop.run_forever()
 
     def submit(self, call: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(call, self._loop)
@@ -88,8 +90,10 @@ class HostedDevice:
         self._generation = 0
         """Counts how often it was made safe: what was asked before is not begun after."""
         self._streams: Dict[Key, Any] = {}
+        self.saving: Future[Any] | None = None
+        """While it is made safe since nobody holds it."""
         self._ramp: asyncio.Task[Any] | None = None
-        self._saving: asyncio.Future[None] | None = None
+        self._being_saved: asyncio.Future[None] | None = None
         self._connecting: asyncio.Future[Any] | None = None
 
     def submit(self, message: HostMessage) -> Future[Any]:
@@ -120,19 +124,17 @@ class HostedDevice:
             future.cancel()
         if self.connected and "make_safe" in self._concurrent:
             self._beside.submit(self._do("make_safe"))
-        return self._thread.submit(self._make_safe_for_sure())
+        self.saving = self._thread.submit(self._make_safe_for_sure())
+        return self.saving
 
     async def _do(self, name: str, *args: Any) -> Any:
-        try:
-            made = getattr(self.driver, name)(*args)
-            return await made if inspect.isawaitable(made) else made
-        except SystemExit:
-            raise RuntimeError("it wanted to end the host") from None
+        made = getattr(self.driver, name)(*args)
+        return await made if inspect.isawaitable(made) else made
 
     async def _connect(self) -> dict[str, Any]:
         """And what it is; once it has been made safe, where it is being made so."""
-        if self._saving is not None:
-            await asyncio.wait([self._saving])
+        if self._being_saved is not None:
+            await asyncio.wait([self._being_saved])
         await self._connect_once()
         abilities = getattr(self.driver, "abilities", None) or {}
         able = dict(abilities if isinstance(abilities, dict) else vars(abilities))
@@ -243,11 +245,11 @@ class HostedDevice:
         await self._do("make_safe")
 
     async def _make_safe_for_sure(self) -> None:
-        self._saving = asyncio.ensure_future(self._until_safe())
+        self._being_saved = asyncio.ensure_future(self._until_safe())
         try:
-            await asyncio.shield(self._saving)
+            await asyncio.shield(self._being_saved)
         finally:
-            self._saving = None
+            self._being_saved = None
 
     async def _until_safe(self) -> None:
         """However often it takes; a chip until it reads cold."""

@@ -11,7 +11,7 @@ import threading
 import traceback
 import uuid
 from concurrent.futures import Future, wait
-from typing import Any, Deque, List, Mapping, Sequence
+from typing import Any, Deque, Dict, List, Mapping, Sequence
 
 import zmq
 
@@ -25,7 +25,7 @@ _MOST_CALLS, _BATCH = 32, 256
 _LOOK_MS, _SIGN_S = 50, 0.5
 _COLD_TIMES = 5.0
 """A cold chip bears so many times the silence that a hot one does."""
-_SAFE_LIMIT_S, _CLOSE_LIMIT_S = 20.0, 2.0
+_UNSAFE_S, _SAFE_LIMIT_S, _CLOSE_LIMIT_S = 5.0, 20.0, 2.0
 
 
 class DeviceHost:
@@ -47,6 +47,8 @@ class DeviceHost:
         self._lock = threading.Lock()
         self._id, self._sign_s = uuid.uuid4().hex, 0.0
         self._auth: Any = None
+        self._told_s: Dict[str, float] = {}
+        """When it was last said of a device that it is made safe."""
         self.refused = 0
         """Messages that were none."""
         self.told = ""
@@ -139,7 +141,7 @@ class DeviceHost:
                 device.last_beat_s = max(device.last_beat_s, now_s)
             self._answer(message.key, {"yours": yours, "host": self._id, "time_s": now_s})
         elif yours:
-            device.who = device.token = ""
+            self._let_go(device, f"{device.who} has gone without closing it")
 
     def _act(self, message: HostMessage) -> None:
         device = self._devices[message.device]
@@ -238,15 +240,28 @@ class DeviceHost:
 
     def _judge(self) -> None:
         for device in self._devices.values():
+            self._tell_of_unsafe(device)
             silent_s = self._clock.now() - device.last_beat_s
             bears_s = self._line_s * (_COLD_TIMES if device.kind == "chip" and not device.hot else 1.0)
             if not device.token or silent_s <= bears_s:
                 continue
-            device.lost = f"{device.who} was not heard for {silent_s:.1f} s, so the {device.kind} was made safe"
+            self._let_go(device, f"{device.who} was not heard for {silent_s:.1f} s")
+
+    def _let_go(self, device: HostedDevice, why: str) -> None:
+        """Nobody holds it any more; unless it was closed, it is made safe."""
+        device.who = device.token = ""
+        if device.connected:
+            device.lost = f"{why}, so the {device.kind} is made safe"
             log.warning("%s", device.lost)
-            device.who = device.token = ""
-            if device.connected:
-                device.make_safe_soon()
+            device.make_safe_soon()
+            self._told_s[device.kind] = self._clock.now()
+
+    def _tell_of_unsafe(self, device: HostedDevice) -> None:
+        if device.saving is None or device.saving.done():
+            device.saving = None
+        elif self._clock.now() - self._told_s[device.kind] > _UNSAFE_S:
+            self._told_s[device.kind] = self._clock.now()
+            log.error("the %s is NOT SAFE YET: its driver does not come back; check it by hand", device.kind)
 
 
 class _Operators:

@@ -1,5 +1,7 @@
 """Drivers that tests put behind a device host: plain classes, as on an instrument's own computer."""
 
+import signal
+import sys
 import time
 from types import SimpleNamespace
 
@@ -55,6 +57,31 @@ class FailsOnce(PlainChip):
             self.failed = True
             raise OSError("the bus stumbles")
         super().make_safe()
+
+
+class BreaksTheHost(PlainChip):
+    """By an error in the host's own thread, when it is told to by a signal; and ends threads, or would like to."""
+
+    concurrent = ()
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        signal.signal(signal.SIGUSR1, self.break_it)
+
+    def break_it(self, *_) -> None:
+        raise MemoryError("nothing is left")
+
+    def quench(self) -> None:
+        sys.exit("a vendor's library ends the program")
+
+
+class BlocksForGood(PlainChip):
+    """Once it ramps."""
+
+    concurrent = ()
+
+    def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        time.sleep(300.0)
 
 
 class PlainMicroscope:

@@ -97,6 +97,56 @@ def test_a_device_that_fails_to_be_made_safe_is_asked_again(host, tmp_path):
     assert [len(said(tmp_path / "said", word)) for word in ("safe", "closed")] == [1, 1]
 
 
+def test_who_goes_without_closing_leaves_a_safe_device(host, tmp_path):
+    far = host(plain("PlainChip", tmp_path))
+    with zmq.Context() as zmq_context, zmq_context.socket(zmq.DEALER) as line:
+        line.setsockopt(zmq.LINGER, 0)
+        line.connect(far.address)
+        line.send(json.dumps({"id": 1, "device": "chip", "ask": "hello", "who": "somebody"}).encode())
+        token = json.loads(line.recv())["value"]["token"]
+        line.send(json.dumps({"id": 2, "device": "chip", "ask": "bye", "token": token}).encode())
+        until(lambda: said(tmp_path / "said", "safe"), "make-safe")
+    assert "somebody has gone without closing it" in far.told()
+
+
+def test_a_host_that_fails_itself_makes_its_devices_safe(host, tmp_path):
+    far = host(plain("BreaksTheHost", tmp_path))
+    chip = RemoteChip("chip", context(tmp_path), far.address, silence_s=0.5)
+
+    async def hold() -> None:
+        await chip.connect()
+        with pytest.raises(DeviceError, match="SystemExit: a vendor's library ends the program"):
+            await chip.quench()
+        await chip.ramp_to(300.0, 2000.0)
+        far.blow(signal.SIGUSR1)
+        assert far.process.wait(LIMIT_S) == 1
+        with pytest.raises(DeviceTimeout):
+            await chip.close()
+
+    asyncio.run(hold())
+    assert [len(said(tmp_path / "said", word)) for word in ("safe", "closed")] == [1, 1]
+    assert "nothing is left" in far.told()
+
+
+@pytest.mark.slow
+def test_a_driver_that_never_comes_back_is_told_of_loudly(host, tmp_path):
+    far = host(plain("BlocksForGood", tmp_path))
+    chip = RemoteChip("chip", context(tmp_path), far.address, limit_s=1.0)
+
+    async def hold() -> None:
+        await chip.connect()
+        with pytest.raises(DeviceTimeout, match="has not done it within 4 s; check the instrument"):
+            await chip.ramp_to(300.0, 100.0)
+        with pytest.raises(DeviceTimeout, match="asked to close"):
+            await chip.close()
+
+    asyncio.run(hold())
+    until(lambda: "so the chip is made safe" in far.told(), "the loss of the line")
+    until(lambda: "NOT SAFE YET" in far.told(), "the word")
+    assert far.end() == 1
+    assert "NOT KNOWN TO BE SAFE" in far.told()
+
+
 def test_a_host_that_stands_still_is_told_of_within_the_limit_and_then_goes_on(host, tmp_path):
     far = host(("simulators.bare_microscope:BareMicroscope", {}))
     microscope = RemoteMicroscope("microscope", context(tmp_path), far.address, [-30, 30], silence_s=0.8)
