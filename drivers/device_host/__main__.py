@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limits", default="{}", metavar="JSON", help="what a chip's driver is told of its limits")
     parser.add_argument("--folder", default=".", help="for files that drivers write")
     parser.add_argument("--seed", type=int, default=1, help="of simulated drivers")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:
         host, address = _listening(given)

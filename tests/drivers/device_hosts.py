@@ -65,8 +65,9 @@ def host(tmp_path: Path) -> Iterator[Started]:
         python: str = sys.executable,
     ) -> Host:
         given = [f"--listen={listen}", f"--folder={tmp_path}", *arguments]
-        given += [f"--options={json.dumps(options)}" for _, options in drivers]
-        hosts.append(Host(tmp_path / "host.log", *given, *(named for named, _ in drivers), python=python))
+        for named, options in drivers:
+            given += [named, f"--options={json.dumps(options)}"]
+        hosts.append(Host(tmp_path / "host.log", *given, python=python))
         return hosts[-1]
 
     yield start
