@@ -70,6 +70,10 @@ REAL_TIME = (
     "test_hanging_drivers.py",
     "test_vendor_drivers.py",
     "test_deputy.py",
+    "test_remote.py",
+    "test_device_host.py",
+    "test_nion.py",
+    "test_remote_session.py",
 )
 """Their limits are real seconds: never beside each other."""
 
