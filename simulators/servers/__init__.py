@@ -1,0 +1,1 @@
+"""Simulated instruments that are reached by their vendors' own wires."""
