@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from drivers.calibration import ResistanceCalibration
+from drivers.temperature_loop import HeatBalance
 
 _OFF_PART, _OFF_A = 0.05, 5e-5
 """A source may be so far from what it was asked for: of it, and at least."""
@@ -14,6 +15,8 @@ _OPEN = 0.2
 """A source at its compliance that gives less of its current than this has nothing to drive it through."""
 _COLDER_C, _HOTTER_C = 60.0, 200.0
 """So far below the surroundings, or above the limit, no heater is: its wiring is."""
+_JUMP_C, _JUMP_PART, _JUMP_S = 20.0, 0.5, 0.05
+"""Beside what the heat balance says, and of that, between two readings so close: more is no heat but a contact."""
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,14 @@ class Wiring:
             found = f"{ohm:.3g} ohm at {1e3 * seen.current_a:.3g} mA, a cold heater has more than {self.least_ohm:.3g}"
             return WiringFault(f"sense lead off: {found}; check the sense leads")
         return None
+
+
+def jump(before: FourPoint, seen: FourPoint, sheet: ResistanceCalibration, balance: HeatBalance) -> WiringFault | None:
+    """A resistance that changes faster than heat can: a sense lead that is off, and follows its force lead."""
+    span_s = seen.time_s - before.time_s
+    before_c, now_c = sheet.temperature_c(before.resistance_ohm), sheet.temperature_c(seen.resistance_ohm)
+    expected_c = balance.rise_c(before_c, seen.power_w, span_s)
+    if span_s > _JUMP_S or abs(now_c - before_c - expected_c) < _JUMP_C + _JUMP_PART * abs(expected_c):
+        return None
+    change = f"{seen.resistance_ohm - before.resistance_ohm:+.3g} ohm ({now_c - before_c:+.0f} C)"
+    return WiringFault(f"sense lead off, or a bad contact: {change} within {1e3 * span_s:.0f} ms is not heat")

@@ -49,9 +49,10 @@ class SourceMeter:
     """One connection; a caller that was cancelled inside a call has to close it."""
 
     def __init__(self, name: str, clock: Clock, settings: SourceSettings) -> None:
-        self._name, self._clock, self._settings = name, clock, settings
+        self.name, self._clock, self._settings = name, clock, settings
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._on = False
+        self.is_on = False
+        """As far as is known; false makes `source` switch the output on."""
         self.identity = ""
 
     @property
@@ -82,15 +83,13 @@ class SourceMeter:
             raise self._lost(str(error) or type(error).__name__) from error
         if not any(model in self.identity for model in _MODELS):
             await self.close()
-            raise InstrumentFault(
-                self._name, f"at {s.host}:{s.port} is {self.identity!r}, no Keithley 2450; check host"
-            )
+            raise InstrumentFault(self.name, f"at {s.host}:{s.port} is {self.identity!r}, no Keithley 2450; check host")
         if language != "SCPI":
             await self.close()
             raise InstrumentFault(
-                self._name, f"the command set of the instrument is {language}; choose SCPI in its menu (Settings)"
+                self.name, f"the command set of the instrument is {language}; choose SCPI in its menu (Settings)"
             )
-        self._on = False
+        self.is_on = False
         self._write(
             f':ROUT:TERM {s.terminals};:SENS:FUNC "VOLT";:SENS:VOLT:RSEN ON;:SENS:VOLT:RANG:AUTO ON;'
             f":SENS:VOLT:NPLC {s.nplc:g};:SOUR:FUNC CURR;:SOUR:CURR:RANG {self._range_a():g};"
@@ -100,16 +99,16 @@ class SourceMeter:
 
     async def source(self, current_a: float) -> FourPoint:
         """Give a current, and measure."""
-        switch = "" if self._on else ";:OUTP ON"
+        switch = "" if self.is_on else ";:OUTP ON"
         reply = await self.ask(f":SOUR:CURR {current_a:.6e}{switch};{_READ}")
-        self._on = True
+        self.is_on = True
         return self._measured(reply, current_a)
 
     async def off(self) -> FourPoint:
         """Switch the output off, and measure what there still is."""
-        self._on = False
+        self.is_on = False
         if (found := await self.ask(":OUTP OFF;:OUTP?")) not in ("0", "OFF"):
-            raise InstrumentFault(self._name, f"its output was switched off and says {found!r}; unplug the chip")
+            raise InstrumentFault(self.name, f"its output was switched off and says {found!r}; unplug the chip")
         return self._measured(await self.ask(_READ), 0.0)
 
     async def raise_errors(self) -> None:
@@ -118,7 +117,7 @@ class SourceMeter:
         code, _, words = said.partition(",")
         if code.strip().lstrip("+") != "0":
             told = words.strip().strip('"')
-            raise InstrumentFault(self._name, f"the instrument reports error {code}: {told}")
+            raise InstrumentFault(self.name, f"the instrument reports error {code}: {told}")
 
     async def ask(self, line: str) -> str:
         """One line, and the reply to its query; raises `LineLost`."""
@@ -154,7 +153,7 @@ class SourceMeter:
         try:
             current_a, voltage_v = (_finite(float(number)) for number in reply.split(","))
         except ValueError:
-            raise InstrumentFault(self._name, f"asked for a current and a voltage, it said {reply!r}") from None
+            raise InstrumentFault(self.name, f"asked for a current and a voltage, it said {reply!r}") from None
         middle_s = self._clock.now() - 0.5 * self._settings.integration_s
         return FourPoint(middle_s, asked_a, current_a, voltage_v)
 
@@ -165,7 +164,7 @@ class SourceMeter:
     def _lost(self, why: str) -> LineLost:
         s = self._settings
         return LineLost(
-            self._name, f"the line to the source meter at {s.host}:{s.port} is lost ({why}); check cable and instrument"
+            self.name, f"the line to the source meter at {s.host}:{s.port} is lost ({why}); check cable and instrument"
         )
 
 

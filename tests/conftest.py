@@ -70,6 +70,8 @@ REAL_TIME = (
     "test_hanging_drivers.py",
     "test_vendor_drivers.py",
     "test_deputy.py",
+    "test_keithley.py",
+    "test_keithley_session.py",
 )
 """Their limits are real seconds: never beside each other."""
 

@@ -102,6 +102,8 @@ class KeithleyServer:
         self._writers: set[asyncio.StreamWriter] = set()
         self._talks: set[asyncio.Task[Any]] = set()
         self.line_is_cut = False
+        self.silent = False
+        """Connected and deaf: an instrument whose program hangs."""
 
     @property
     def address(self) -> str:
@@ -137,6 +139,10 @@ class KeithleyServer:
             if self._talks:
                 await asyncio.wait(self._talks)
 
+    def close(self) -> None:
+        """Of one that was never served."""
+        self._socket.close()
+
     def cut_line(self) -> None:
         """As when the cable is pulled: connections break, and no new one comes about; the heater stays as it is."""
         self.line_is_cut = True
@@ -160,6 +166,8 @@ class KeithleyServer:
         self._talks.add(talk)
         try:
             while not self.line_is_cut and (line := await reader.readline()):
+                if self.silent:
+                    continue
                 for command in _commands(line.decode("ascii", errors="replace")):
                     reply = await self._carried_out(command)
                     if reply is not None and not self.line_is_cut:

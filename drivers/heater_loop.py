@@ -1,0 +1,257 @@
+"""A closed loop on a heater behind a source meter: a current, a measurement, a judgement, and again.
+
+One task owns the line to the instrument; whoever calls says what is wanted and waits for what it has seen. What is
+wrong takes the heating power away at once, and is kept until somebody asks for that, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from contextlib import suppress
+from enum import Enum
+
+from drivers.calibration import ResistanceCalibration
+from drivers.clock import Clock
+from drivers.errors import DeviceError, DeviceTimeout
+from drivers.four_point import FourPoint, Wiring, WiringFault, jump
+from drivers.source_meter import SourceMeter
+from drivers.temperature_loop import HeatBalance, SetPointRamp, TemperatureLoop
+
+IDLE_S = 0.02
+"""Between two measurements of a chip that is not heated."""
+AVERAGE_S = 0.04
+"""Measurements are kept for so long: their mean has less noise."""
+_BELIEVED = 3
+"""In a row, that say that something is wrong: a contact may crackle."""
+_ERRORS_S = 0.5
+"""Between two questions for the instrument's own errors."""
+_AGAIN_S = 0.1
+_DARK_V = 0.05
+
+
+class Wanted(Enum):
+    OFF = "its output off"
+    SENSING = "a current too small to heat"
+    HEATED = "the closed loop"
+
+
+class HeaterFault(DeviceError):
+    """What is wrong with heater or wiring."""
+
+    def __init__(self, device: str, message: str, *, safe: bool) -> None:
+        super().__init__(device, message)
+        self.safe = safe
+        """Whether the heating power is known to be away all the same."""
+
+
+class HeaterLoop:
+    """Runs from `start` to `stop`, whatever happens in between.
+
+    Parameters
+    ----------
+    sense_a : current of a chip that is not heated
+    bounds : most current, voltage and power (A, V, W) while it is
+    period_s : between two measurements of a heated chip
+    closed_s : time constant of the closed loop
+    """
+
+    def __init__(
+        self,
+        meter: SourceMeter,
+        clock: Clock,
+        log: logging.Logger,
+        sheet: ResistanceCalibration,
+        wiring: Wiring,
+        balance: HeatBalance,
+        *,
+        sense_a: float,
+        bounds: tuple[float, float, float],
+        period_s: float,
+        closed_s: float,
+    ) -> None:
+        self.meter, self._clock, self._log = meter, clock, log
+        self._sheet, self._wiring, self._balance = sheet, wiring, balance
+        self._sense_a, self._bounds, self._period_s = sense_a, bounds, period_s
+        self._law = TemperatureLoop(balance, closed_s)
+        self._task: asyncio.Task[None] | None = None
+        self._turned = asyncio.Event()
+        """Of the period under way; each has its own."""
+        self.wanted = Wanted.SENSING
+        self._asked, self._shown = 0, -1
+        """How often something else was wanted, and for which of these a sound measurement was seen."""
+        self.ramp = SetPointRamp(balance.ambient_c, balance.ambient_c, 1.0, 0.0)
+        self.fault: DeviceError | None = None
+        self._doubts = 0
+        self.seen: deque[tuple[FourPoint, float]] = deque()
+        """The newest measurements, and their temperatures."""
+        self._errors_at_s = 0.0
+        self._bound_since_s: float | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
+
+    async def start(self, limit_s: float) -> None:
+        """Connect, with whatever heating power there was taken away, and measure."""
+        self.seen.clear()
+        await self.meter.open()
+        self._task = asyncio.create_task(self._go_on(), name="closed loop")
+        await self.switched(Wanted.SENSING, limit_s)
+
+    async def stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        if self.meter.is_open:
+            with suppress(DeviceError):  # whoever stops it has heard of it
+                await self.meter.off()
+        await self.meter.close()
+
+    async def turn(self) -> None:
+        """Wait for the end of a period."""
+        await self._turned.wait()
+
+    async def switched(self, wanted: Wanted, limit_s: float) -> None:
+        """Until a measurement begun afterwards shows it, or shows a fault with the power away.
+
+        Raises
+        ------
+        DeviceError
+            When the power may still be on.
+        """
+        self.fault = None
+        self.meter.is_on = False  # somebody may have switched it off by hand
+        self._want(wanted)
+        try:
+            async with asyncio.timeout(self._clock.patience(limit_s)):
+                while self._shown != self._asked and self.fault is None:
+                    await self.turn()
+        except TimeoutError:
+            words = f"asked for {wanted.value}, it has shown none within {limit_s:g} s; check the instrument"
+            raise DeviceTimeout(self.meter.name, words) from None
+        if self.fault is not None and not getattr(self.fault, "safe", False):
+            raise self.fault
+
+    def heat(self, target_c: float, rate_c_per_s: float) -> SetPointRamp:
+        """From the set point, or, where there is none, from the temperature."""
+        now = self._clock.now()
+        heated = self.wanted is Wanted.HEATED
+        from_c = self.ramp.at(now) if heated else self.newest()[1]
+        self.ramp = SetPointRamp(from_c, target_c, rate_c_per_s, now)
+        if not heated:
+            self._law.reset()
+            self._want(Wanted.HEATED)
+        return self.ramp
+
+    def hold(self) -> None:
+        """The set point stays where it is."""
+        self.ramp = self.ramp.held(self._clock.now())
+
+    def newest(self) -> tuple[FourPoint, float]:
+        if not self.seen:
+            raise DeviceError(self.meter.name, "asked for a reading before there was one; connect the chip first")
+        return self.seen[-1]
+
+    def mean_c(self) -> float:
+        return math.fsum(temperature_c for _, temperature_c in self.seen) / len(self.seen)
+
+    def at_bound_s(self) -> float:
+        """For how long the power has been cut at its least or most, negative for its least."""
+        if self._bound_since_s is None:
+            return 0.0
+        return self._law.saturated * (self._clock.now() - max(self._bound_since_s, self.ramp.began_s))
+
+    def _want(self, wanted: Wanted) -> None:
+        self.wanted, self._doubts, self._bound_since_s = wanted, 0, None
+        self._asked += 1
+
+    async def _go_on(self) -> None:
+        while True:
+            began_s = self._clock.now()
+            try:
+                if not self.meter.is_open:
+                    await self.meter.open()
+                await self._period()
+                pause_s = self._period_s if self.wanted is Wanted.HEATED else IDLE_S
+            except Exception as error:  # noqa: BLE001  # a loop that ended would leave the heater as it is
+                self._fail(error if isinstance(error, DeviceError) else DeviceError(self.meter.name, repr(error)))
+                if not isinstance(error, HeaterFault):  # to open it anew switches off before anything else
+                    await self.meter.close()
+                pause_s = IDLE_S if self.meter.is_open else _AGAIN_S
+            turned, self._turned = self._turned, asyncio.Event()
+            turned.set()
+            await self._clock.sleep(max(0.0, began_s + pause_s - self._clock.now()))
+
+    def _fail(self, fault: DeviceError) -> None:
+        if self.fault is None:
+            self._log.warning("%s", fault)
+            self.fault = fault
+        if self.wanted is Wanted.HEATED:
+            self._want(Wanted.SENSING)
+
+    async def _period(self) -> None:
+        asked = self._asked
+        if self.wanted is Wanted.OFF:
+            await self._off("was switched off")
+        else:
+            seen = await self.meter.source(self._current_a())
+            wrong = self._wiring.fault(seen)
+            if wrong is None and self.seen:
+                wrong = jump(self.seen[-1][0], seen, self._sheet, self._balance)
+            await self._judge(seen, wrong)
+            if self._clock.now() - self._errors_at_s > _ERRORS_S:
+                self._errors_at_s = self._clock.now()
+                await self.meter.raise_errors()
+        if self._doubts == 0:
+            self._shown = asked
+
+    async def _off(self, why: str) -> None:
+        left = await self.meter.off()
+        if not abs(left.voltage_v) < _DARK_V:
+            found = f"its output {why}, and there are still {left.voltage_v:.3g} V across the heater"
+            words = f"still powered: {found}; is a relay stuck? Unplug the chip"
+            raise HeaterFault(self.meter.name, words, safe=False)
+
+    async def _judge(self, seen: FourPoint, wrong: WiringFault | None) -> None:
+        if wrong is None:
+            self._doubts = 0
+            self.seen.append((seen, self._sheet.temperature_c(seen.resistance_ohm)))
+            while len(self.seen) > 1 and self.seen[0][0].time_s < seen.time_s - AVERAGE_S:
+                self.seen.popleft()
+            return
+        self._doubts += 1
+        if self._doubts < _BELIEVED:
+            return
+        if wrong.powered and self.wanted is not Wanted.HEATED:
+            await self._off(f"was switched off ({wrong.words})")
+        raise HeaterFault(self.meter.name, wrong.words, safe=seen.asked_a <= self._sense_a)
+
+    def _current_a(self) -> float:
+        """What to give from now on."""
+        if self.wanted is not Wanted.HEATED or not self.seen:
+            return self._sense_a
+        seen, temperature_c = self.seen[-1]
+        now, span_s = self._clock.now(), self._span_s()
+        # Its resistance in the middle of the time that this current is for.
+        moved_c = self.ramp.at(now + 0.5 * span_s) - self.ramp.at(seen.time_s)
+        ohm = self._sheet.resistance_ohm(temperature_c + moved_c)
+        most_a, most_v, most_w = self._bounds
+        bounds_w = (self._sense_a**2 * ohm, min(most_w, most_a**2 * ohm, most_v**2 / ohm))
+        power_w = self._law.power_w(self.ramp, (seen.time_s, temperature_c), now, span_s, bounds_w)
+        if self._law.saturated == 0:
+            self._bound_since_s = None
+        elif self._bound_since_s is None:
+            self._bound_since_s = now
+        return math.sqrt(power_w / ohm)
+
+    def _span_s(self) -> float:
+        """Until the next current: about as long as the last ones took."""
+        if len(self.seen) < 2:
+            return self._period_s
+        span_s = (self.seen[-1][0].time_s - self.seen[0][0].time_s) / (len(self.seen) - 1)
+        return min(max(span_s, self._period_s), AVERAGE_S)
