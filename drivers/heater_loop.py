@@ -21,7 +21,7 @@ from drivers.source_meter import SourceMeter
 from drivers.temperature_loop import HeatBalance, SetPointRamp, TemperatureLoop
 
 IDLE_S = 0.02
-"""Between two measurements of a chip that is not heated."""
+"""Between two measurements of a cold chip."""
 AVERAGE_S = 0.04
 """Measurements are kept for so long: their mean has less noise."""
 _BELIEVED = 3
@@ -29,6 +29,7 @@ _BELIEVED = 3
 _ERRORS_S = 0.5
 """Between two questions for the instrument's own errors."""
 _AGAIN_S = 0.1
+_COOL_C = 40.0
 _DARK_V = 0.05
 
 
@@ -94,6 +95,11 @@ class HeaterLoop:
     def running(self) -> bool:
         return self._task is not None
 
+    @property
+    def fast(self) -> bool:
+        """Whether it measures each period: while the chip is heated, and until it is cold."""
+        return self.wanted is Wanted.HEATED or bool(self.seen and self.seen[-1][1] > _COOL_C and self._doubts == 0)
+
     async def start(self, limit_s: float) -> None:
         """Connect, with whatever heating power there was taken away, and measure."""
         self.seen.clear()
@@ -157,8 +163,13 @@ class HeaterLoop:
             raise DeviceError(self.meter.name, "asked for a reading before there was one; connect the chip first")
         return self.seen[-1]
 
-    def mean_c(self) -> float:
-        return math.fsum(temperature_c for _, temperature_c in self.seen) / len(self.seen)
+    def steady(self) -> list[FourPoint]:
+        """The newest measurements for which nothing has moved, so that their mean is one at their mean time."""
+        newest, _ = self.newest()
+        if self.wanted is not Wanted.HEATED and self.fast:
+            return [newest]
+        since_s = self.ramp.ends_s if self.wanted is Wanted.HEATED else -math.inf
+        return [seen for seen, _ in self.seen if seen.time_s >= since_s] or [newest]
 
     def at_bound_s(self) -> float:
         """For how long the power has been cut at its least or most, negative for its least."""
@@ -177,7 +188,7 @@ class HeaterLoop:
                 if not self.meter.is_open:
                     await self.meter.open()
                 await self._period()
-                pause_s = self._period_s if self.wanted is Wanted.HEATED else IDLE_S
+                pause_s = self._period_s if self.fast else IDLE_S
             except Exception as error:  # noqa: BLE001  # a loop that ended would leave the heater as it is
                 self._fail(error if isinstance(error, DeviceError) else DeviceError(self.meter.name, repr(error)))
                 if not isinstance(error, HeaterFault):  # to open it anew switches off before anything else

@@ -28,8 +28,10 @@ from drivers.temperature_loop import HeatBalance, SetPointRamp
 _PERIOD_S, _OVERHEAD_S = 0.004, 0.001
 _SWITCH_S, _CLOSING_S = 1.7, 0.8
 _COLD_C = 60.0
-_REACHED_C, _PATIENCE_S, _PATIENCE = 0.5, 1.0, 10.0
-"""A set point is reached so close to it; after so long at a bound, or so many time constants, it cannot be."""
+_REACHED_C, _SURE = 0.5, 3
+"""A set point is reached so close to it, by so many measurements."""
+_PATIENCE_S, _PATIENCE = 1.0, 10.0
+"""After so long at a bound, or so many time constants, it cannot be."""
 _MARGIN = 0.95
 """Of power limit and compliance, that the loop uses."""
 _LEAST_HEAT_MW = 0.5
@@ -46,7 +48,7 @@ class KeithleyChip:
     max_current_ma : the loop never goes beyond; chooses the source's range, which is fixed
     sense_current_ma : of a chip that is not heated, to read it
     nplc : integration time of a reading, in periods of the mains
-    watt_per_c, thermal_s : what the heater loses per degree, and its time constant without power; to a third
+    watt_per_c, thermal_s : what the heater loses per degree, and its time constant without power; to a fifth
     closed_s : time constant of the closed loop
     ambient_c : of the holder
     terminals : "front" or "rear"
@@ -78,6 +80,10 @@ class KeithleyChip:
         _check(sense_a, most_a, wiring, nplc, terminals)
         if not min(watt_per_c, thermal_s, closed_s) > 0.0:
             raise ValueError("watt_per_c, thermal_s and closed_s: write values above 0")
+        if not (isinstance(host, str) and host and 1 <= port <= 65535):
+            raise ValueError(
+                f"host = {host!r}, port = {port!r}: write the instrument's address, and a port up to 65535"
+            )
         settings = SourceSettings(host, int(port), compliance_v, most_a, nplc, terminals[:4].upper())
         self._period_s = max(_PERIOD_S, settings.integration_s + _OVERHEAD_S)
         self.abilities = ChipAbilities(period_s=self._period_s)
@@ -148,21 +154,20 @@ class KeithleyChip:
             await self._loop.start(_SWITCH_S)
 
     async def read(self) -> HeaterReading:
-        """The mean of the last 40 ms, so that noise counts less; power and set point are the newest."""
+        """The mean of the last 40 ms where nothing moves, so that noise counts less; else the newest."""
         self._raise_fault()
-        newest, _ = self._loop.newest()
-        seen = [each for each, _ in self._loop.seen]
-        time_s = math.fsum(each.time_s for each in seen) / len(seen)
-        ohm = math.fsum(each.resistance_ohm for each in seen) / len(seen)
+        steady = self._loop.steady()
+        time_s = math.fsum(each.time_s for each in steady) / len(steady)
+        ohm = math.fsum(each.resistance_ohm for each in steady) / len(steady)
         heated = self._loop.wanted is Wanted.HEATED
         return HeaterReading(
             time_s=time_s,
-            temperature_c=self._loop.mean_c(),
+            temperature_c=self._sheet.temperature_c(ohm),
             setpoint_c=self._loop.ramp.at(time_s) if heated else self._balance.ambient_c,
             resistance_ohm=ohm,
-            power_mw=1e3 * newest.power_w,
+            power_mw=1e3 * steady[-1].power_w,
             temperature_std_c=self._sheet.temperature_std_c(ohm),
-            period_s=self._period_s if heated else max(IDLE_S, self._period_s),
+            period_s=self._period_s if self._loop.fast else max(IDLE_S, self._period_s),
         )
 
     async def close(self) -> None:
@@ -186,10 +191,12 @@ class KeithleyChip:
             await self._loop.stop()
 
     def _reached(self, ramp: SetPointRamp) -> bool:
-        newest, _ = self._loop.newest()
-        if not ramp.over(newest.time_s):
+        steady = self._loop.steady()
+        newest = steady[-1]
+        if newest.time_s < ramp.ends_s or len(steady) < _SURE:
             return False
-        mean_c, at_bound_s = self._loop.mean_c(), self._loop.at_bound_s()
+        mean_c = self._sheet.temperature_c(math.fsum(each.resistance_ohm for each in steady) / len(steady))
+        at_bound_s = self._loop.at_bound_s()
         if abs(mean_c - ramp.target_c) <= _REACHED_C:
             return True
         if abs(at_bound_s) > max(_PATIENCE_S, _PATIENCE * self._balance.time_s):

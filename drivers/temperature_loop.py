@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HeatBalance:
-    """What is known of a heater; the loop makes up for a third that is wrong."""
+    """What is known of a heater; the loop makes up for a fifth that is wrong."""
 
     watt_per_c: float
     """Lost to the surroundings, per degree above them."""
@@ -46,8 +46,10 @@ class SetPointRamp:
         done_c = self.rate_c_per_s * max(0.0, time_s - self.began_s)
         return self.target_c if done_c >= abs(span_c) else self.from_c + math.copysign(done_c, span_c)
 
-    def over(self, time_s: float) -> bool:
-        return self.at(time_s) == self.target_c
+    @property
+    def ends_s(self) -> float:
+        """From then on it stays."""
+        return self.began_s + abs(self.target_c - self.from_c) / self.rate_c_per_s
 
     def held(self, time_s: float) -> SetPointRamp:
         """One that stays where this one is."""
@@ -92,7 +94,7 @@ class TemperatureLoop:
         error_c = ramp.at(measured[0]) - measured[1]
         # The set point's slope in the time that this power is for: one period late, a ramp would end too high.
         slope_c_per_s = (ramp.at(now_s + span_s) - ramp.at(now_s)) / span_s
-        known_w = self._balance.power_w(ramp.at(now_s), slope_c_per_s)
+        known_w = self._balance.power_w(ramp.at(now_s + 0.5 * span_s), slope_c_per_s)
         step_w = self._watt_per_c * error_c * span_s / self._balance.time_s
         wanted_w = known_w + self._watt_per_c * error_c + self._integral_w + step_w
         power_w = min(max(wanted_w, bounds_w[0]), bounds_w[1])

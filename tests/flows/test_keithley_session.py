@@ -1,0 +1,153 @@
+"""A chip on a Keithley behind the real guard: a session that runs through, and failures that the guard ends by name."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from controller.engine import FinishReason
+from controller.guard.client import GuardClient
+from controller.guard.settings import GuardSettings
+from controller.plan.check import checked_session
+from controller.session import Session
+from drivers.clock import ScaledClock
+from drivers.errors import AlloyscopeError, InterlockTripped
+from drivers.interfaces import DriverContext
+from drivers.recorded.folder import SessionFolder
+from simulators.servers.keithley import KeithleyServer
+from simulators.thermal_history import ThermalHistory
+from tests.flows.test_processes import happened, records
+
+BACKEND = "drivers.keithley:KeithleyChip"
+SHEET = {"r0_ohm": 220.0, "alpha_per_c": 1.6e-3, "beta_per_c2": -1.5e-7, "alpha_std_per_c": 8e-6}
+LIMITS = {"max_c": 600.0}
+
+
+def on_a_keithley(server: KeithleyServer) -> dict[str, str]:
+    options = {"host": '"127.0.0.1"', "port": server.port, "calibration": json.dumps(SHEET).replace(":", " =")}
+    told = ", ".join(f"{key} = {value}" for key, value in options.items())
+    return {'[chip]\nbackend = "simulated"': f'[chip]\nbackend = "{BACKEND}"\noptions = {{ {told} }}'}
+
+
+def test_a_session_heats_quenches_and_images_without_tripping_the_guard(session_file, tmp_path):
+    """Its particle alloys by the temperature that the heater truly had."""
+
+    async def main() -> None:
+        clock, folder = ScaledClock(), tmp_path / "s"
+        server = KeithleyServer("source meter", DriverContext(clock, 3, folder))
+        path = session_file(
+            durations_s="[2.0, 1.0]",
+            step_deg=20.0,
+            **on_a_keithley(server),
+            **{"from_deg = -70.0": "from_deg = -20.0", "to_deg = 70.0": "to_deg = 20.0"},
+        )
+        serving = asyncio.create_task(server.serve())
+        try:
+            session = Session(checked_session(path), path, SessionFolder(folder), clock)
+            assert await session.run() is FinishReason.COMPLETED
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+        assert not server.output_is_on
+        guard = folder / "guard.jsonl"
+        assert not happened(guard, "made_safe"), records(guard)
+        assert not happened(guard, "make_safe_failed"), records(guard)
+        assert len(happened(guard, "quenched")) >= 2
+        assert happened(guard, "end")[-1]["tripped"] is None
+        heats = happened(folder / "journal.jsonl", "heated")
+        assert [h["temperature_c"] for h in heats] == [450.0, 450.0]
+        assert [h["duration_s"] for h in heats] == pytest.approx([2.0, 1.0], abs=0.3)
+        time_s, true_c = ThermalHistory(folder).new().T
+        hot_s = sum(dt for dt, t in zip(time_s[1:] - time_s[:-1], true_c[1:], strict=True) if t > 440.0)
+        assert hot_s == pytest.approx(sum(h["worth_s"] for h in heats), abs=0.4)
+        assert true_c[-1] < 30.0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it", "words"),
+    [
+        pytest.param(
+            lambda s: setattr(s.faults, "sense_lead", "floats"),
+            lambda s: setattr(s.faults, "sense_lead", "on"),
+            "sense lead off",
+            id="lead off",
+        ),
+        pytest.param(
+            lambda s: setattr(s.faults, "heater_open", True),
+            lambda s: setattr(s.faults, "heater_open", False),
+            "open heater",
+            id="open heater",
+        ),
+        pytest.param(KeithleyServer.cut_line, KeithleyServer.mend_line, "is lost", id="line cut"),
+        pytest.param(
+            lambda s: setattr(s.faults, "relay_stuck", True),
+            lambda s: setattr(s.faults, "relay_stuck", False),
+            "still powered",
+            id="stuck relay",
+        ),
+    ],
+)
+def test_what_breaks_is_named_by_the_guard_and_cold_once_it_can_be(tmp_path, break_it, mend_it, words):
+    async def main() -> None:
+        folder, epoch = tmp_path / "s", time.monotonic()
+        server = KeithleyServer("source meter", DriverContext(ScaledClock(1.0, epoch), 1, folder))
+        serving = asyncio.create_task(server.serve())
+        client = GuardClient(
+            GuardSettings(
+                folder=str(folder),
+                origin=str(folder),
+                backend=BACKEND,
+                options={"host": "127.0.0.1", "port": server.port, "calibration": SHEET},
+                limits=LIMITS,
+                seed=1,
+                speed=1.0,
+                epoch=epoch,
+            ),
+            "simulated",
+            {"particles": [{"specimen": "NC2"}]},
+        )
+        answers = asyncio.create_task(client.serve())
+        await asyncio.sleep(0)
+        try:
+            await client.connect()
+            await client.ramp_to(450.0, 1000.0)
+            assert (await client.read()).temperature_c == pytest.approx(450.0, abs=2.0)
+            break_it(server)
+            if words == "still powered":  # nothing shows before it is to end
+                with pytest.raises(AlloyscopeError, match=words):
+                    await client.quench()
+            await tripped(folder / "guard.jsonl")
+            with pytest.raises(InterlockTripped, match=words):
+                await client.read()
+            mend_it(server)
+            await cold(folder / "guard.jsonl")
+            assert server.true_c < 60.0
+        finally:
+            mend_it(server)
+            answers.cancel()
+            await asyncio.wait([answers])
+            await client.close()
+            serving.cancel()
+            await asyncio.wait([serving])
+        (safe,) = happened(folder / "guard.jsonl", "made_safe")
+        assert words in safe["reason"]
+        assert not server.output_is_on
+
+    async def tripped(guard: Path) -> None:
+        await seen(lambda: any("reason" in r or r["what"] == "make_safe_failed" for r in records(guard)), "a trip")
+        await asyncio.sleep(0.5)
+
+    async def cold(guard: Path) -> None:
+        await seen(lambda: bool(happened(guard, "cold")), "cooling")
+
+    async def seen(true, what: str) -> None:
+        until = time.monotonic() + 20.0
+        while not true():
+            assert time.monotonic() < until, f"{what} did not happen"
+            await asyncio.sleep(0.02)
+
+    asyncio.run(main())
