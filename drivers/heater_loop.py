@@ -11,6 +11,7 @@ import logging
 import math
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 
 from drivers.calibration import ResistanceCalibration
@@ -37,6 +38,16 @@ class Wanted(Enum):
     OFF = "its output off"
     SENSING = "a current too small to heat"
     HEATED = "the closed loop"
+
+
+@dataclass(frozen=True)
+class HeaterState:
+    """A sound measurement, and what it was a measurement of."""
+
+    seen: FourPoint
+    temperature_c: float
+    setpoint_c: float
+    """That the current was for."""
 
 
 class HeaterFault(DeviceError):
@@ -86,8 +97,8 @@ class HeaterLoop:
         self.ramp = SetPointRamp(balance.ambient_c, balance.ambient_c, 1.0, 0.0)
         self.fault: DeviceError | None = None
         self._doubts = 0
-        self.seen: deque[tuple[FourPoint, float]] = deque()
-        """The newest measurements, and their temperatures."""
+        self.states: deque[HeaterState] = deque()
+        """The newest."""
         self._errors_at_s = 0.0
         self._bound_since_s: float | None = None
 
@@ -98,11 +109,11 @@ class HeaterLoop:
     @property
     def fast(self) -> bool:
         """Whether it measures each period: while the chip is heated, and until it is cold."""
-        return self.wanted is Wanted.HEATED or bool(self.seen and self.seen[-1][1] > _COOL_C and self._doubts == 0)
+        return self.wanted is Wanted.HEATED or bool(self.states and self.states[-1].temperature_c > _COOL_C)
 
     async def start(self, limit_s: float) -> None:
         """Connect, with whatever heating power there was taken away, and measure."""
-        self.seen.clear()
+        self.states.clear()
         await self.meter.open()
         self._task = asyncio.create_task(self._go_on(), name="closed loop")
         await self.switched(Wanted.SENSING, limit_s)
@@ -147,7 +158,7 @@ class HeaterLoop:
         """From the set point, or, where there is none, from the temperature."""
         now = self._clock.now()
         heated = self.wanted is Wanted.HEATED
-        from_c = self.ramp.at(now) if heated else self.newest()[1]
+        from_c = self.ramp.at(now) if heated else self.newest().temperature_c
         self.ramp = SetPointRamp(from_c, target_c, rate_c_per_s, now)
         if not heated:
             self._law.reset()
@@ -158,18 +169,17 @@ class HeaterLoop:
         """The set point stays where it is."""
         self.ramp = self.ramp.held(self._clock.now())
 
-    def newest(self) -> tuple[FourPoint, float]:
-        if not self.seen:
+    def newest(self) -> HeaterState:
+        if not self.states:
             raise DeviceError(self.meter.name, "asked for a reading before there was one; connect the chip first")
-        return self.seen[-1]
+        return self.states[-1]
 
-    def steady(self) -> list[FourPoint]:
-        """The newest measurements for which nothing has moved, so that their mean is one at their mean time."""
-        newest, _ = self.newest()
-        if self.wanted is not Wanted.HEATED and self.fast:
-            return [newest]
-        since_s = self.ramp.ends_s if self.wanted is Wanted.HEATED else -math.inf
-        return [seen for seen, _ in self.seen if seen.time_s >= since_s] or [newest]
+    def steady(self) -> list[HeaterState]:
+        """The newest states in which nothing moves, so that their mean is one at their mean time; else the newest."""
+        newest = self.newest()
+        held = [state for state in self.states if state.setpoint_c == newest.setpoint_c]
+        cooling = newest.seen.asked_a <= self._sense_a and newest.temperature_c > _COOL_C
+        return [newest] if cooling else held
 
     def at_bound_s(self) -> float:
         """For how long the power has been cut at its least or most, negative for its least."""
@@ -210,11 +220,12 @@ class HeaterLoop:
         if self.wanted is Wanted.OFF:
             await self._off("was switched off")
         else:
+            setpoint_c = self._setpoint_c()
             seen = await self.meter.source(self._current_a())
             wrong = self._wiring.fault(seen)
-            if wrong is None and self.seen:
-                wrong = jump(self.seen[-1][0], seen, self._sheet, self._balance)
-            await self._judge(seen, wrong)
+            if wrong is None and self.states:
+                wrong = jump(self.states[-1].seen, seen, self._sheet, self._balance)
+            await self._judge(seen, setpoint_c, wrong)
             if self._clock.now() - self._errors_at_s > _ERRORS_S:
                 self._errors_at_s = self._clock.now()
                 await self.meter.raise_errors()
@@ -228,12 +239,12 @@ class HeaterLoop:
             words = f"still powered: {found}; is a relay stuck? Unplug the chip"
             raise HeaterFault(self.meter.name, words, safe=False)
 
-    async def _judge(self, seen: FourPoint, wrong: WiringFault | None) -> None:
+    async def _judge(self, seen: FourPoint, setpoint_c: float, wrong: WiringFault | None) -> None:
         if wrong is None:
             self._doubts = 0
-            self.seen.append((seen, self._sheet.temperature_c(seen.resistance_ohm)))
-            while len(self.seen) > 1 and self.seen[0][0].time_s < seen.time_s - AVERAGE_S:
-                self.seen.popleft()
+            self.states.append(HeaterState(seen, self._sheet.temperature_c(seen.resistance_ohm), setpoint_c))
+            while self.states[0].seen.time_s < seen.time_s - AVERAGE_S:
+                self.states.popleft()
             return
         self._doubts += 1
         if self._doubts < _BELIEVED:
@@ -242,11 +253,14 @@ class HeaterLoop:
             await self._off(f"was switched off ({wrong.words})")
         raise HeaterFault(self.meter.name, wrong.words, safe=seen.asked_a <= self._sense_a)
 
+    def _setpoint_c(self) -> float:
+        return self.ramp.at(self._clock.now()) if self.wanted is Wanted.HEATED else self._balance.ambient_c
+
     def _current_a(self) -> float:
         """What to give from now on."""
-        if self.wanted is not Wanted.HEATED or not self.seen:
+        if self.wanted is not Wanted.HEATED or not self.states:
             return self._sense_a
-        seen, temperature_c = self.seen[-1]
+        seen, temperature_c = self.states[-1].seen, self.states[-1].temperature_c
         now, span_s = self._clock.now(), self._span_s()
         # Its resistance in the middle of the time that this current is for.
         moved_c = self.ramp.at(now + 0.5 * span_s) - self.ramp.at(seen.time_s)
@@ -262,7 +276,7 @@ class HeaterLoop:
 
     def _span_s(self) -> float:
         """Until the next current: about as long as the last ones took."""
-        if len(self.seen) < 2:
+        if len(self.states) < 2:
             return self._period_s
-        span_s = (self.seen[-1][0].time_s - self.seen[0][0].time_s) / (len(self.seen) - 1)
+        span_s = (self.states[-1].seen.time_s - self.states[0].seen.time_s) / (len(self.states) - 1)
         return min(max(span_s, self._period_s), AVERAGE_S)

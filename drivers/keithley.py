@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from drivers.abilities import ChipAbilities
 from drivers.calibration import ResistanceCalibration
 from drivers.errors import DeviceError
 from drivers.four_point import Wiring
-from drivers.heater_loop import IDLE_S, HeaterLoop, Wanted
+from drivers.heater_loop import IDLE_S, HeaterLoop, HeaterState, Wanted
 from drivers.interfaces import DriverContext, HeaterReading
 from drivers.source_meter import SourceMeter, SourceSettings
 from drivers.temperature_loop import HeatBalance, SetPointRamp
@@ -157,15 +157,14 @@ class KeithleyChip:
         """The mean of the last 40 ms where nothing moves, so that noise counts less; else the newest."""
         self._raise_fault()
         steady = self._loop.steady()
-        time_s = math.fsum(each.time_s for each in steady) / len(steady)
-        ohm = math.fsum(each.resistance_ohm for each in steady) / len(steady)
-        heated = self._loop.wanted is Wanted.HEATED
+        time_s = math.fsum(state.seen.time_s for state in steady) / len(steady)
+        ohm = _mean_ohm(steady)
         return HeaterReading(
             time_s=time_s,
             temperature_c=self._sheet.temperature_c(ohm),
-            setpoint_c=self._loop.ramp.at(time_s) if heated else self._balance.ambient_c,
+            setpoint_c=steady[-1].setpoint_c,
             resistance_ohm=ohm,
-            power_mw=1e3 * steady[-1].power_w,
+            power_mw=1e3 * steady[-1].seen.power_w,
             temperature_std_c=self._sheet.temperature_std_c(ohm),
             period_s=self._period_s if self._loop.fast else max(IDLE_S, self._period_s),
         )
@@ -184,7 +183,7 @@ class KeithleyChip:
             await self._loop.switched(Wanted.SENSING, _CLOSING_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._clock.patience(_CLOSING_S)):
-                    while self._loop.fault is None and self._loop.newest()[1] > _COLD_C:
+                    while self._loop.fault is None and self._loop.newest().temperature_c > _COLD_C:
                         await self._loop.turn()
             await self._loop.switched(Wanted.OFF, _CLOSING_S)
         finally:
@@ -192,10 +191,10 @@ class KeithleyChip:
 
     def _reached(self, ramp: SetPointRamp) -> bool:
         steady = self._loop.steady()
-        newest = steady[-1]
-        if newest.time_s < ramp.ends_s or len(steady) < _SURE:
+        newest = steady[-1].seen
+        if steady[-1].setpoint_c != ramp.target_c or len(steady) < _SURE:
             return False
-        mean_c = self._sheet.temperature_c(math.fsum(each.resistance_ohm for each in steady) / len(steady))
+        mean_c = self._sheet.temperature_c(_mean_ohm(steady))
         at_bound_s = self._loop.at_bound_s()
         if abs(mean_c - ramp.target_c) <= _REACHED_C:
             return True
@@ -209,6 +208,10 @@ class KeithleyChip:
     def _raise_fault(self) -> None:
         if self._loop.fault is not None:
             raise self._loop.fault
+
+
+def _mean_ohm(states: Sequence[HeaterState]) -> float:
+    return math.fsum(state.seen.resistance_ohm for state in states) / len(states)
 
 
 def _check(sense_a: float, most_a: float, wiring: Wiring, nplc: float, terminals: str) -> None:

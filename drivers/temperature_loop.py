@@ -46,11 +46,6 @@ class SetPointRamp:
         done_c = self.rate_c_per_s * max(0.0, time_s - self.began_s)
         return self.target_c if done_c >= abs(span_c) else self.from_c + math.copysign(done_c, span_c)
 
-    @property
-    def ends_s(self) -> float:
-        """From then on it stays."""
-        return self.began_s + abs(self.target_c - self.from_c) / self.rate_c_per_s
-
     def held(self, time_s: float) -> SetPointRamp:
         """One that stays where this one is."""
         here_c = self.at(time_s)

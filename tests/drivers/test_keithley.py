@@ -117,6 +117,23 @@ def test_450_degrees_are_reached_held_and_left_again(tmp_path):
     asyncio.run(main())
 
 
+def test_a_reading_is_of_one_moment_also_while_the_chip_is_quenched(tmp_path):
+    """Power of before and set point of afterwards would look like a runaway."""
+
+    async def main() -> None:
+        async with bench(tmp_path) as b:
+            await b.chip.ramp_to(450.0, 2000.0)
+            quench = asyncio.create_task(b.chip.quench())
+            readings = []
+            while not quench.done() or readings[-1].temperature_c > 60.0:
+                readings.append(await b.chip.read())
+                await asyncio.sleep(0)
+            assert {r.setpoint_c for r in readings} == {450.0, 25.0}
+            assert all((r.power_mw > 10.0) == (r.setpoint_c == 450.0) for r in readings)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("rate", [300.0, 1000.0])
 def test_a_ramp_is_as_fast_as_asked_up_and_down(tmp_path, rate):
     async def main() -> None:

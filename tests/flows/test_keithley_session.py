@@ -37,12 +37,8 @@ def test_a_session_heats_quenches_and_images_without_tripping_the_guard(session_
     async def main() -> None:
         clock, folder = ScaledClock(), tmp_path / "s"
         server = KeithleyServer("source meter", DriverContext(clock, 3, folder))
-        path = session_file(
-            durations_s="[2.0, 1.0]",
-            step_deg=20.0,
-            **on_a_keithley(server),
-            **{"from_deg = -70.0": "from_deg = -20.0", "to_deg = 70.0": "to_deg = 20.0"},
-        )
+        imaged = {'kind = "tilt-series"': 'kind = "image"', 'kind = "pulses"': 'kind = "pulses"\nafter_each = "image"'}
+        path = session_file(durations_s="[2.0, 1.0]", **on_a_keithley(server), **imaged)
         serving = asyncio.create_task(server.serve())
         try:
             session = Session(checked_session(path), path, SessionFolder(folder), clock)
@@ -54,7 +50,7 @@ def test_a_session_heats_quenches_and_images_without_tripping_the_guard(session_
         guard = folder / "guard.jsonl"
         assert not happened(guard, "made_safe"), records(guard)
         assert not happened(guard, "make_safe_failed"), records(guard)
-        assert len(happened(guard, "quenched")) >= 2
+        assert len(happened(guard, "quench")) >= 2
         assert happened(guard, "end")[-1]["tripped"] is None
         heats = happened(folder / "journal.jsonl", "heated")
         assert [h["temperature_c"] for h in heats] == [450.0, 450.0]
