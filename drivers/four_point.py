@@ -15,8 +15,8 @@ _OPEN = 0.2
 """A source at its compliance that gives less of its current than this has nothing to drive it through."""
 _COLDER_C, _HOTTER_C = 60.0, 200.0
 """So far below the surroundings, or above the limit, no heater is: its wiring is."""
-_JUMP_C, _JUMP_PART, _JUMP_S = 20.0, 0.5, 0.05
-"""Beside what the heat balance says, and of that, between two readings so close: more is no heat but a contact."""
+_JUMP_C, _JUMP_PART = 20.0, 0.5
+"""Beside what the heat balance says, and of that, between two readings: more is no heat but a contact."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,11 @@ def jump(before: FourPoint, seen: FourPoint, sheet: ResistanceCalibration, balan
     """A resistance that changes faster than heat can: a sense lead that is off, and follows its force lead."""
     span_s = seen.time_s - before.time_s
     before_c, now_c = sheet.temperature_c(before.resistance_ohm), sheet.temperature_c(seen.resistance_ohm)
-    expected_c = balance.rise_c(before_c, seen.power_w, span_s)
-    if span_s > _JUMP_S or abs(now_c - before_c - expected_c) < _JUMP_C + _JUMP_PART * abs(expected_c):
+    # When within that time the power has changed is not known.
+    slow_c, fast_c = sorted(balance.rise_c(before_c, power_w, span_s) for power_w in (before.power_w, seen.power_w))
+    rise_c = now_c - before_c
+    beyond_c = max(slow_c - rise_c, rise_c - fast_c)
+    if beyond_c < _JUMP_C + _JUMP_PART * max(abs(slow_c), abs(fast_c)):
         return None
-    change = f"{seen.resistance_ohm - before.resistance_ohm:+.3g} ohm ({now_c - before_c:+.0f} C)"
+    change = f"{seen.resistance_ohm - before.resistance_ohm:+.3g} ohm ({rise_c:+.0f} C)"
     return WiringFault(f"sense lead off, or a bad contact: {change} within {1e3 * span_s:.0f} ms is not heat")

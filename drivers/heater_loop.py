@@ -29,7 +29,7 @@ _BELIEVED = 3
 """In a row, that say that something is wrong: a contact may crackle."""
 _ERRORS_S = 0.5
 """Between two questions for the instrument's own errors."""
-_AGAIN_S = 0.1
+_AGAIN_S, _RECENT_S = 0.1, 0.1
 _COOL_C = 40.0
 _DARK_V = 0.05
 
@@ -96,6 +96,8 @@ class HeaterLoop:
         """How often something else was wanted, and for which of these a sound measurement was seen."""
         self.ramp = SetPointRamp(balance.ambient_c, balance.ambient_c, 1.0, 0.0)
         self.fault: DeviceError | None = None
+        self._switch_on = False
+        """What was switched off by hand stays off until somebody asks for something."""
         self._doubts = 0
         self.states: deque[HeaterState] = deque()
         """The newest."""
@@ -142,7 +144,7 @@ class HeaterLoop:
             When the power may still be on.
         """
         self.fault = None
-        self.meter.is_on = False  # somebody may have switched it off by hand
+        self._switch_on = True
         self._want(wanted)
         try:
             async with asyncio.timeout(self._clock.patience(limit_s)):
@@ -220,10 +222,13 @@ class HeaterLoop:
         if self.wanted is Wanted.OFF:
             await self._off("was switched off")
         else:
+            if self._switch_on:
+                self._switch_on = self.meter.is_on = False
             setpoint_c = self._setpoint_c()
             seen = await self.meter.source(self._current_a())
             wrong = self._wiring.fault(seen)
-            if wrong is None and self.states:
+            # What has been doubted is held against the last sound measurement, however old that is by now.
+            if wrong is None and self.states and (self._doubts or seen.time_s - self.newest().seen.time_s < _RECENT_S):
                 wrong = jump(self.states[-1].seen, seen, self._sheet, self._balance)
             await self._judge(seen, setpoint_c, wrong)
             if self._clock.now() - self._errors_at_s > _ERRORS_S:

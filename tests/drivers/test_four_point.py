@@ -45,6 +45,8 @@ def at(time_s: float, temperature_c: float, current_ma: float) -> FourPoint:
 def test_a_quench_is_heat_and_a_contact_is_none():
     assert jump(at(0.0, 450.0, 8.3), at(0.005, 430.0, 0.5), SHEET, BALANCE) is None
     assert jump(at(0.0, 450.0, 8.3), at(0.005, 450.0, 8.3), SHEET, BALANCE) is None
+    assert jump(at(0.0, 450.0, 8.3), at(0.085, 393.0, 0.5), SHEET, BALANCE) is None  # powered at first
+    assert jump(at(0.0, 200.0, 9.0), at(0.04, 260.0, 5.5), SHEET, BALANCE) is None  # the same in a ramp
     found = jump(at(0.0, 450.0, 8.3), at(0.005, 510.0, 8.3), SHEET, BALANCE)
     assert found is not None
     assert "sense lead off" in found.words

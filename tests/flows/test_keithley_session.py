@@ -111,6 +111,7 @@ def test_what_breaks_is_named_by_the_guard_and_cold_once_it_can_be(tmp_path, bre
         try:
             await client.connect()
             await client.ramp_to(450.0, 1000.0)
+            await asyncio.sleep(0.2)
             assert (await client.read()).temperature_c == pytest.approx(450.0, abs=2.0)
             break_it(server)
             if words == "still powered":  # nothing shows before it is to end
