@@ -124,8 +124,7 @@ class HeaterLoop:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
         if self.meter.is_open:
             with suppress(DeviceError):  # whoever stops it has heard of it
                 await self.meter.off()
