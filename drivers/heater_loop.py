@@ -34,7 +34,7 @@ _COOL_C = 40.0
 _DARK_V = 0.05
 
 
-class Wanted(Enum):
+class HeaterMode(Enum):
     OFF = "its output off"
     SENSING = "a current too small to heat"
     HEATED = "the closed loop"
@@ -91,7 +91,7 @@ class HeaterLoop:
         self._task: asyncio.Task[None] | None = None
         self._turned = asyncio.Event()
         """Of the period under way; each has its own."""
-        self.wanted = Wanted.SENSING
+        self.wanted = HeaterMode.SENSING
         self._asked, self._shown = 0, -1
         """How often something else was wanted, and for which of these a sound measurement was seen."""
         self.ramp = SetPointRamp(balance.ambient_c, balance.ambient_c, 1.0, 0.0)
@@ -111,14 +111,14 @@ class HeaterLoop:
     @property
     def fast(self) -> bool:
         """Whether it measures each period: while the chip is heated, and until it is cold."""
-        return self.wanted is Wanted.HEATED or bool(self.states and self.states[-1].temperature_c > _COOL_C)
+        return self.wanted is HeaterMode.HEATED or bool(self.states and self.states[-1].temperature_c > _COOL_C)
 
     async def start(self, limit_s: float) -> None:
         """Connect, with whatever heating power there was taken away, and measure."""
         self.states.clear()
         await self.meter.open()
         self._task = asyncio.create_task(self._go_on(), name="closed loop")
-        await self.switched(Wanted.SENSING, limit_s)
+        await self.switched(HeaterMode.SENSING, limit_s)
 
     async def stop(self) -> None:
         task, self._task = self._task, None
@@ -134,7 +134,7 @@ class HeaterLoop:
         """Wait for the end of a period."""
         await self._turned.wait()
 
-    async def switched(self, wanted: Wanted, limit_s: float) -> None:
+    async def switched(self, wanted: HeaterMode, limit_s: float) -> None:
         """Until a measurement begun afterwards shows it, or shows a fault with the power away.
 
         Raises
@@ -158,12 +158,12 @@ class HeaterLoop:
     def heat(self, target_c: float, rate_c_per_s: float) -> SetPointRamp:
         """From the set point, or, where there is none, from the temperature."""
         now = self._clock.now()
-        heated = self.wanted is Wanted.HEATED
+        heated = self.wanted is HeaterMode.HEATED
         from_c = self.ramp.at(now) if heated else self.newest().temperature_c
         self.ramp = SetPointRamp(from_c, target_c, rate_c_per_s, now)
         if not heated:
             self._law.reset()
-            self._want(Wanted.HEATED)
+            self._want(HeaterMode.HEATED)
         return self.ramp
 
     def hold(self) -> None:
@@ -188,7 +188,7 @@ class HeaterLoop:
             return 0.0
         return self._law.saturated * (self._clock.now() - max(self._bound_since_s, self.ramp.began_s))
 
-    def _want(self, wanted: Wanted) -> None:
+    def _want(self, wanted: HeaterMode) -> None:
         self.wanted, self._doubts, self._bound_since_s = wanted, 0, None
         self._asked += 1
 
@@ -213,12 +213,12 @@ class HeaterLoop:
         if self.fault is None:
             self._log.warning("%s", fault)
             self.fault = fault
-        if self.wanted is Wanted.HEATED:
-            self._want(Wanted.SENSING)
+        if self.wanted is HeaterMode.HEATED:
+            self._want(HeaterMode.SENSING)
 
     async def _period(self) -> None:
         asked = self._asked
-        if self.wanted is Wanted.OFF:
+        if self.wanted is HeaterMode.OFF:
             await self._off("was switched off")
         else:
             if self._switch_on:
@@ -253,16 +253,16 @@ class HeaterLoop:
         self._doubts += 1
         if self._doubts < _BELIEVED:
             return
-        if wrong.powered and self.wanted is not Wanted.HEATED:
+        if wrong.powered and self.wanted is not HeaterMode.HEATED:
             await self._off(f"was switched off ({wrong.words})")
         raise HeaterFault(self.meter.name, wrong.words, safe=seen.asked_a <= self._sense_a)
 
     def _setpoint_c(self) -> float:
-        return self.ramp.at(self._clock.now()) if self.wanted is Wanted.HEATED else self._balance.ambient_c
+        return self.ramp.at(self._clock.now()) if self.wanted is HeaterMode.HEATED else self._balance.ambient_c
 
     def _current_a(self) -> float:
         """What to give from now on."""
-        if self.wanted is not Wanted.HEATED or not self.states:
+        if self.wanted is not HeaterMode.HEATED or not self.states:
             return self._sense_a
         seen, temperature_c = self.states[-1].seen, self.states[-1].temperature_c
         now, span_s = self._clock.now(), self._span_s()

@@ -20,7 +20,7 @@ from drivers.abilities import ChipAbilities
 from drivers.calibration import ResistanceCalibration
 from drivers.errors import DeviceError
 from drivers.four_point import Wiring
-from drivers.heater_loop import IDLE_S, HeaterLoop, HeaterState, Wanted
+from drivers.heater_loop import IDLE_S, HeaterLoop, HeaterMode, HeaterState
 from drivers.interfaces import DriverContext, HeaterReading
 from drivers.source_meter import SourceMeter, SourceSettings
 from drivers.temperature_loop import HeatBalance, SetPointRamp
@@ -130,7 +130,7 @@ class KeithleyChip:
             while not self._reached(ramp):
                 await self._loop.turn()
                 self._raise_fault()
-                if self._loop.ramp is not ramp or self._loop.wanted is not Wanted.HEATED:
+                if self._loop.ramp is not ramp or self._loop.wanted is not HeaterMode.HEATED:
                     raise DeviceError(self.name, f"something else was asked before {target_c:g} C was reached")
         except asyncio.CancelledError:
             if self._loop.ramp is ramp:
@@ -149,7 +149,7 @@ class KeithleyChip:
             When the power may still be on.
         """
         if self._loop.running:
-            await self._loop.switched(Wanted.SENSING, _SWITCH_S)
+            await self._loop.switched(HeaterMode.SENSING, _SWITCH_S)
         else:
             await self._loop.start(_SWITCH_S)
 
@@ -180,12 +180,12 @@ class KeithleyChip:
         if not self._loop.running:
             return
         try:
-            await self._loop.switched(Wanted.SENSING, _CLOSING_S)
+            await self._loop.switched(HeaterMode.SENSING, _CLOSING_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._clock.patience(_CLOSING_S)):
                     while self._loop.fault is None and self._loop.newest().temperature_c > _COLD_C:
                         await self._loop.turn()
-            await self._loop.switched(Wanted.OFF, _CLOSING_S)
+            await self._loop.switched(HeaterMode.OFF, _CLOSING_S)
         finally:
             await self._loop.stop()
 
