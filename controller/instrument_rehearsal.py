@@ -13,7 +13,7 @@ from controller.plan.session_file import SessionFile
 from drivers.clock import WallClock
 from drivers.errors import AlloyscopeError, ConfigError, ungrouped
 from drivers.interfaces import DriverContext, InstrumentServer
-from drivers.registry import backends, find, load
+from drivers.registry import Kind, backends, find, load
 
 _USUAL = "NC2"
 
@@ -45,12 +45,18 @@ def instrument_servers(
         file.microscope.backend: file.microscope.options
         | {"particles": _particles(file, specimens), "current_pa": file.scan.current_pa, "twin": _numbers(twin)},
     }
-    known = backends("server")
+    known, kinds = (
+        backends("server"),
+        dict[str, Kind](((file.chip.backend, "chip"), (file.microscope.backend, "microscope"))),
+    )
     servers: list[InstrumentServer] = []
     for backend, options in sections.items():
         if backend in known:
+            # Where the driver looks by default, the instrument is.
+            usual = {n: p.default for n, p in inspect.signature(find(kinds[backend], backend)).parameters.items()}
+            given = {n: v for n, v in usual.items() if v is not inspect.Parameter.empty} | dict(options)
             accepted = inspect.signature(find("server", backend)).parameters
-            servers.append(load("server", backend, context, {k: v for k, v in options.items() if k in accepted}))
+            servers.append(load("server", backend, context, {n: v for n, v in given.items() if n in accepted}))
     if not servers:
         found = f"chip and microscope are {' and '.join(sections)}"
         raise ConfigError("simulate", [f"{found}; what can be simulated on its wire: {', '.join(known)}"])
@@ -104,4 +110,6 @@ async def _serve(servers: Sequence[InstrumentServer], folder: Path) -> None:
                 for task in serving:
                     task.cancel()
     except OSError as error:
-        raise AlloyscopeError(f"simulate: {error}; is something else listening there?") from error
+        raise AlloyscopeError(
+            f"simulate: {error}; a simulated instrument listens on this computer (127.0.0.1), where nothing else may"
+        ) from error

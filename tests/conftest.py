@@ -74,6 +74,8 @@ REAL_TIME = (
     "test_device_host.py",
     "test_nion.py",
     "test_remote_session.py",
+    "test_keithley.py",
+    "test_keithley_session.py",
 )
 """Their limits are real seconds: never beside each other."""
 
