@@ -70,6 +70,8 @@ REAL_TIME = (
     "test_hanging_drivers.py",
     "test_vendor_drivers.py",
     "test_deputy.py",
+    "test_conformance_on_wires.py",
+    "test_lab_rehearsal.py",
     "test_remote.py",
     "test_device_host.py",
     "test_nion.py",
