@@ -23,10 +23,15 @@ Told = tuple[NDArray[np.float64], tuple[datetime, ...] | None]
 
 
 def images_of(folder: Path) -> list[Path]:
-    """Its image files, in the order in which people count: 2 comes before 10; raises `ConfigError` where none are."""
+    """Its image files, in the order in which people count: 2 comes before 10; raises `ConfigError` where none are,
+    or of several kinds."""
     found = [p for p in folder.iterdir() if p.is_file() and ending_of(p) in IMAGE_ENDINGS and p.name[0] != "."]
     if not found:
         raise ConfigError(str(folder), [f"holds no images; there are readers for {', '.join(IMAGE_ENDINGS)}"])
+    endings = sorted({ending_of(p) for p in found})
+    if len(endings) > 1:
+        words = f"holds images ending in {', '.join(endings)}; leave those of the tilt series alone there"
+        raise ConfigError(str(folder), [words])
     return sorted(found, key=lambda p: [(0, int(w), "") if w.isdigit() else (1, 0, w) for w in _parts(p)])
 
 

@@ -57,6 +57,8 @@ def reconstruct(
     if found.axis_deg:
         hand = "; its sense is not told, so the volume may be a mirror image" if abs(found.axis_deg) > 45.0 else ""
         print(f"tilt axis {found.axis_deg:.1f} deg from x, turned onto it{hand}")
+    elif axis_deg is None:
+        print("tilt axis along x, as far as the images tell")
     voxel_nm = pixel_nm or series.pixel_nm
     write_volume(out, found.volume, voxel_nm)
     size = " x ".join(str(n) for n in found.volume.shape)

@@ -156,6 +156,9 @@ def test_a_folder_of_unlike_images_is_refused(tmp_path: Path):
         tifffile.imwrite(tmp_path / f"a_{TILTS[n]}.tif", image[:, : 24 - n // 4])
     with pytest.raises(ConfigError, match=r"a_60\.0\.tif holds \(20, 23\) pixels"):
         read_tilt_series(tmp_path)
+    (tmp_path / "preview.png").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"ending in \.png, \.tif"):
+        read_tilt_series(tmp_path)
     for path in tmp_path.iterdir():
         path.unlink()
     with pytest.raises(ConfigError, match="holds no images"):
