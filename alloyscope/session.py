@@ -82,6 +82,8 @@ class RecordedSession:
         self.simulated = begin.simulated
         """Whether a physics twin stood in for the microscope."""
         self.particles = begin.particles
+        self.imported_from = begin.imported_from
+        """Files of other programs that hold what was recorded; empty for a session of Alloyscope."""
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -143,13 +145,14 @@ class RecordedSession:
         return pandas.DataFrame([{k: None if v == "" else v for k, v in row.items()} for row in rows])
 
     def __repr__(self) -> str:
-        kind = "SIMULATED session" if self.simulated else "session"
+        kind = f"{'SIMULATED ' if self.simulated else ''}{'imported ' if self.imported_from else ''}session"
         return f"<{kind} {self.title!r}: {len(self.steps)} steps in {self.folder}>"
 
     def _repr_html_(self) -> str:
         said = [line for result in self.results for line in result.words()]
         facts: list[tuple[str, object]] = [
             ("folder", self.folder),
+            *([("imported from", ", ".join(self.imported_from))] if self.imported_from else []),
             ("particles", ", ".join(self.particles) or "not named"),
             ("steps", f"{len(self.steps)}: {', '.join(self.steps[:6])}{' ...' if len(self.steps) > 6 else ''}"),
             ("results", len(self.results)),

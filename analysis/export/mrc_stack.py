@@ -1,9 +1,9 @@
 """A tilt series as IMOD and SerialEM have it: ``a.mrc``, its tilts in ``a.rawtlt``, and ``a.mrc.mdoc``.
 
-Conventions: the stack is in recorded order, row 0 first. IMOD takes the first row for the lowest, x to the right, y up
-and z towards the viewer, and a tilt t about the vertical puts a point on x cos t + z sin t; ours turns about x and puts
-it on y cos t + z sin t. Turned by -90 deg, as a tilt axis at +90 deg from the vertical asks for, ours is IMOD's, neither
-mirrored nor with the tilts' sign changed: so tilts are written as they are, and the axis is at 90 deg.
+Conventions: the stack is in recorded order, row 0 first. IMOD counts x to the right, y upwards from the first row and z
+to the viewer, and a tilt t about the vertical puts a point on x cos t + z sin t; ours turns about x and puts it on
+y cos t + z sin t. Turned clockwise by the 90 deg at which its axis is said to lie, our series is such a one as it is:
+no tilt changes its sign. IMOD draws row 0 at the bottom, where most programs draw it on top.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def analyse(
     if source.is_dir():
         return _analyse_session(source, report, spread, d_of_c=d_of_c)
     manifest = load_toml(source, Manifest)
-    items = list(_manifest_items(source, manifest))
+    items = list(manifest_items(source, manifest))
     provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
     settings = AnalysisSettings(seed=seed, spread=spread, d_of_c=d_of_c, activation=manifest.arrhenius)
     return _run(items, Pipeline(settings), report, provenance)
@@ -88,7 +88,8 @@ def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool)
     items = read_session(folder, note)
     if not items:
         raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
-    provenance = {"source": begin.session, "kind": "session", "seed": begin.seed, "spread": spread}
+    kind = "imported session" if begin.imported_from else "session"
+    provenance = {"source": begin.session, "kind": kind, "seed": begin.seed, "spread": spread}
     activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
     settings = AnalysisSettings(seed=begin.seed, spread=spread, d_of_c=d_of_c, activation=activation)
     told = _run(items, Pipeline(settings), report, provenance, planned_frames(folder))
@@ -123,7 +124,8 @@ def software() -> dict[str, Any]:
     return {"alloyscope": version("alloyscope"), "numpy": version("numpy"), "numba": version("numba")}
 
 
-def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
+def manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
+    """What a stream would have carried of a manifest, whose paths start from its own; raises `ConfigError`."""
     problems: list[str] = []
     loaded = []
     names = [p.name for p in manifest.particle]

@@ -25,29 +25,7 @@ from drivers.recorded.journal import records_of
 from drivers.recorded.records import AnalysisStarted, Begin, FrameRecorded, SeriesBegin
 from drivers.recorded.session import read_session
 from tests.command import ALLOYSCOPE
-from tests.flows.recording import session_in
-
-SMALL = {
-    "step_deg": 5.0,
-    "from_deg = -70.0": "from_deg = -10.0",
-    "to_deg = 70.0": "to_deg = 10.0",
-    "durations_s": "[10.0]",
-}
-EDX = """
-[edx]
-backend = "simulated"
-lines = ["Ag_La", "Au_Ma"]
-pixel_nm = 0.5
-shape = [16, 24]
-dwell_us = 100.0
-frames = 3
-
-[scan]"""
-MAPPED = {
-    'specimen = "NC2"': 'specimen = "AgAu", name = "NC2"',
-    "[scan]": EDX,
-    'kind = "pulses"': 'kind = "edx-map"\n[[plan]]\nkind = "image"\n[[plan]]\nkind = "pulses"',
-}
+from tests.flows.recording import MAPPED, SMALL, session_in
 
 
 def peer(program: str, *arguments: str, cwd: Path) -> str:
