@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 
 
+def valid_name(stem: str) -> str:
+    """Of an entry, by a file's; NeXus has no hyphens in names."""
+    return stem.replace("-", "_")
+
+
 def group(parent: h5py.Group, called: str, nx_class: str, /, **fields: Any) -> h5py.Group:
     """A group of a NeXus class with these fields; those that are None or empty are left out."""
     made = parent.create_group(called)

@@ -34,10 +34,15 @@ def write_session_index(folder: SessionFolder, begin: Begin | None = None, end_t
         if begin is not None:
             _describe(file, begin, end_time)
         if steps:
-            file.attrs["default"] = steps[0].stem
+            file.attrs["default"] = nexus.valid_name(steps[0].stem)
+        taken: set[str] = set()
         for path in steps:
-            inside = path.stem if begin is not None and begin.utc else _entry_in(path)
-            file[path.stem] = h5py.ExternalLink(str(path.relative_to(folder.path)), f"/{inside}")
+            name = inside = nexus.valid_name(path.stem)
+            if begin is None or not begin.utc:
+                inside = _entry_in(path, inside)
+            name = name if name not in taken else path.stem  # particles A-1 and A_1 would have one
+            taken.add(name)
+            file[name] = h5py.ExternalLink(str(path.relative_to(folder.path)), f"/{inside}")
     os.replace(part, folder.index)
 
 
@@ -54,10 +59,10 @@ def _describe(file: h5py.File, begin: Begin, end_time: str) -> None:
     )
 
 
-def _entry_in(path: Path) -> str:
+def _entry_in(path: Path, usual: str) -> str:
     """Files had not always the names of their steps inside; one that is being written has."""
     import h5py
 
     with suppress(OSError), h5py.File(path, "r") as file:
         return str(file.attrs.get("default", "entry"))
-    return path.stem
+    return usual

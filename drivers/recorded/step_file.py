@@ -17,6 +17,7 @@ import numpy as np
 
 from drivers.errors import ConfigError, RecordingError
 from drivers.frames import Frame, FrameHeader, plain
+from drivers.recorded.nexus import valid_name
 from drivers.recorded.step_layout import StepBegan, StepDatasets, columns_of, lay_out
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class StepFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file: h5py.File = h5py.File(path, "w")
-        lay_out(self._file, path.stem, first, began or StepBegan())
+        lay_out(self._file, valid_name(path.stem), first, began or StepBegan())
         self._at = StepDatasets.of(self._file)
         self._rows: dict[int, int] = {}
         self._file.flush()

@@ -106,7 +106,8 @@ def lay_out(file: h5py.File, name: str, first: Frame, began: StepBegan) -> None:
 
 def _tilts(entry: h5py.Group, header: FrameHeader) -> Any:
     """In NXtomo the sample turns."""
-    description = f"{header.core} core in {header.shell} shell, window {header.window}"
+    metals = f"{header.core} core in {header.shell} shell" if header.core and header.shell else "metals not named"
+    description = f"{metals}, window {header.window}"
     kind = "simulated data" if header.simulated else "sample"
     sample = nexus.group(entry, "sample", "NXsample", name=header.particle, description=description, type=kind)
     return _column(sample, "rotation_angle", "f8", "deg")

@@ -139,9 +139,11 @@ def test_hyperspy_opens_series_and_spectra_with_their_axes(session):
 
 @pytest.mark.filterwarnings("ignore")  # theirs: it leaves the file to be collected
 def test_rosettasciio_reads_the_mrc_with_its_pixel_size(session):
+    import dask
     from rsciio.mrc import file_reader
 
-    (signal,) = file_reader(str(exported(session, "mrc") / "c00_NC2_tilt.mrc"))
+    with dask.config.set(scheduler="synchronous"):  # its threads would stay
+        (signal,) = file_reader(str(exported(session, "mrc") / "c00_NC2_tilt.mrc"))
     assert [(a["scale"], a["units"]) for a in signal["axes"][-2:]] == [(pytest.approx(2.0), "nm")] * 2
     np.testing.assert_array_equal(signal["data"], np.stack([f.image for f in frames_of(session, "c00/NC2/tilt")]))
     del signal

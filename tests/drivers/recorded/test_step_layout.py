@@ -110,6 +110,20 @@ def test_the_index_links_old_and_new_files_alike(old_session: SessionFolder):
         assert index["session/title"][()] == b"s"
 
 
+def test_particles_with_hyphens_have_names_that_nexus_allows(tmp_path: Path):
+    at = SessionFolder(tmp_path)
+    for particle in ("A-1", "A_1"):
+        file = StepFile(at.step_file(f"c00/{particle}/tilt"), frame(0, "tilt"))
+        file.append(frame(0, "tilt"))
+        file.close()
+    write_session_index(at)
+    with h5py.File(at.index) as index:
+        assert set(index) == {"c00_A_1_tilt", "c00_A-1_tilt"}
+        files = {Path(index.get(name, getlink=True).filename).name for name in index}
+        assert files == {"c00_A-1_tilt.h5", "c00_A_1_tilt.h5"}
+        assert [len(index[name]["data/data"]) for name in index] == [1, 1]
+
+
 def test_wall_clock_and_session_time_are_told_of_each_frame(tmp_path: Path):
     path = SessionFolder(tmp_path).step_file("c00/A/tilt")
     file = StepFile(path, frame(0, "tilt"), StepBegan("tilt-series", "2026-11-27T12:01:39.000+00:00", time_s=99.0))
