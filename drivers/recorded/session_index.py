@@ -35,13 +35,14 @@ def write_session_index(folder: SessionFolder, begin: Begin | None = None, end_t
             _describe(file, begin, end_time)
         if steps:
             file.attrs["default"] = nexus.valid_name(steps[0].stem)
-        taken: set[str] = set()
+        stems = {path.stem for path in steps}
         for path in steps:
-            name = inside = nexus.valid_name(path.stem)
+            inside = nexus.valid_name(path.stem)
+            # Particles A-1 and A_1 would have one name.
+            name = path.stem if inside in stems else inside
+            stems.add(name)
             if begin is None or not begin.utc:
                 inside = _entry_in(path, inside)
-            name = name if name not in taken else path.stem  # particles A-1 and A_1 would have one
-            taken.add(name)
             file[name] = h5py.ExternalLink(str(path.relative_to(folder.path)), f"/{inside}")
     os.replace(part, folder.index)
 
