@@ -9,7 +9,7 @@ from functools import cached_property
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
     from analysis.results import AnyResult
     from drivers.frames import FrameHeader
-
-_IMAGES = "entry/data/data"
-_TILTS = "entry/data/tilt_deg"
-_HEADERS = "entry/headers"
+    from drivers.recorded.step_layout import StepDatasets
 
 
 def _opened(path: Path) -> h5py.File:
@@ -33,6 +30,12 @@ def _opened(path: Path) -> h5py.File:
     import hdf5plugin  # noqa: F401  # registers the compression filter
 
     return h5py.File(path, "r")
+
+
+def _datasets(file: h5py.File) -> StepDatasets:
+    from drivers.recorded.step_layout import StepDatasets
+
+    return StepDatasets.of(file)
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,16 @@ class _FramesOnDisk:
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         if len(self.parts) > 1:
-            return np.asarray(self.whole(_IMAGES)[index])
+            return np.asarray(self.whole("images")[index])
         with _opened(self.parts[0][0]) as file:
-            return np.asarray(file[_IMAGES][index])
+            return np.asarray(_datasets(file).images[index])
 
-    def whole(self, name: str) -> NDArray[Any]:
+    def whole(self, name: Literal["images", "tilts_deg"]) -> NDArray[Any]:
         """A dataset of all whole frames."""
         found = []
         for path, frames in self.parts:
             with _opened(path) as file:
-                found.append(np.asarray(file[name][:frames]))
+                found.append(np.asarray(getattr(_datasets(file), name)[:frames]))
         return np.concatenate(found)
 
 
@@ -79,6 +82,8 @@ class RecordedSession:
         self.simulated = begin.simulated
         """Whether a physics twin stood in for the microscope."""
         self.particles = begin.particles
+        self.imported_from = begin.imported_from
+        """Files of other programs that hold what was recorded; empty for a session of Alloyscope."""
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -87,11 +92,11 @@ class RecordedSession:
 
     def tilts_deg(self, step: str) -> NDArray[np.float64]:
         """(frame,) tilts in degrees as they were read back."""
-        return np.asarray(self._on_disk(step).whole(_TILTS), np.float64)
+        return np.asarray(self._on_disk(step).whole("tilts_deg"), np.float64)
 
     def images(self, step: str) -> NDArray[Any]:
         """(frame, y, x) all images of a step as a numpy array."""
-        return self._on_disk(step).whole(_IMAGES)
+        return self._on_disk(step).whole("images")
 
     def frames(self, step: str) -> Any:
         """(frame, y, x) as a dask array, a chunk per frame; raises ImportError where dask is missing."""
@@ -140,13 +145,14 @@ class RecordedSession:
         return pandas.DataFrame([{k: None if v == "" else v for k, v in row.items()} for row in rows])
 
     def __repr__(self) -> str:
-        kind = "SIMULATED session" if self.simulated else "session"
+        kind = f"{'SIMULATED ' if self.simulated else ''}{'imported ' if self.imported_from else ''}session"
         return f"<{kind} {self.title!r}: {len(self.steps)} steps in {self.folder}>"
 
     def _repr_html_(self) -> str:
         said = [line for result in self.results for line in result.words()]
         facts: list[tuple[str, object]] = [
             ("folder", self.folder),
+            *([("imported from", ", ".join(self.imported_from))] if self.imported_from else []),
             ("particles", ", ".join(self.particles) or "not named"),
             ("steps", f"{len(self.steps)}: {', '.join(self.steps[:6])}{' ...' if len(self.steps) > 6 else ''}"),
             ("results", len(self.results)),
@@ -160,7 +166,8 @@ class RecordedSession:
         for path in self._at.step_files(step):
             try:
                 with _opened(path) as file:
-                    images, headers = file[_IMAGES], file[_HEADERS]
+                    at = _datasets(file)
+                    images, headers = at.images, at.headers
                     # A row that was cut before its header was written is not a frame.
                     parts.append((path, min(images.shape[0], sum(1 for text in headers[:] if text))))
                     shape, dtype = images.shape[1:], images.dtype

@@ -13,6 +13,7 @@ from controller.record.ledger import Ledger
 from controller.record.past import Past
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
+from drivers.clock import utc_now
 from drivers.errors import InterlockTripped
 from drivers.recorded.journal import Journal
 from drivers.recorded.records import FoundHot, Resumed
@@ -56,7 +57,7 @@ async def begin_again(
             "off now. Since when it was hot is in no ledger: begin a new session, or resume with --accept"
         )
     accepted = (f"accepted: {past.unknown_heat}",) if past.unknown_heat else ()
-    journal.write(Resumed(found=past.found + accepted))
+    journal.write(Resumed(found=past.found + accepted, utc=utc_now()))
     if past.cut_pulse is not None:
         journal.write(past.cut_pulse)
     for words in past.found + accepted:

@@ -41,7 +41,7 @@ from controller.resumption import begin_again, take_up
 from controller.stream.door import Door
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
-from drivers.clock import Clock, SteppedClock
+from drivers.clock import Clock, SteppedClock, utc_now
 from drivers.errors import AlloyscopeError, InterlockTripped, RecordingError, first_of, in_a_sentence
 from drivers.interfaces import HeaterReading
 from drivers.recorded.folder import SessionFolder
@@ -245,6 +245,7 @@ class Session:
         frames = Frames(
             session=file.title,
             microscope=instruments.microscope,
+            clock=self.clock,
             edx=file.edx,
             recorder=self.recorder,
             journal=self.journal,
@@ -273,19 +274,24 @@ class Session:
         names = tuple(p.name for p in file.particles)
         if self.past is None:
             known = None if file.arrhenius is None else file.arrhenius.model_dump()
-            self.journal.write(
-                Begin(
-                    session=file.title,
-                    seed=file.seed,
-                    simulated=simulated,
-                    particles=names,
-                    activation=known,
-                    dry=self.dry,
-                    origin=str(self.origin.resolve()),
-                )
+            metals = (metal for p in file.particles for metal in (p.core, p.shell) if metal)
+            begin = Begin(
+                session=file.title,
+                seed=file.seed,
+                simulated=simulated,
+                particles=names,
+                activation=known,
+                dry=self.dry,
+                origin=str(self.origin.resolve()),
+                utc=utc_now(),
+                microscope=file.microscope.backend,
+                elements=tuple(dict.fromkeys(metals)),
             )
+            self.journal.write(begin)
         else:
+            begin = self.past.begin
             await begin_again(self.past, self.instruments, self.journal, self._log, tracked=file.tracking.on)
+        await self.recorder.begin(begin)
         self.events.tell(ev.Started(file.title, str(self.folder.path), simulated, names, self.progress.planned))
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
 

@@ -14,6 +14,7 @@ import selectors
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from drivers.errors import AlloyscopeError, DeviceError, DeviceTimeout
@@ -159,6 +160,20 @@ class _IdleSelector(selectors.DefaultSelector):
             return []
         blocked: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
         return blocked
+
+
+def utc_now() -> str:
+    """The computer's wall clock, ISO 8601 in UTC; for files that others read, since all else goes by session time."""
+    return _iso(datetime.now(UTC))
+
+
+def earlier(utc: str, seconds: float) -> str:
+    """What the wall clock showed so many seconds before."""
+    return _iso(datetime.fromisoformat(utc) - timedelta(seconds=seconds))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
 
 
 async def within(clock: Clock, limit_s: float, device: str, asked: str, call: Awaitable[T]) -> T:

@@ -86,7 +86,7 @@ def analyse(
     if source.is_dir():
         return _analyse_session(source, report, spread, d_of_c=d_of_c)
     manifest = load_toml(source, Manifest)
-    items = list(_manifest_items(source, manifest))
+    items = list(manifest_items(source, manifest))
     provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
     settings = AnalysisSettings(seed=seed, spread=spread, d_of_c=d_of_c, activation=manifest.arrhenius)
     return _run(items, Pipeline(settings), report, provenance)
@@ -102,7 +102,8 @@ def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool)
     items = read_session(folder, note)
     if not items:
         raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
-    provenance = {"source": begin.session, "kind": "session", "seed": begin.seed, "spread": spread}
+    kind = "imported session" if begin.imported_from else "session"
+    provenance = {"source": begin.session, "kind": kind, "seed": begin.seed, "spread": spread}
     activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
     settings = AnalysisSettings(seed=begin.seed, spread=spread, d_of_c=d_of_c, activation=activation)
     told = _run(items, Pipeline(settings), report, provenance, planned_frames(folder))
@@ -149,7 +150,8 @@ def _series(folder: Path, state: StateEntry) -> TiltSeries:
     return series if state.pixel_nm is None else replace(series, pixel_nm=state.pixel_nm)
 
 
-def _manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
+def manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
+    """What a stream would have carried of a manifest, whose paths start from its own; raises `ConfigError`."""
     problems: list[str] = []
     loaded = []
     names = [p.name for p in manifest.particle]

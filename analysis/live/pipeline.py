@@ -36,11 +36,14 @@ class Pipeline:
     Parameters
     ----------
     settings : how to analyse; by default with seed 0 and nothing for a screen
-    keep_volume : called with (step, volume) after each tilt series
+    keep_volume : called with (step, volume, voxel in nm) after each tilt series
     """
 
     def __init__(
-        self, settings: AnalysisSettings | None = None, *, keep_volume: Callable[[str, Volume], None] | None = None
+        self,
+        settings: AnalysisSettings | None = None,
+        *,
+        keep_volume: Callable[[str, Volume, float], None] | None = None,
     ) -> None:
         self._settings = settings or AnalysisSettings()
         self._picture_px = self._settings.picture_px
@@ -84,7 +87,7 @@ class Pipeline:
         with one_blas_thread():
             results = particle.add_series(frames, end)
         if self._keep_volume is not None and particle.last_volume is not None:
-            self._keep_volume(end.step, particle.last_volume)
+            self._keep_volume(end.step, particle.last_volume, frames[0].header.pixel_nm)
         states = [r for r in results if isinstance(r, StateResult)]
         return [*(r for r in results if r not in states), *self._arrhenius(results), *states]
 

@@ -133,10 +133,10 @@ def main() -> int:
     arguments = parser.parse_args()
     folder: SessionFolder | None = arguments.folder
 
-    def keep(step: str, volume: Volume) -> None:
+    def keep(step: str, volume: Volume, voxel_nm: float) -> None:
         assert folder is not None, "asked for"
         folder.volumes.mkdir(parents=True, exist_ok=True)
-        write_volume(folder.volume(step), volume)
+        write_volume(folder.volume(step), volume, voxel_nm)
 
     pipeline = Pipeline(arguments.settings, keep_volume=None if folder is None else keep)
     with zmq.Context() as context:

@@ -40,8 +40,8 @@ class Acquisition:
             await self.survey.choose()
             await self.beam.shift_image(name)
             await self.centring.bring_back(step)
-        self.frames.begin(step)
         what, scans, goes_dark = self._scans(step, done)
+        self.frames.begin(step, what)
         try:
             async with aclosing(scans):
                 async for scan in scans:

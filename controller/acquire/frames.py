@@ -12,10 +12,12 @@ from controller.plan.session_file import EdxSection
 from controller.record.ledger import Ledger
 from controller.record.recorder import Recorder
 from controller.stream.streams import Streams
+from drivers.clock import Clock, utc_now
 from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, SpectrumHeader
 from drivers.interfaces import Microscope, Scan
 from drivers.recorded.journal import Journal
 from drivers.recorded.records import FrameRecorded, SeriesBegin, SeriesEnded
+from drivers.recorded.step_layout import StepBegan
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Frames:
     session: str
     """Its title."""
     microscope: Microscope
+    clock: Clock
     edx: EdxSection | None
     recorder: Recorder
     journal: Journal
@@ -33,8 +36,10 @@ class Frames:
     ledger: Ledger
     chip_temperature_c: Callable[[], float | None]
 
-    def begin(self, step: Recording) -> None:
-        self.journal.write(SeriesBegin(step=step.id, particle=step.particle.name, planned=step.planned))
+    def begin(self, step: Recording, what: Recorded) -> None:
+        utc, name = utc_now(), step.particle.name
+        self.journal.write(SeriesBegin(step=step.id, particle=name, planned=step.planned, utc=utc))
+        self.recorder.begin_step(StepBegan(what, utc, self.clock.now()))
 
     async def take(self, step: Recording, scan: Scan, index: int) -> None:
         """Return when the frame is on disk; then it is told of."""

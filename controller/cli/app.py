@@ -21,5 +21,5 @@ def application() -> typer.Typer:
     )
     for module in iter_modules(commands.__path__):
         command = getattr(import_module(f"{commands.__name__}.{module.name}"), module.name)
-        app.command(module.name.replace("_", "-"))(command)
+        app.command(module.name.rstrip("_").replace("_", "-"))(command)  # import_: Python keeps the word for itself
     return app

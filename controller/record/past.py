@@ -98,6 +98,8 @@ class Past:
         begin = next((r for r in records if isinstance(r, Begin)), None)
         if begin is None:
             raise ConfigError(str(path), ["the session had not begun when it ended; run its session file again"])
+        if begin.imported_from:
+            raise ConfigError(str(path), ["was imported, and nothing can go on; alloyscope analyse reads it"])
         if not begin.origin:
             raise ConfigError(str(path), ["was recorded before sessions could go on; alloyscope analyse reads it"])
         last = records[-1]

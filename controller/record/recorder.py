@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.record.disk import DiskWatch
-from drivers.clock import Clock
+from drivers.clock import Clock, utc_now
 from drivers.errors import ConfigError, CorruptFrame, RecordingError
 from drivers.frames import Frame
 from drivers.recorded.folder import SessionFolder
+from drivers.recorded.records import Begin
+from drivers.recorded.session_index import write_session_index
 from drivers.recorded.step_file import FinishedStep, StepFile
+from drivers.recorded.step_layout import StepBegan
 
 T = TypeVar("T")
 
@@ -48,9 +51,20 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
         self._open: StepFile | None = None
         self._open_step = ""
+        self._session: Begin | None = None
+        self._began = StepBegan()
         self._broken: list[StepFile] = []
         self._steps: dict[int, str] = dict(steps)
         self._finished: FinishedStep | None = None
+
+    async def begin(self, session: Begin) -> None:
+        """Return when the folder has an index that says whose frames are to come."""
+        self._session = session
+        await self._do(lambda: write_session_index(self._folder, session))
+
+    def begin_step(self, began: StepBegan) -> None:
+        """The next frame is of this step."""
+        self._began = began if self._session is None else replace(began, microscope=self._session.microscope)
 
     async def write(self, frame: Frame) -> None:
         """Return when the frame is written and flushed."""
@@ -74,6 +88,8 @@ class Recorder:
     async def close(self) -> None:
         try:
             await self._do(self._end_step)
+            if self._session is not None:
+                await self._do(lambda: write_session_index(self._folder, self._session, utc_now()))
         finally:
             self._let_go()
             self._thread.shutdown()
@@ -101,8 +117,10 @@ class Recorder:
         if self._open is None or self._open_step != frame.header.step:
             self._end_step()
             parts = len(self._folder.step_files(frame.header.step))
-            self._open = StepFile(self._folder.step_file(frame.header.step, parts + 1), frame)
+            self._open = StepFile(self._folder.step_file(frame.header.step, parts + 1), frame, self._began)
             self._open_step = frame.header.step
+            # Now, so that what a crash leaves is linked as well.
+            write_session_index(self._folder, self._session)
         self._open.append(frame)
         return list(self._disk.after(size, time.monotonic() - began_s))
 
@@ -113,7 +131,6 @@ class Recorder:
             self._broken.append(closing)
             closing.close()
             self._broken.remove(closing)
-            write_session_index(self._folder)
 
     def _read(self, seq: int) -> Frame:
         step = self._steps[seq]
@@ -147,15 +164,3 @@ class Recorder:
         if self._finished is not None:
             self._finished.close()
             self._finished = None
-
-
-def write_session_index(folder: SessionFolder) -> None:
-    """``session.nxs``: external links to every step's file, replaced as a whole."""
-    import h5py
-
-    part = folder.index.with_name(folder.index.name + ".part")
-    with h5py.File(part, "w") as file:
-        file.attrs["NX_class"] = "NXroot"
-        for path in sorted(folder.frames.glob("*.h5")):
-            file[path.stem] = h5py.ExternalLink(str(path.relative_to(folder.path)), "/entry")
-    os.replace(part, folder.index)

@@ -27,6 +27,14 @@ class Begin(Record, frozen=True, kw_only=True, tag="begin"):
     """On the stepped clock."""
     origin: str = ""
     """Folder that relative paths in the session file start from."""
+    utc: str = ""
+    """Wall-clock time, ISO 8601; sessions of before 2026-11-27 have none."""
+    microscope: str = ""
+    """Backend that took the frames."""
+    elements: tuple[str, ...] = ()
+    """Of all particles."""
+    imported_from: tuple[str, ...] = ()
+    """Files of another program that hold what was recorded; empty where we recorded it."""
 
 
 class Resumed(Record, frozen=True, kw_only=True, tag="resumed"):
@@ -34,6 +42,8 @@ class Resumed(Record, frozen=True, kw_only=True, tag="resumed"):
 
     found: tuple[str, ...]
     """What had been left open, in words."""
+    utc: str = ""
+    """Wall-clock time, ISO 8601."""
 
 
 class FoundHot(Record, frozen=True, kw_only=True, tag="found_hot"):
@@ -133,6 +143,8 @@ class SeriesBegin(Record, frozen=True, kw_only=True, tag="series_begin"):
     step: str
     particle: str
     planned: int
+    utc: str = ""
+    """Wall-clock time, ISO 8601."""
 
 
 class FrameRecorded(Record, frozen=True, kw_only=True, tag="frame"):

@@ -17,6 +17,8 @@ import numpy as np
 
 from drivers.errors import ConfigError, RecordingError
 from drivers.frames import Frame, FrameHeader, plain
+from drivers.recorded.nexus import valid_name
+from drivers.recorded.step_layout import StepBegan, StepDatasets, columns_of, lay_out
 
 if TYPE_CHECKING:
     import h5py
@@ -25,65 +27,42 @@ _headers = msgspec.json.Decoder(FrameHeader)
 
 
 class StepFile:
-    """One step's frames. Not thread-safe: it belongs to the recorder's thread."""
+    """One step's frames. Not thread-safe: it belongs to the recorder's thread.
 
-    def __init__(self, path: Path, first: Frame) -> None:
+    A NeXus file with one entry that is named as the file is, so that paths inside it also hold in the session's index.
+    """
+
+    def __init__(self, path: Path, first: Frame, began: StepBegan | None = None) -> None:
         import h5py
-        import hdf5plugin
 
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file: h5py.File = h5py.File(path, "w")
-        entry = self._file.create_group("entry")
-        entry.attrs.update(NX_class="NXentry", default="data", simulated=first.header.simulated, step=first.header.step)
-        data = entry.create_group("data")
-        data.attrs.update(NX_class="NXdata", signal="data", axes=["tilt_deg", "y", "x"])
-        shape = first.image.shape
-        self._images: Any = data.create_dataset(
-            "data",
-            (0, *shape),
-            first.image.dtype,
-            maxshape=(None, *shape),
-            chunks=(1, *shape),
-            fletcher32=True,
-            **hdf5plugin.Bitshuffle(cname="lz4"),
-        )
-        self._images.attrs.update(units="counts", note="bitshuffle-LZ4; readers need the hdf5plugin package")
-        self._tilts: Any = data.create_dataset("tilt_deg", (0,), "f8", maxshape=(None,), chunks=(256,))
-        self._tilts.attrs["units"] = "deg"
-        self._headers: Any = entry.create_dataset("headers", (0,), h5py.string_dtype(), maxshape=(None,), chunks=(64,))
-        self._photons: Any = None
-        if first.photons is not None:
-            photons = entry.create_group("photons")
-            photons.attrs["note"] = "each is pixel * channels + channel; frame n's end before end_of_frame[n]"
-            codec = hdf5plugin.Bitshuffle(cname="lz4")
-            self._photons = photons.create_dataset(
-                "photon", (0,), "u4", maxshape=(None,), chunks=(65536,), fletcher32=True, **codec
-            )
-            self._ends: Any = photons.create_dataset("end_of_frame", (0,), "i8", maxshape=(None,), chunks=(256,))
+        lay_out(self._file, valid_name(path.stem), first, began or StepBegan())
+        self._at = StepDatasets.of(self._file)
         self._rows: dict[int, int] = {}
         self._file.flush()
 
     def append(self, frame: Frame) -> None:
         """Write one frame and flush; when it returns, the frame survives the death of this process."""
-        if frame.image.shape != self._images.shape[1:]:
-            raise RecordingError(f"{self.path.name}: a frame of {frame.image.shape} among {self._images.shape[1:]}")
-        row = self._images.shape[0]
-        if (frame.photons is None) != (self._photons is None):
+        at = self._at
+        if frame.image.shape != at.images.shape[1:]:
+            raise RecordingError(f"{self.path.name}: a frame of {frame.image.shape} among {at.images.shape[1:]}")
+        row = at.images.shape[0]
+        if (frame.photons is None) != (at.photon is None):
             raise RecordingError(f"{self.path.name}: a frame {'without' if frame.photons is None else 'with'} X-rays")
         if frame.photons is not None:
-            before = self._photons.shape[0]
-            self._photons.resize(before + len(frame.photons), axis=0)
-            self._photons[before:] = frame.photons
-            self._ends.resize(row + 1, axis=0)
-            self._ends[row] = before + len(frame.photons)
-        for dataset, value in (
-            (self._images, frame.image),
-            (self._tilts, frame.header.tilt_deg),
-            (self._headers, msgspec.json.encode(frame.header, enc_hook=plain).decode()),
-        ):
-            dataset.resize(row + 1, axis=0)
-            dataset[row] = value
+            before = at.photon.shape[0]
+            at.photon.resize(before + len(frame.photons), axis=0)
+            at.photon[before:] = frame.photons
+            _add(at.end_of_frame, row, before + len(frame.photons))
+        _add(at.images, row, frame.image)
+        _add(at.tilts_deg, row, frame.header.tilt_deg)
+        told = columns_of(frame.header)
+        for name, column in at.columns.items():
+            _add(column, row, told[name])
+        # Last: a row without a header is not a frame.
+        _add(at.headers, row, msgspec.json.encode(frame.header, enc_hook=plain).decode())
         self._file.flush()
         self._rows[frame.header.seq] = row
 
@@ -93,7 +72,7 @@ class StepFile:
     def read(self, seq: int) -> Frame:
         """Read a frame back through the open handle."""
         row = self._rows[seq]
-        return _frame(self._file["entry"], row, _headers.decode(_text(self._headers[row])))
+        return _frame(self._at, row, _headers.decode(_text(self._at.headers[row])))
 
     def close(self) -> None:
         """Close and force to disk."""
@@ -119,8 +98,9 @@ class FinishedStep:
 
         self._file: h5py.File = h5py.File(path, "r")
         try:
-            rows = min(self._file["entry/headers"].shape[0], self._file["entry/data/data"].shape[0])
-            texts = [_text(text) for text in self._file["entry/headers"][:rows]]
+            at = self._at = StepDatasets.of(self._file)
+            rows = min(at.headers.shape[0], at.images.shape[0])
+            texts = [_text(text) for text in at.headers[:rows]]
             headers = ((row, _headers.decode(text)) for row, text in enumerate(texts) if text)
             self._rows = {header.seq: (row, header) for row, header in headers}
         except BaseException:
@@ -137,7 +117,7 @@ class FinishedStep:
 
     def read(self, seq: int) -> Frame:
         row, header = self._rows[seq]
-        return _frame(self._file["entry"], row, header)
+        return _frame(self._at, row, header)
 
     def close(self) -> None:
         self._file.close()
@@ -183,12 +163,17 @@ def read_headers(path: Path) -> list[FrameHeader]:
         return []
 
 
-def _frame(entry: h5py.Group, row: int, header: FrameHeader) -> Frame:
+def _add(dataset: Any, row: int, value: Any) -> None:
+    dataset.resize(row + 1, axis=0)
+    dataset[row] = value
+
+
+def _frame(at: StepDatasets, row: int, header: FrameHeader) -> Frame:
     photons = None
-    if "photons" in entry:
-        ends = entry["photons/end_of_frame"]
-        photons = np.asarray(entry["photons/photon"][ends[row - 1] if row else 0 : ends[row]])
-    return Frame(header, np.asarray(entry["data/data"][row]), photons)
+    if at.photon is not None:
+        ends = at.end_of_frame
+        photons = np.asarray(at.photon[ends[row - 1] if row else 0 : ends[row]])
+    return Frame(header, np.asarray(at.images[row]), photons)
 
 
 def _text(value: Any) -> str:

@@ -18,6 +18,29 @@ from controller.session import Session
 from drivers.clock import SteppedClock
 from drivers.recorded.folder import SessionFolder
 
+SMALL = {
+    "step_deg": 5.0,
+    "from_deg = -70.0": "from_deg = -10.0",
+    "to_deg = 70.0": "to_deg = 10.0",
+    "durations_s": "[10.0]",
+}
+_EDX = """
+[edx]
+backend = "simulated"
+lines = ["Ag_La", "Au_Ma"]
+pixel_nm = 0.5
+shape = [16, 24]
+dwell_us = 100.0
+frames = 3
+
+[scan]"""
+MAPPED = {
+    'specimen = "NC2"': 'specimen = "AgAu", name = "NC2"',
+    "[scan]": _EDX,
+    'kind = "pulses"': 'kind = "edx-map"\n[[plan]]\nkind = "image"\n[[plan]]\nkind = "pulses"',
+}
+"""A tilt series, a map and an image before a pulse, a tilt series after it, beside `SMALL`."""
+
 
 def session_in(path: Path, folder: Path, *listeners: ev.Listener) -> tuple[Session, SteppedClock]:
     clock = SteppedClock()

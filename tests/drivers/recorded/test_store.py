@@ -22,6 +22,7 @@ from drivers.recorded.folder import SessionFolder
 from drivers.recorded.records import Audited
 from drivers.recorded.session import read_session
 from drivers.recorded.step_file import StepFile, read_step
+from drivers.recorded.step_layout import StepDatasets
 
 
 def frame(seq: int, *, photons: bool = False) -> Frame:
@@ -105,7 +106,7 @@ def test_a_map_takes_no_frame_without_x_rays(tmp_path: Path):
 def damage(path: Path, row: int) -> None:
     """One bit of one frame's pixels, as a disk that rots does."""
     with h5py.File(path, "r") as file:
-        chunk = file["entry/data/data"].id.get_chunk_info(row)
+        chunk = StepDatasets.of(file).images.id.get_chunk_info(row)
     with path.open("r+b") as raw:
         raw.seek(chunk.byte_offset + chunk.size // 2)
         (byte,) = raw.read(1)

@@ -1,0 +1,1 @@
+"""What has been recorded as files that other programs read."""
