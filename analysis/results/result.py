@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from analysis.results.estimate import Quantity
+
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all kinds; a kind that has nothing to say somewhere inherits the silence."""
@@ -54,6 +56,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def closing_words(self, truth: Mapping[str, Any]) -> Iterator[str]:
         """What it says when the session is over; `truth` is what a twin knows of the particles, by name."""
         yield from ()
+
+    def quantities(self) -> Iterator[Quantity]:
+        """Its numbers, one by one."""
+        yield from ()
+
+    def without_pictures(self) -> Result | None:
+        """Itself for where pictures cannot go; None when nothing is left."""
+        return self
 
     def row(self) -> dict[str, object] | None:
         """A line of ``results.csv`` by column."""

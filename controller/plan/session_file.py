@@ -12,6 +12,7 @@ from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.particles.wanted import Wanted
 from controller.plan.blocks import Block, SteeredBlock
 from controller.plan.quantities import CurrentPa, DwellUs, Metal, Name, PixelNm, PlaceNm, RampCPerS, TiltDeg, Words
+from controller.plan.telemetry_section import TelemetrySection
 from drivers.interfaces import EdxSettings, ScanSettings
 from drivers.limits import ChipLimits
 from drivers.toml_file import Strict, load_toml
@@ -172,6 +173,7 @@ class SessionFile(Strict):
     plan: tuple[Block, ...] = Field(min_length=1)
     arrhenius: ActivationEnergy | None = None
     """Known from elsewhere; with it, one temperature already tells how much windows differ."""
+    telemetry: TelemetrySection | None = None
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
