@@ -106,11 +106,23 @@ def password_in(path: Path) -> str:
     return password
 
 
+class _ClosingContext(ssl.SSLContext):
+    """Closes the socket of a handshake that fails, which paho would leave open."""
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(*args, **{**options, "do_handshake_on_connect": True})
+
+
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """That asks for a certificate with the broker's name; raises `ConfigError` for a file that holds none."""
+    context = _ClosingContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is None:
+        context.load_default_certs()
+        return context
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context.load_verify_locations(ca_file)
     except OSError as error:  # of which ssl.SSLError is one
         why = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else "no certificate in PEM"
         words = f"ca_file: {ca_file} cannot be used ({why}); give the certificate of the broker's CA"
         raise ConfigError(str(ca_file), [words]) from error
+    return context

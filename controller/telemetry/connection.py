@@ -18,7 +18,7 @@ from controller.plan.telemetry_section import Broker
 
 ANSWER_S = 5.0
 """Within which a broker must answer."""
-_KEEPALIVE_S = 10
+KEEPALIVE_S = 10
 """A broker that hears nothing for one and a half times as long publishes the last will."""
 IN_FLIGHT = 100
 """Messages that wait for their acknowledgement at a time."""
@@ -38,7 +38,7 @@ def client(broker: Broker, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
         password=broker.password,
         tls_context=broker.tls,
         will=will,
-        keepalive=_KEEPALIVE_S,
+        keepalive=KEEPALIVE_S,
         timeout=ANSWER_S,
         max_inflight_messages=IN_FLIGHT,
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # three times as many messages a second

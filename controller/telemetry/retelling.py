@@ -74,10 +74,10 @@ class Retelling:
 
     def _reading(self) -> Iterator[ev.ChipReading]:
         """Of three numbers that were read together."""
-        found = [self._chip.get(quantity) for quantity in _CHIP]
-        if None in found or len({p.sequence for p in found if p is not None}) > 1:
+        found = [self._chip[quantity] for quantity in _CHIP if quantity in self._chip]
+        if len(found) < len(_CHIP) or len({(p.sequence, p.time) for p in found}) > 1:
             return
-        temperature, setpoint, power = (p for p in found if p is not None)
+        temperature, setpoint, power = found
         told = {
             "time_s": temperature.time_s,
             "temperature_c": temperature.value,

@@ -114,14 +114,17 @@ class SessionAtBroker:
         return f"{name}: a session at a broker is only watched; use its folder, or its --listen address with a key"
 
     async def _heard(self, client: aiomqtt.Client) -> AsyncIterator[ev.Event | None]:
-        messages = client.messages
-        while True:
-            try:
-                async with asyncio.timeout(self._quiet_s):
-                    message = await anext(messages)
-            except TimeoutError:
-                yield None
-                continue
-            data = message.payload if isinstance(message.payload, bytes) else b""
-            for event in self.retelling.read(str(message.topic), data):
-                yield event
+        coming = asyncio.ensure_future(anext(client.messages))
+        try:
+            while True:
+                await asyncio.wait({coming}, timeout=self._quiet_s)
+                if not coming.done():
+                    yield None
+                    continue
+                message = coming.result()
+                coming = asyncio.ensure_future(anext(client.messages))
+                data = message.payload if isinstance(message.payload, bytes) else b""
+                for event in self.retelling.read(str(message.topic), data):
+                    yield event
+        finally:
+            coming.cancel()
