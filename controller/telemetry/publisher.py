@@ -44,6 +44,7 @@ class Publisher:
         """The newest that was acknowledged, by topic: a broker that was killed may have forgotten it."""
         self._idle = False
         self._deadline = math.inf
+        self._pause_s = _FIRST_PAUSE_S
         self._away_since: float | None = None
         self._was_there = False
         self._said_farewell = False
@@ -79,9 +80,7 @@ class Publisher:
             runner.run(self._keep_telling())
 
     async def _keep_telling(self) -> None:
-        pause_s = _FIRST_PAUSE_S
         while True:
-            began_s = time.monotonic()
             try:
                 async with connection.client(self._broker, self._will) as client:
                     await self._talk(client)
@@ -90,16 +89,14 @@ class Publisher:
                 self._say_lost(first_of(group))
             if self._over.is_set():
                 return
-            if time.monotonic() - began_s > _LONGEST_PAUSE_S:
-                pause_s = _FIRST_PAUSE_S
-            await self._pause(pause_s * random.uniform(0.5, 1.0))
-            pause_s = min(2.0 * pause_s, _LONGEST_PAUSE_S)
+            await self._pause()
 
-    async def _pause(self, seconds: float) -> None:
-        """One more try is made at the end, without waiting for it."""
+    async def _pause(self) -> None:
+        """Longer each time. One more try is made at the end, without waiting for it."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._pause_s * random.uniform(0.5, 1.0)):
                 await self._over.wait()
+        self._pause_s = min(2.0 * self._pause_s, _LONGEST_PAUSE_S)
 
     async def _talk(self, client: aiomqtt.Client) -> None:
         """Until all is said, or time is up."""
@@ -111,6 +108,7 @@ class Publisher:
                 ]
                 for message in (*self._birth(), *self._sent.values()):
                     await _publish(client, message)
+                self._pause_s = _FIRST_PAUSE_S
                 self._say_back()
                 await self._send_all(client, tasks)
                 if self._farewell is not None:
