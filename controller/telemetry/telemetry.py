@@ -8,7 +8,7 @@ from controller import events as ev
 from controller.plan.telemetry_section import Broker, TelemetrySection
 from controller.telemetry.home_assistant import discovery
 from controller.telemetry.outbox import Outbox
-from controller.telemetry.publisher import DRAIN_S, Publisher, Say
+from controller.telemetry.publisher import Publisher, Say
 from controller.telemetry.telling import ended, offline, online, told
 from controller.telemetry.topics import Outgoing, Payload, Told, level, now_utc
 from drivers.clock import Clock
@@ -51,7 +51,7 @@ class Telemetry:
         whole = self._publisher.finish(self._numbered(ended(self._started, finished)))
         if whole and not self.outbox.lost:
             return ""
-        waiting = f"{len(self.outbox)} messages were not taken by the broker within {DRAIN_S:g} s of the end"
+        waiting = f"{len(self.outbox)} messages were not taken by the broker before the end"
         parts = [*([] if whole else [waiting]), *([f"{self.outbox.lost} were dropped"] if self.outbox.lost else [])]
         return f"telemetry: {'; '.join(parts)}. The session's folder has everything"
 
