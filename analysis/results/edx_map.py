@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -74,7 +74,7 @@ class EdxResult(Result, frozen=True, kw_only=True, tag="edx"):
         for element, estimate in self.composition_at_pct.items():
             yield Quantity(self.particle, f"{element}_fraction", estimate.value, estimate.std, "at%", at)
 
-    def without_pictures(self) -> EdxResult:
+    def without_pictures(self) -> Self:
         return msgspec.structs.replace(self, pictures={})
 
     def remarks(self) -> Iterator[str]:

@@ -7,7 +7,7 @@ summary and files loop over what stands here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -61,7 +61,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """Its numbers, one by one."""
         yield from ()
 
-    def without_pictures(self) -> Result | None:
+    def without_pictures(self) -> Self | None:
         """Itself for where pictures cannot go; None when nothing is left."""
         return self
 

@@ -142,12 +142,17 @@ def run_session(
     console, at = Console(), SessionFolder(folder)
     session = Session(file, source, at, clock, [console.hear], past=past, door=door)
     loop: asyncio.AbstractEventLoop | None = None
+    over = False
 
     def log(level: str, words: str) -> None:
-        """From another thread; once the session is over nobody listens."""
-        if loop is not None:
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(lambda: session.events.tell(ev.Log(clock.now(), level, words)))
+        """From any thread; once the session is over nobody listens."""
+        with suppress(RuntimeError):  # the loop is closed
+            if loop is not None:
+                loop.call_soon_threadsafe(tell, ev.Log(clock.now(), level, words))
+
+    def tell(event: ev.Event) -> None:
+        if not over:
+            session.events.tell(event)
 
     telemetry = _telemetry(file, session.origin, folder, clock, log)
     if telemetry is not None:
@@ -162,12 +167,15 @@ def run_session(
         session.engine.abort(f"told to end by {number.name}")  # there is an engine once the session has begun
 
     async def main() -> None:
-        nonlocal loop
+        nonlocal loop, over
         loop = asyncio.get_running_loop()
         # A signal ends a session as abort does: quenched, blanked, everything recorded kept.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, abort, number)
-        await session.run()
+        try:
+            await session.run()
+        finally:
+            over = True
 
     try:
         if isinstance(clock, SteppedClock):

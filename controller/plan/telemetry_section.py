@@ -14,6 +14,8 @@ from controller.plan.quantities import Name
 from drivers.errors import ConfigError
 from drivers.toml_file import Strict
 
+LEVELS = ("chip", "stage", "run", "log", "results", "windows", "status")
+"""Of topics below a session: no particle may be called like one."""
 PLAIN_PORT, TLS_PORT = 1883, 8883
 
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:-]+$")]

@@ -55,7 +55,10 @@ class Retelling:
                 told = {"time_s": payload.time_s, "step": payload.value, **payload.more}
                 yield msgspec.convert(told, ev.StepProgress)
             case ["results", _]:
-                yield ev.ResultReceived(from_line(msgspec.json.encode(payload.more["result"])))
+                # Pictures that somebody else has put there would be of any shape.
+                result = from_line(msgspec.json.encode(payload.more["result"])).without_pictures()
+                if result is not None:
+                    yield ev.ResultReceived(result)
             case ["log", name]:
                 yield ev.Log(payload.time_s, name, str(payload.value))
         self._newest[topic] = payload.sequence, payload.time

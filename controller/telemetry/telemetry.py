@@ -56,8 +56,8 @@ class Telemetry:
         return f"telemetry: {'; '.join(parts)}. The session's folder has everything"
 
     def _take(self, event: ev.Event) -> None:
-        time = now_utc()
-        self._put([self._numbered(each, time) for each in told(event)])
+        time, time_s = now_utc(), getattr(event, "time_s", self._clock.now())
+        self._put([self._numbered(each, time, time_s) for each in told(event)])
         if isinstance(event, ev.Started) and self._publisher is None:
             self._started = event
             will = self._numbered(offline(event))
@@ -79,7 +79,7 @@ class Telemetry:
             messages += discovery(self.base, self._section.site, self._started.title, names)
         return messages
 
-    def _numbered(self, said: Told, time: str | None = None) -> Outgoing:
+    def _numbered(self, said: Told, time: str | None = None, time_s: float | None = None) -> Outgoing:
         number = self._numbers[said.topic]
         self._numbers[said.topic] += 1
         payload = Payload(
@@ -87,7 +87,7 @@ class Telemetry:
             unit=said.unit,
             std=said.std,
             time=time or now_utc(),
-            time_s=round(self._clock.now(), 3),
+            time_s=self._clock.now() if time_s is None else time_s,
             sequence=number,
             quality=said.quality,
             more=said.more,

@@ -51,6 +51,10 @@ class Mosquitto:
         self._config.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         assert MOSQUITTO is not None
         with self._log.open("ab") as log:

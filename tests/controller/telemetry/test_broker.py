@@ -1,10 +1,12 @@
 """A real mosquitto: birth and last will, what stays there, who is let in, and what a broker that fails costs."""
 
+import asyncio
 import signal
 import ssl
 import subprocess
 import sys
 import time
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from controller import events as ev
 from controller.plan.telemetry_section import Broker, tls_context
 from controller.telemetry import publisher
+from controller.telemetry.watching import SessionAtBroker, reach, read_address
+from drivers.errors import ConfigError
 from tests.controller.telemetry.conftest import Mosquitto, Telling, free_port, retained
 
 STARTED = ev.Started("NC2, 450 C", "here", True, ("NC2",), 3)
@@ -134,6 +138,43 @@ def test_a_password_lets_in_and_a_wrong_one_is_told_in_a_sentence(with_users):
         assert len(refused.said) == 1
 
 
+@pytest.mark.parametrize(("user", "password"), [("em", "wrong"), ("em", None), ("nobody", "right")])
+def test_a_screen_is_not_drawn_with_a_wrong_password(with_users, user, password):
+    where = f"127.0.0.1:{with_users.port}/alloyscope/lab/s1"
+    with pytest.raises(ConfigError, match=f"refuses user name '{user}' or its password"):
+        asyncio.run(reach(read_address(f"mqtt://{user}@{where}", password=password)))
+
+
+def test_a_screen_whose_broker_dies_says_so_and_goes_on_when_it_is_back(mosquitto):
+    telling = Telling(broker_at(mosquitto))
+    telling.hear(STARTED)
+    telling.hear(reading(0))
+    telling.wait_for_words("published to")
+    address = read_address(f"mqtt://127.0.0.1:{mosquitto.port}/alloyscope/lab/s1")
+
+    async def main() -> list[ev.Event | None]:
+        await reach(address)
+        heard: list[ev.Event | None] = []
+        async with asyncio.timeout(30.0), aclosing(SessionAtBroker(address, quiet_s=0.2).events()) as events:
+            async for event in events:
+                heard.append(event)
+                if event == reading(0):
+                    mosquitto.kill()
+                elif event is None and not mosquitto.running:
+                    mosquitto.start()
+                    telling.hear(reading(1))
+                elif event == reading(1):
+                    return heard
+        raise AssertionError
+
+    heard = asyncio.run(main())
+    assert [e for e in heard if isinstance(e, ev.ChipReading)] == [reading(0), reading(1)]
+    (said,) = [e.text for e in heard if isinstance(e, ev.Log)]
+    assert "It is tried again and again" in said
+    telling.hear(DONE)
+    assert telling.end() == ""
+
+
 @pytest.fixture
 def certificates(tmp_path) -> Path:
     """A CA, a certificate of 127.0.0.1 signed by it, and another CA."""
@@ -188,7 +229,7 @@ def test_a_broker_that_never_comes_is_told_once_and_the_bound_is_kept(host, word
         began_s = time.perf_counter()
         telling.hear(reading(n))
         slowest_s = max(slowest_s, time.perf_counter() - began_s)
-    assert slowest_s < 0.1
+    assert slowest_s < 0.5  # a try to connect may take 5 s
     assert len(telling.telemetry.outbox) == 300
     telling.wait_for_words(words)
     telling.hear(DONE)
@@ -230,7 +271,7 @@ def test_a_broker_that_hangs_at_the_end_holds_up_nobody_for_long(mosquitto, monk
     telling.hear(DONE)
     began_s = time.perf_counter()
     assert "3 messages were not taken" in telling.end()
-    assert time.perf_counter() - began_s < 5.0
+    assert time.perf_counter() - began_s < 8.0
     mosquitto.send(signal.SIGCONT)
 
 

@@ -210,6 +210,12 @@ def test_a_section_that_cannot_work_is_refused_before_anything_is_made(session_f
     assert not (tmp_path / "sessions").exists()
 
 
+def test_a_particle_may_not_be_called_like_a_topic(session_file, tmp_path):
+    path = session_file(more=telemetry(1883), **{'name = "NC2"': 'name = "results"'})
+    ended = alloyscope("check", path.name, cwd=tmp_path)
+    assert ended.returncode == 2 and "no particle may be called 'results'" in ended.stderr
+
+
 def test_a_password_comes_from_its_file_or_the_environment(session_file, tmp_path, monkeypatch):
     from controller.plan.check import checked_session
 
