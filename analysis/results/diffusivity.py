@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.results.estimate import Estimate, Quantity, finite, pretty
+from analysis.results.estimate import Estimate, ResultValue, finite, pretty
 from analysis.results.result import Result, of_particle
 
 _TRUTH_C = 450.0
@@ -127,11 +127,11 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
                     f"at {mean:.1f} at%, ln D changes by {self.d_of_c.ln_slope} per unit of atomic fraction"
                 )
 
-    def quantities(self) -> Iterator[Quantity]:
+    def quantities(self) -> Iterator[ResultValue]:
         for d in self.diffusivities:
             at: dict[str, float | None] = {"temperature_c": d.temperature_c}
             name = "diffusivity" if len(self.diffusivities) == 1 else f"diffusivity_{d.temperature_c:g}_c"
-            yield Quantity(self.particle, name, d.value, d.std, "m2/s", at)
+            yield ResultValue(self.particle, name, d.value, d.std, "m2/s", at)
 
     def closing_words(self, truth: Mapping[str, Any]) -> Iterator[str]:
         for d in self.diffusivities:

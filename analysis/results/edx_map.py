@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import msgspec
 
-from analysis.results.estimate import Estimate, Quantity
+from analysis.results.estimate import Estimate, ResultValue
 from analysis.results.result import Result, of_particle
 
 
@@ -69,10 +69,10 @@ class EdxResult(Result, frozen=True, kw_only=True, tag="edx"):
         told = {"step": self.step, "tilt_deg": self.tilt_deg, "frames": self.frames}
         maps.append(told | {"heated_s": self.heated_s, "quality": self.quality} | self.report)
 
-    def quantities(self) -> Iterator[Quantity]:
+    def quantities(self) -> Iterator[ResultValue]:
         at: dict[str, float | None] = {"tilt_deg": self.tilt_deg, "heated_s": self.heated_s, "frames": self.frames}
         for element, estimate in self.composition_at_pct.items():
-            yield Quantity(self.particle, f"{element}_fraction", estimate.value, estimate.std, "at%", at)
+            yield ResultValue(self.particle, f"{element}_fraction", estimate.value, estimate.std, "at%", at)
 
     def without_pictures(self) -> Self:
         return msgspec.structs.replace(self, pictures={})

@@ -17,7 +17,7 @@ class Estimate(msgspec.Struct, frozen=True):
         return pretty(self.value, self.std)
 
 
-class Quantity(msgspec.Struct, frozen=True):
+class ResultValue(msgspec.Struct, frozen=True):
     """One number of a result, for those who plot numbers."""
 
     of: str

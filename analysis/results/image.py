@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.results.estimate import Estimate, Quantity
+from analysis.results.estimate import Estimate, ResultValue
 from analysis.results.result import Result, of_particle
 
 
@@ -72,13 +72,13 @@ class ImageResult(Result, frozen=True, kw_only=True, tag="image"):
             if self.onset.estimate_c is not None:
                 entry["onset_c"] |= msgspec.to_builtins(self.onset.estimate_c)
 
-    def quantities(self) -> Iterator[Quantity]:
+    def quantities(self) -> Iterator[ResultValue]:
         value, std = (self.contrast_lost.value, self.contrast_lost.std) if self.contrast_lost else (None, None)
-        yield Quantity(self.particle, "contrast_lost", value, std, "1", {"heated_c": self.heated_c})
+        yield ResultValue(self.particle, "contrast_lost", value, std, "1", {"heated_c": self.heated_c})
         if self.onset is not None:
             middle, between = self.onset.estimate_c, {"below_c": self.onset.below_c, "above_c": self.onset.above_c}
             value, std = (middle.value, middle.std) if middle else (None, None)
-            yield Quantity(self.particle, "onset", value, std, "C", between)
+            yield ResultValue(self.particle, "onset", value, std, "C", between)
 
     def remarks(self) -> Iterator[str]:
         if self.quality != "good":

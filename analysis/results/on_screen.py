@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analysis.results.estimate import Estimate, Quantity
+from analysis.results.estimate import Estimate, ResultValue
 from analysis.results.result import Result
 
 
@@ -52,9 +52,9 @@ class Outlined(OnScreen, frozen=True, kw_only=True, tag="outlined"):
     rims: bytes
     """uint8 (y, x), as large as the thumbnail of the frame: 1 where an outline runs."""
 
-    def quantities(self) -> Iterator[Quantity]:
+    def quantities(self) -> Iterator[ResultValue]:
         if self.diameter_nm is not None:
-            yield Quantity(self.particle, "diameter", self.diameter_nm.value, self.diameter_nm.std, "nm")
+            yield ResultValue(self.particle, "diameter", self.diameter_nm.value, self.diameter_nm.std, "nm")
 
     def without_pictures(self) -> None:
         return None
@@ -72,6 +72,6 @@ class Provisional(OnScreen, frozen=True, kw_only=True, tag="provisional"):
     alloying: Estimate
     simulated: bool
 
-    def quantities(self) -> Iterator[Quantity]:
+    def quantities(self) -> Iterator[ResultValue]:
         at: dict[str, float | None] = {"frames": self.frames}
-        yield Quantity(self.particle, "alloying_so_far", self.alloying.value, self.alloying.std, "1", at)
+        yield ResultValue(self.particle, "alloying_so_far", self.alloying.value, self.alloying.std, "1", at)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
-from analysis.results.estimate import Quantity
+from analysis.results.estimate import ResultValue
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """What it says when the session is over; `truth` is what a twin knows of the particles, by name."""
         yield from ()
 
-    def quantities(self) -> Iterator[Quantity]:
+    def quantities(self) -> Iterator[ResultValue]:
         """Its numbers, one by one."""
         yield from ()
 

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from analysis.results import AnyResult, Quantity, to_line
+from analysis.results import AnyResult, ResultValue, to_line
 from controller import events as ev
 from controller.telemetry.topics import STATUS, Told, level
 
@@ -99,7 +99,7 @@ def _result(result: AnyResult) -> Iterator[Told]:
         yield Told(f"results/{level('-'.join(rest.place))}", words, quality=quality, more=more, reading=result.passing)
 
 
-def _number(number: Quantity, quality: str, *, passing: bool) -> Told:
+def _number(number: ResultValue, quality: str, *, passing: bool) -> Told:
     value, topic = _finite(number.value), f"{level(number.of)}/{level(number.name)}"
     if value is None and quality == "good":
         quality = UNKNOWN
