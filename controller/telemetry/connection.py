@@ -48,6 +48,11 @@ def client(broker: Broker, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
     return made
 
 
+def pass_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """For loops: aiomqtt may ask to write to a socket that has just been closed; its end is told anyway."""
+    _silent.warning(context["message"])
+
+
 def why(error: BaseException, broker: Broker) -> str:
     """What keeps a broker from being used, and what to do, in half a sentence."""
     # aiomqtt raises anew what paho raised; the first of them knows.

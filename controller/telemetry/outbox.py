@@ -43,13 +43,14 @@ class Outbox:
                 self._next += 1
             self._keep_bound()
 
-    def take(self, most: int) -> list[Numbered]:
-        """The oldest ones, which are then the taker's."""
+    def take(self, most: int, *, readings_last: bool = False) -> list[Numbered]:
+        """The oldest ones, which are then the taker's; where time is short, readings after everything else."""
         with self._lock:
             taken: list[Numbered] = []
             while len(taken) < most and (self._readings or self._rest):
-                queues = [queue for queue in (self._readings, self._rest) if queue]
-                taken.append(min(queues, key=lambda queue: queue[0][0]).popleft())
+                queues = [queue for queue in (self._rest, self._readings) if queue]
+                oldest = queues[0] if readings_last else min(queues, key=lambda queue: queue[0][0])
+                taken.append(oldest.popleft())
             return taken
 
     def put_back(self, taken: Iterable[Numbered]) -> None:

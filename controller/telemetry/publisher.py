@@ -23,7 +23,6 @@ from drivers.errors import first_of
 
 DRAIN_S = 10.0
 """At the end, for what still waits."""
-_LEAVE_S = DRAIN_S + 2 * connection.ANSWER_S + 1.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
 
 Birth = Callable[[], list[Outgoing]]
@@ -67,7 +66,7 @@ class Publisher:
         self._deadline = time.monotonic() + DRAIN_S
         self._call(self._over.set)
         self._call(self._news.set)
-        self._thread.join(_LEAVE_S)
+        self._thread.join(DRAIN_S + 2 * connection.ANSWER_S + 1.0)
         return self._said_farewell and not len(self._outbox)
 
     def _call(self, action: Callable[[], None]) -> None:
@@ -76,6 +75,7 @@ class Publisher:
 
     def _live(self) -> None:
         self._loop.set_default_executor(connection.LooseThreads())
+        self._loop.set_exception_handler(connection.pass_over)
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._keep_telling())
 
@@ -131,10 +131,13 @@ class Publisher:
             window.release()
 
         while not (self._over.is_set() and (not len(self._outbox) or time.monotonic() > self._deadline)):
-            taken = self._outbox.take(connection.IN_FLIGHT)
+            taken = self._outbox.take(connection.IN_FLIGHT, readings_last=self._over.is_set())
             self._unacknowledged |= dict(taken)
             for number, message in taken:
                 await window.acquire()
+                if time.monotonic() > self._deadline:  # a slow broker gets no more, but the farewell
+                    window.release()
+                    break
                 tasks.create_task(send(number, message))
             if not taken:
                 await self._wait_for_news()

@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """Writes down what it holds after each change, so that a kill takes nothing of it."""
+    """With persistence; further lines are added to its configuration."""
 
     def __init__(self, folder: Path, *more: str) -> None:
         folder.mkdir()
@@ -42,11 +42,10 @@ class Mosquitto:
             f"user {pwd.getpwuid(os.getuid()).pw_name}",
             "persistence true",
             f"persistence_location {folder}/",
-            "autosave_on_changes true",
             "max_inflight_messages 0",
             "max_queued_messages 0",
             *(() if "allow_anonymous false" in more else ("allow_anonymous true",)),
-            *(more or ("autosave_interval 1",)),
+            *more,
         ]
         self._config.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None

@@ -275,6 +275,27 @@ def test_a_broker_that_hangs_at_the_end_holds_up_nobody_for_long(mosquitto, monk
     mosquitto.send(signal.SIGCONT)
 
 
+def test_when_time_is_short_a_slow_broker_gets_results_first_and_hears_of_the_end(new_mosquitto, monkeypatch):
+    mosquitto = new_mosquitto("autosave_on_changes true", "autosave_interval 1")  # one by one
+    mosquitto.start()
+    monkeypatch.setattr(publisher, "DRAIN_S", 0.5)
+    monkeypatch.setattr("controller.telemetry.connection.IN_FLIGHT", 5)
+    telling = Telling(broker_at(mosquitto))
+    telling.hear(STARTED)
+    telling.wait_for_words("published to")
+    mosquitto.send(signal.SIGSTOP)
+    for n in range(20_000):
+        telling.hear(reading(n))
+    telling.hear(ev.Log(0.0, "error", "an alarm"))
+    telling.hear(DONE)
+    mosquitto.send(signal.SIGCONT)
+    assert "messages were not taken" in telling.end()
+    stays = retained(mosquitto.port)
+    assert stays["alloyscope/lab/s1/log/error"]["value"] == "an alarm"
+    assert stays["alloyscope/lab/s1/status"]["value"] == "ended"
+    assert stays["alloyscope/lab/s1/chip/power"]["sequence"] < 19_999
+
+
 def test_what_goes_wrong_within_costs_the_session_a_line(mosquitto, monkeypatch):
     telling = Telling(broker_at(mosquitto))
     telling.hear(STARTED)

@@ -39,6 +39,8 @@ def test_the_oldest_readings_go_first_and_nothing_else_while_there_are_any():
     outbox.put([message(4, False), message(5, True)])
     assert [m.topic for _, m in outbox.take(9)] == ["t/0", "t/3", "t/4", "t/5"]
     assert outbox.lost == "2 readings"
+    outbox.put([message(0, True), message(1, False), message(2, True), message(3, False)])
+    assert [m.topic for _, m in outbox.take(9, readings_last=True)] == ["t/1", "t/3", "t/0", "t/2"]
     outbox.put(message(n, False) for n in range(6))
     assert [m.topic for _, m in outbox.take(9)] == ["t/2", "t/3", "t/4", "t/5"]
     assert outbox.lost == "2 readings and 2 results, states or alarms"
