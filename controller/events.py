@@ -42,6 +42,8 @@ class StepProgress(msgspec.Struct, frozen=True, tag=True):
     tilt_deg: float | None = None
     dose_e_per_nm2: dict[str, float] = {}
     """So far, by particle."""
+    heat_s_at_c: dict[float, float] = {}
+    """Time at each temperature so far, as booked."""
 
 
 class ChipReading(msgspec.Struct, frozen=True, tag=True):

@@ -16,6 +16,7 @@ class Progress:
         self._clock, self._events, self._ledger = clock, events, ledger
         self._estimates_s = [step.estimate_s() for step in plan.steps()]
         self._begun = 0
+        self._heat_s_at_c: dict[float, float] = {}
 
     @property
     def planned(self) -> int:
@@ -24,7 +25,13 @@ class Progress:
 
     def on_step(self, step: Step) -> None:
         self._begun += 1
+        self._heat_s_at_c = self._ledger.seconds_at_c()
         self._tell(step, 0, 0, None)
+
+    def on_heated(self, step: Step) -> None:
+        """A pulse has been given, and booked."""
+        self._heat_s_at_c = self._ledger.seconds_at_c()
+        self._tell(step, 1, 1, None)
 
     def on_tilt(self, step: Recording, done: int, total: int, tilt_deg: float) -> None:
         self._tell(step, done, total, tilt_deg)
@@ -43,5 +50,6 @@ class Progress:
                 left_s,
                 tilt_deg,
                 dict(self._ledger.dose_e_per_nm2),
+                self._heat_s_at_c,
             )
         )

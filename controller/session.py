@@ -321,6 +321,7 @@ class Session:
         match step:
             case Heat():
                 await self.heating.pulse(step)
+                self.progress.on_heated(step)
             case TiltSeries() | Image() | EdxMap():
                 try:
                     await self.acquisition.take(step, 0 if self.past is None else self.past.taken(step.id))

@@ -13,7 +13,7 @@ import msgspec
 from analysis.results.arrhenius import Arrhenius, WindowOffset
 from analysis.results.diffusivity import Diffusivity, DiffusivityOfComposition, DiffusivityResult, IntervalDiffusivity
 from analysis.results.edx_map import EdxResult
-from analysis.results.estimate import Estimate, pretty
+from analysis.results.estimate import Estimate, ResultValue, pretty
 from analysis.results.image import ImageResult, Onset
 from analysis.results.on_screen import Outlined, Preview, Provisional
 from analysis.results.result import Result
@@ -74,6 +74,7 @@ __all__ = [
     "Preview",
     "Provisional",
     "Result",
+    "ResultValue",
     "StateResult",
     "WindowOffset",
     "decode",

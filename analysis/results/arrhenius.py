@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.results.estimate import Estimate, finite, pretty
+from analysis.results.estimate import Estimate, ResultValue, finite, pretty
 from analysis.results.result import Result
 
 
@@ -47,6 +47,12 @@ class Arrhenius(Result, frozen=True, kw_only=True, tag="arrhenius"):
             "d0_m2_per_s": msgspec.to_builtins(self.d0_m2_per_s),
             "reference": self.reference,
         }
+
+    def quantities(self) -> Iterator[ResultValue]:
+        for window, d in self.offsets_c.items():
+            at: dict[str, float | None] = {"low_c": d.low, "high_c": d.high}
+            yield ResultValue("windows", f"{window}_offset", d.value, d.std, "C", at)
+        yield ResultValue("windows", "activation_energy", self.q_j_per_mol.value, self.q_j_per_mol.std, "J/mol")
 
     def words(self) -> Iterator[str]:
         for window, d in self.offsets_c.items():

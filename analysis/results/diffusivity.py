@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.results.estimate import Estimate, finite, pretty
+from analysis.results.estimate import Estimate, ResultValue, finite, pretty
 from analysis.results.result import Result, of_particle
 
 _TRUTH_C = 450.0
@@ -126,6 +126,12 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
                     f"{self.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s "
                     f"at {mean:.1f} at%, ln D changes by {self.d_of_c.ln_slope} per unit of atomic fraction"
                 )
+
+    def quantities(self) -> Iterator[ResultValue]:
+        for d in self.diffusivities:
+            at: dict[str, float | None] = {"temperature_c": d.temperature_c}
+            name = "diffusivity" if len(self.diffusivities) == 1 else f"diffusivity_{d.temperature_c:g}_c"
+            yield ResultValue(self.particle, name, d.value, d.std, "m2/s", at)
 
     def closing_words(self, truth: Mapping[str, Any]) -> Iterator[str]:
         for d in self.diffusivities:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
-from analysis.results.estimate import Estimate
+import msgspec
+
+from analysis.results.estimate import Estimate, ResultValue
 from analysis.results.result import Result, of_particle
 
 
@@ -66,6 +68,14 @@ class EdxResult(Result, frozen=True, kw_only=True, tag="edx"):
         maps = of_particle(summary, self.particle).setdefault("edx", [])
         told = {"step": self.step, "tilt_deg": self.tilt_deg, "frames": self.frames}
         maps.append(told | {"heated_s": self.heated_s, "quality": self.quality} | self.report)
+
+    def quantities(self) -> Iterator[ResultValue]:
+        at: dict[str, float | None] = {"tilt_deg": self.tilt_deg, "heated_s": self.heated_s, "frames": self.frames}
+        for element, estimate in self.composition_at_pct.items():
+            yield ResultValue(self.particle, f"{element}_fraction", estimate.value, estimate.std, "at%", at)
+
+    def without_pictures(self) -> Self:
+        return msgspec.structs.replace(self, pictures={})
 
     def remarks(self) -> Iterator[str]:
         if self.final and self.quality != "good":

@@ -17,6 +17,19 @@ class Estimate(msgspec.Struct, frozen=True):
         return pretty(self.value, self.std)
 
 
+class ResultValue(msgspec.Struct, frozen=True):
+    """One number of a result, for those who plot numbers."""
+
+    of: str
+    """The particle, or ``windows``."""
+    name: str
+    value: float | None
+    std: float | None
+    unit: str
+    at: dict[str, float | None] = {}
+    """What else it holds for, such as a temperature."""
+
+
 def pretty(value: float, std: float) -> str:
     """Value +- std with one common power of ten: ``(2.41 +- 0.05)e-19``."""
     if not (math.isfinite(value) and math.isfinite(std)):

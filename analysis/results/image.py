@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.results.estimate import Estimate
+from analysis.results.estimate import Estimate, ResultValue
 from analysis.results.result import Result, of_particle
 
 
@@ -71,6 +71,14 @@ class ImageResult(Result, frozen=True, kw_only=True, tag="image"):
             entry["onset_c"] = {"above": self.onset.above_c, "below": self.onset.below_c}
             if self.onset.estimate_c is not None:
                 entry["onset_c"] |= msgspec.to_builtins(self.onset.estimate_c)
+
+    def quantities(self) -> Iterator[ResultValue]:
+        value, std = (self.contrast_lost.value, self.contrast_lost.std) if self.contrast_lost else (None, None)
+        yield ResultValue(self.particle, "contrast_lost", value, std, "1", {"heated_c": self.heated_c})
+        if self.onset is not None:
+            middle, between = self.onset.estimate_c, {"below_c": self.onset.below_c, "above_c": self.onset.above_c}
+            value, std = (middle.value, middle.std) if middle else (None, None)
+            yield ResultValue(self.particle, "onset", value, std, "C", between)
 
     def remarks(self) -> Iterator[str]:
         if self.quality != "good":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analysis.results.estimate import Estimate
+from analysis.results.estimate import Estimate, ResultValue
 from analysis.results.result import Result
 
 
@@ -30,6 +30,9 @@ class Preview(OnScreen, frozen=True, kw_only=True, tag="preview"):
     pixels: bytes
     """uint8, (z, y)"""
 
+    def without_pictures(self) -> None:
+        return None
+
 
 class Outlined(OnScreen, frozen=True, kw_only=True, tag="outlined"):
     """The particles in the last frame, for the screen only."""
@@ -49,6 +52,13 @@ class Outlined(OnScreen, frozen=True, kw_only=True, tag="outlined"):
     rims: bytes
     """uint8 (y, x), as large as the thumbnail of the frame: 1 where an outline runs."""
 
+    def quantities(self) -> Iterator[ResultValue]:
+        if self.diameter_nm is not None:
+            yield ResultValue(self.particle, "diameter", self.diameter_nm.value, self.diameter_nm.std, "nm")
+
+    def without_pictures(self) -> None:
+        return None
+
     def remarks(self) -> Iterator[str]:
         yield from (f"{self.step}: {words}" for words in self.happened)
 
@@ -61,3 +71,7 @@ class Provisional(OnScreen, frozen=True, kw_only=True, tag="provisional"):
     frames: int
     alloying: Estimate
     simulated: bool
+
+    def quantities(self) -> Iterator[ResultValue]:
+        at: dict[str, float | None] = {"frames": self.frames}
+        yield ResultValue(self.particle, "alloying_so_far", self.alloying.value, self.alloying.std, "1", at)

@@ -7,9 +7,11 @@ summary and files loop over what stands here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import msgspec
+
+from analysis.results.estimate import ResultValue
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def closing_words(self, truth: Mapping[str, Any]) -> Iterator[str]:
         """What it says when the session is over; `truth` is what a twin knows of the particles, by name."""
         yield from ()
+
+    def quantities(self) -> Iterator[ResultValue]:
+        """Its numbers, one by one."""
+        yield from ()
+
+    def without_pictures(self) -> Self | None:
+        """Itself for where pictures cannot go; None when nothing is left."""
+        return self
 
     def row(self) -> dict[str, object] | None:
         """A line of ``results.csv`` by column."""

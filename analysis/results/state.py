@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.results.estimate import Estimate
+from analysis.results.estimate import Estimate, ResultValue
 from analysis.results.result import Result, of_particle
 
 
@@ -80,6 +80,13 @@ class StateResult(Result, frozen=True, kw_only=True, tag="state"):
             f"{self.frames}/{self.planned} tilts; {self.quality}"
         )
         yield from (f"  left out {r}" for r in self.rejected)
+
+    def quantities(self) -> Iterator[ResultValue]:
+        value, std = (self.alloying.value, self.alloying.std) if self.alloying else (None, None)
+        at: dict[str, float | None] = {"heated_s": self.heated_s}
+        yield ResultValue(self.particle, "alloying", value, std, "1", at)
+        yield ResultValue(self.particle, "volume", self.volume_nm3, None, "nm3", at)
+        yield ResultValue(self.particle, "gold_fraction", self.gold_fraction, None, "1", at)
 
     def row(self) -> dict[str, object] | None:
         value, std = (self.alloying.value, self.alloying.std) if self.alloying else ("", "")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from drivers.requests import say
 if TYPE_CHECKING:
     from controller.record.past import Past
     from controller.stream.door import Door
+    from controller.telemetry.telemetry import Telemetry
 
 _START_LIMIT_S = 60.0
 _GUARD_LIMIT_S = 20.0
@@ -139,11 +141,28 @@ def run_session(
     file: SessionFile, source: Path, folder: Path, clock: Clock, past: Past | None = None, door: Door | None = None
 ) -> dict[str, Any]:
     """Run to the end and return the JSON summary; raises what stopped it."""
+    from controller import events as ev
     from controller.monitor.console import Console, final_lines
     from controller.session import Session
 
     console, at = Console(), SessionFolder(folder)
     session = Session(file, source, at, clock, [console.hear], past=past, door=door)
+    loop: asyncio.AbstractEventLoop | None = None
+    over = False
+
+    def log(level: str, words: str) -> None:
+        """From any thread; once the session is over nobody listens."""
+        with suppress(RuntimeError):  # the loop is closed
+            if loop is not None:
+                loop.call_soon_threadsafe(tell, ev.Log(clock.now(), level, words))
+
+    def tell(event: ev.Event) -> None:
+        if not over:
+            session.events.tell(event)
+
+    telemetry = _telemetry(file, session.origin, folder, clock, log)
+    if telemetry is not None:
+        session.listeners.append(telemetry.hear)
 
     def announce(endpoints: dict[str, str]) -> None:
         at.endpoints.write_text(json.dumps(endpoints | {"pid": os.getpid()}))
@@ -154,11 +173,15 @@ def run_session(
         session.engine.abort(f"told to end by {number.name}")  # there is an engine once the session has begun
 
     async def main() -> None:
+        nonlocal loop, over
         loop = asyncio.get_running_loop()
         # A signal ends a session as abort does: quenched, blanked, everything recorded kept.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, abort, number)
-        await session.run()
+        try:
+            await session.run()
+        finally:
+            over = True
 
     try:
         if isinstance(clock, SteppedClock):
@@ -167,9 +190,20 @@ def run_session(
             asyncio.run(main())
     finally:
         at.endpoints.unlink(missing_ok=True)
-        for line in final_lines(session.results, at):
+        untold = "" if telemetry is None else telemetry.end()
+        for line in ([untold] if untold else []) + list(final_lines(session.results, at)):
             print(line, flush=True)
     return session.json()
+
+
+def _telemetry(
+    file: SessionFile, origin: Path, folder: Path, clock: Clock, log: Callable[[str, str], None]
+) -> Telemetry | None:
+    if file.telemetry is None:
+        return None
+    from controller.telemetry.telemetry import Telemetry
+
+    return Telemetry(file.telemetry, file.telemetry.broker(origin), folder.resolve().name, clock, log)
 
 
 def behind_screen(arguments: list[str], folder: SessionFolder) -> None:

@@ -44,7 +44,7 @@ class MonitorApp(App[None]):
     def __init__(self, source: Source | dict[str, str]) -> None:
         super().__init__()
         self._source: Source = RemoteSession(source) if isinstance(source, dict) else source
-        self._session = WatchedSession()
+        self._session = WatchedSession(lacks=self._source.lacks)
         self._changed = True
 
     def compose(self) -> ComposeResult:

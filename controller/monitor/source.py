@@ -21,6 +21,11 @@ from drivers.requests import replies
 class Source(Protocol):
     """A session to watch."""
 
+    @property
+    def lacks(self) -> str:
+        """What it can never tell, in words; empty where it tells everything."""
+        ...
+
     def events(self) -> AsyncIterator[ev.Event | None]:
         """Events so far, then as they come; None when there was no news for a while."""
         ...
@@ -32,6 +37,8 @@ class Source(Protocol):
 
 class RemoteSession:
     """A session in another process."""
+
+    lacks = ""
 
     def __init__(self, endpoints: dict[str, str], *, quiet_s: float = 3.0) -> None:
         self._endpoints = endpoints

@@ -51,6 +51,8 @@ class WatchedSession:
     quiet: bool = False
     """No news for a while."""
     abort_asked: bool = False
+    lacks: str = ""
+    """What its source can never tell."""
 
     def take(self, event: ev.Event) -> Iterator[Remark]:
         """Know of an event; gives what the log should say of it."""

@@ -56,6 +56,11 @@ def checked_session(path: Path, *, faked_clock: bool = False, origin: Path | Non
         usable &= not found
     if usable:
         problems += _built_problems(origin, session, faked_clock=faked_clock)
+    if session.telemetry is not None:
+        try:
+            session.telemetry.broker(origin)
+        except ConfigError as error:
+            problems += [f"telemetry.{p}" for p in error.problems]
     if problems:
         raise ConfigError(str(path), problems)
     return session

@@ -12,6 +12,7 @@ from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.particles.wanted import Wanted
 from controller.plan.blocks import Block, SteeredBlock
 from controller.plan.quantities import CurrentPa, DwellUs, Metal, Name, PixelNm, PlaceNm, RampCPerS, TiltDeg, Words
+from controller.plan.telemetry_section import LEVELS, TelemetrySection
 from drivers.interfaces import EdxSettings, ScanSettings
 from drivers.limits import ChipLimits
 from drivers.toml_file import Strict, load_toml
@@ -172,6 +173,7 @@ class SessionFile(Strict):
     plan: tuple[Block, ...] = Field(min_length=1)
     arrhenius: ActivationEnergy | None = None
     """Known from elsewhere; with it, one temperature already tells how much windows differ."""
+    telemetry: TelemetrySection | None = None
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -179,6 +181,8 @@ class SessionFile(Strict):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"particles named twice: {', '.join(twice)}; give each its own name")
+        if self.telemetry is not None and (taken := [n for n in names if n in LEVELS]):
+            raise ValueError(f"with [telemetry], no particle may be called {taken[0]!r}, which is a topic; rename it")
         if self.edx is None and any(block.takes_maps for block in self.plan):
             raise ValueError("the plan takes EDX maps, but there is no [edx] section that names the detector and lines")
         if self.survey is None and any(p.choose for p in self.particles):

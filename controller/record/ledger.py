@@ -21,12 +21,16 @@ class Ledger:
         if duration_s > 0.0:
             self.heat += (HeatPulse(temperature_c, duration_s),)
 
-    def of(self, particles: Iterable[str]) -> dict[str, Any]:
-        """By particle, in plain data: a particle has also had the heat of pulses taken for others."""
+    def seconds_at_c(self) -> dict[float, float]:
+        """All the time at each temperature."""
         seconds: dict[float, float] = {}
         for pulse in self.heat:
             seconds[pulse.temperature_c] = round(seconds.get(pulse.temperature_c, 0.0) + pulse.duration_s, 3)
-        heat = [{"temperature_c": t, "duration_s": s} for t, s in seconds.items()]
+        return seconds
+
+    def of(self, particles: Iterable[str]) -> dict[str, Any]:
+        """By particle, in plain data: a particle has also had the heat of pulses taken for others."""
+        heat = [{"temperature_c": t, "duration_s": s} for t, s in self.seconds_at_c().items()]
         return {p: {"dose_e_per_nm2": self.dose_e_per_nm2.get(p, 0.0), "heat": heat} for p in particles}
 
     def book_dose(self, particle: str, electrons_per_nm2: float) -> None:

@@ -11,6 +11,8 @@ from controller import events as ev
 class ScriptedSource:
     """A source that tells what it is given and remembers commands."""
 
+    lacks = ""
+
     def __init__(self, events: list[ev.Event]) -> None:
         self.given = events
         self.commands: list[str] = []

@@ -32,7 +32,9 @@ class ElementMaps(Horizontal):
         if found is None:
             return
         for n in range(_MOST_MAPS + 1):
-            self.query_one(f"#map-{n}").display = n < len(found.pictures)
+            self.query_one(f"#map-{n}").display = n < max(1, len(found.pictures))
+        if not found.pictures:
+            self.query_one("#map-0", PicturePanel).show_none(session.lacks)
         for n, (name, pixels) in enumerate(list(found.pictures.items())[: _MOST_MAPS + 1]):
             panel = self.query_one(f"#map-{n}", PicturePanel)
             panel.border_title = name

@@ -24,6 +24,7 @@ class PicturePanel(Widget):
         self.border_title = title
         self._pixels: NDArray[np.uint8] | None = None
         self._rims: NDArray[np.uint8] | None = None
+        self._instead = "waiting for data"
 
     def show(self, pixels: NDArray[np.uint8], caption: str, rims: NDArray[np.uint8] | None = None) -> None:
         """`rims`, of the same shape, is 1 where an outline is drawn."""
@@ -31,9 +32,15 @@ class PicturePanel(Widget):
         self.border_subtitle = caption
         self.refresh()
 
+    def show_none(self, lacks: str) -> None:
+        """Say that there will be none."""
+        if lacks and lacks != self._instead:
+            self._instead = lacks
+            self.refresh()
+
     def render(self) -> Text:
         if self._pixels is None:
-            return Text("waiting for data", style="dim")
+            return Text(self._instead, style="dim")
         return half_blocks(self._pixels, self.size.width, self.size.height, self._rims)
 
 
@@ -43,6 +50,7 @@ class FramePicture(PicturePanel):
     def draw(self, session: WatchedSession) -> None:
         picture, outlined = session.picture, session.outlined
         if picture is None:
+            self.show_none(session.lacks)
             return
         pixels = np.frombuffer(picture.pixels, np.uint8).reshape(picture.shape)
         caption, rims = f"{picture.tilt_deg:+.1f} deg", None
@@ -55,7 +63,9 @@ class SlicePicture(PicturePanel):
     """An orthoslice of the running reconstruction."""
 
     def draw(self, session: WatchedSession) -> None:
-        if session.preview is not None:
+        if session.preview is None:
+            self.show_none(session.lacks)
+        else:
             pixels = np.frombuffer(session.preview.pixels, np.uint8).reshape(session.preview.shape)
             self.show(pixels, f"{session.preview.frames} tilts")
 
