@@ -108,7 +108,7 @@ def pulses_of(log: HeaterLog, q_j_per_mol: float = USUAL_Q_J_PER_MOL) -> list[Lo
     return found
 
 
-_TIMES = ("experimentduration", "times", "time", "timems", "elapsedtime", "seconds", "duration")
+_TIMES = ("experimentduration", "experimenttime", "times", "time", "timems", "elapsedtime", "seconds", "duration")
 _TEMPERATURES = ("temperaturemeasured", "measuredtemperature", "temperaturec", "channelatemperature", "temperature")
 
 
