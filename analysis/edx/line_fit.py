@@ -21,8 +21,8 @@ _KNOT_EVERY_KEV, _FEWEST_KNOTS = 1.6, 3
 _ROUNDS = 4
 _FEW_COUNTS = 300.0
 _DEPARTURE = {"L1": 0.2, "L2": 0.2, "M3": 1.0, "M4": 1.0}
-"""Of the strength of a subshell's lines, one standard deviation: so far tables differ of L1 and L2 beside L3; of M4 and M3
-beside M5 by a factor of two."""
+"""Of the strength of a subshell's lines, one standard deviation: so far tables differ of L1 and L2 beside L3; of M4 and
+M3 beside M5 by a factor of two."""
 _OUTER, _OUTER_DEPARTURE = 1.02, 0.5
 """Lines of the main subshell from so many times the main line's energy: electrons of the outer shell, which is partly
 filled in many metals, make them."""

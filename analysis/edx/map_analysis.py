@@ -249,8 +249,8 @@ def _negative_notes(impossible: Sequence[str], counted: LineFit, factors: KFacto
         if name in impossible
     )
     return [
-        f"a free fit has {amounts or ', '.join(impossible)}, far below zero: other lines lie there than were fitted, or "
-        "the axis or background is wrong; held at zero, and the fractions of all elements are not to be relied on"
+        f"a free fit has {amounts or ', '.join(impossible)}, far below zero: other lines lie there than were fitted, "
+        "or axis or background are wrong; held at zero, and the fractions of all elements are not to be relied on"
     ]
 
 
