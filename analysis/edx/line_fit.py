@@ -96,10 +96,9 @@ def line_model(
     departures = []
     for number, family in enumerate(families):
         for lines, std in _uncertain(family):
-            weaker = axis.peaks(lines)[channels]
-            if weaker.sum() > 1e-3:
+            if axis.peaks(lines)[channels].sum() > 1e-3:
                 departures.append(Departure(len(columns), number, lines, std))
-                columns.append(weaker)
+                columns.append(_departing(axis, family, lines)[channels])
     design = np.stack([*columns, *_splines(axis.energies_kev[channels])], axis=1)
     return LineModel(axis, families, channels, design, tuple(departures))
 
@@ -112,8 +111,20 @@ def with_line_moved(model: LineModel, number: int, by_kev: float) -> LineModel:
     design[:, number] = axis.peaks(family.lines)[model.channels]
     for departure in model.departures:
         if departure.family == number:
-            design[:, departure.column] = axis.peaks(departure.lines)[model.channels]
+            design[:, departure.column] = _departing(axis, family, departure.lines)[model.channels]
     return replace(model, design=design)
+
+
+def _departing(axis: EnergyAxis, family: LineFamily, lines: tuple[Line, ...]) -> NDArray[np.float64]:
+    """Spectrum by which some lines of a family are stronger.
+
+    Those of M lie within one line's width, so that their sum is what is measured and what factors are for: it stays.
+    """
+    found = axis.peaks(lines)
+    if family.name.endswith("_Ma"):
+        part = sum(line.strength for line in lines) / sum(line.strength for line in family.lines)
+        found -= part * axis.peaks(family.lines)
+    return found
 
 
 def _uncertain(family: LineFamily) -> Iterator[tuple[tuple[Line, ...], float]]:
@@ -168,26 +179,29 @@ def fit_sums(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.ge
 
 
 def none_negative(
-    fit: LineFit, model: LineModel, spectrum: NDArray[np.float64], like: NDArray[np.float64]
+    fit: LineFit, std: NDArray[np.float64], model: LineModel, spectrum: NDArray[np.float64], like: NDArray[np.float64]
 ) -> tuple[LineFit, tuple[str, ...]]:
     """Of one spectrum (channel): the fit, with lines far below zero held there, and which these are.
 
     Noise makes no line so many sigma negative; a model without some line of the spectrum does.
+
+    Parameters
+    ----------
+    std : (line) of the fit's counts, whatever they are uncertain by
     """
     held: list[int] = []
     found = fit
     while True:
-        worst = int(np.argmin(found.counts[0] / fit.std[0]))
-        if found.counts[0, worst] > -_IMPOSSIBLE_SIGMAS * fit.std[0, worst]:
+        worst = int(np.argmin(found.counts[0] / std))
+        if found.counts[0, worst] > -_IMPOSSIBLE_SIGMAS * std[worst]:
             break
         held.append(worst)
         design = model.design.copy()
-        gone = [*held, *(d.column for d in model.departures if d.family in held)]
-        design[:, gone] = 0.0
+        design[:, [*held, *(d.column for d in model.departures if d.family in held)]] = 0.0
         bounded = fit_sums(replace(model, design=design), spectrum[None], like)
         counts = bounded.counts.copy()
         counts[:, held] = 0.0
-        # What the others lose in being held is in their errors as it was; a held line may be as large as its own.
+        # Errors stay those of the free fit: a line that is held may be there up to its own.
         found = replace(bounded, counts=counts, covariance=fit.covariance)
     return found, tuple(model.families[n].name for n in sorted(held))
 

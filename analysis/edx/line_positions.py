@@ -7,7 +7,7 @@ atom's neighbours move it. Counts are fitted again with each of these one standa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,24 +29,24 @@ class CalibratedAxis:
     off: tuple[EnergyAxis, ...]
 
 
-def with_positions(
+def open_by_positions(
     fit: LineFit, model: LineModel, calibrated: CalibratedAxis, spectrum: NDArray[np.float64], like: NDArray[np.float64]
-) -> LineFit:
-    """A fit of one spectrum (channel) with what the places of lines leave open in its covariance.
+) -> NDArray[np.float64]:
+    """Covariance (line, line) of the counts of one spectrum (channel) by what the places of lines leave open.
 
     Parameters
     ----------
     like : as of `fit_lines`
     """
-    asked_kev = [f.main_kev for f in model.families]
+    mains_kev = [f.main_kev for f in model.families]
     moved = [line_model(axis, model.channels, model.families) for axis in calibrated.off]
     moved += [
         with_line_moved(model, number, _LINE_STD_KEV[family.name[-2]])
         for number, family in enumerate(model.families)
-        if _near(model.axis, [line.energy_kev for line in family.lines], asked_kev[:number] + asked_kev[number + 1 :])
+        if _near(model.axis, [line.energy_kev for line in family.lines], mains_kev[:number] + mains_kev[number + 1 :])
     ]
     steps = np.stack([fit_sums(m, spectrum[None], like).counts[0] - fit.counts[0] for m in moved])
-    return replace(fit, covariance=fit.covariance + (steps.T @ steps)[None])
+    return np.asarray(steps.T @ steps)
 
 
 def _near(axis: EnergyAxis, lines_kev: Sequence[float], others_kev: Sequence[float]) -> bool:

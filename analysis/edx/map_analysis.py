@@ -15,7 +15,7 @@ from analysis.edx.composition import Composition, composition
 from analysis.edx.energy_ranges import counts_in_ranges
 from analysis.edx.k_factors import Basis, KFactors, k_factors
 from analysis.edx.line_fit import LineFit, LineModel, fit_lines, fit_sums, none_negative
-from analysis.edx.line_positions import with_positions
+from analysis.edx.line_positions import open_by_positions
 from analysis.edx.map_components import Decomposed, FollowedComponents, decomposed
 from analysis.edx.other_lines import FARTHEST_GAIN, calibrated, with_other_lines
 from analysis.edx.phases import Phases, find_phases
@@ -113,15 +113,22 @@ def analyse_map(
     within = None if rows_and_columns is None else mask
     region = mask if within is not None else _with_rim(mask, image.pixel_nm)
     spectrum = image.spectrum_of(region)
-    counted = with_positions(fit_sums(model, spectrum[None], total), model, known, spectrum, total)
-    fit, impossible = none_negative(counted, model, spectrum, total)
-    found = composition(fit, factors)
+    free = fit_sums(model, spectrum[None], total)
+    by_positions = open_by_positions(free, model, known, spectrum, total)
+    std = np.sqrt(np.diagonal(free.covariance[0] + by_positions))
+    held, impossible = none_negative(free, std, model, spectrum, total)
+    found = composition(held, factors, by_positions)
+    fit = replace(held, covariance=held.covariance + by_positions)
     if np.isnan(found.fractions).any():
         words = (
             f"no counts in {', '.join(lines)} above the background; are these the right lines, and is it calibrated?"
         )
         raise ConfigError(image.title, [words])
-    notes = [*image.notes, *_negative_notes(impossible, counted, factors), *_notes(fit, found, factors, model)]
+    notes = [
+        *image.notes,
+        *_negative_notes(impossible, free.counts[0], std, factors),
+        *_notes(fit, found, factors, model),
+    ]
     plain = None if follow else counts_in_ranges(model, spectrum[None], fit, len(asked))
     by_ranges = None if plain is None else composition(plain, factors)
     if by_ranges is not None:
@@ -240,13 +247,13 @@ def _with_rim(mask: NDArray[np.bool_], pixel_nm: float) -> NDArray[np.bool_]:
     return mask | (pixel_nm * distance_transform_edt(~mask) <= _RIM_NM)
 
 
-def _negative_notes(impossible: Sequence[str], counted: LineFit, factors: KFactors) -> list[str]:
+def _negative_notes(
+    impossible: Sequence[str], counts: NDArray[np.float64], std: NDArray[np.float64], factors: KFactors
+) -> list[str]:
     if not impossible:
         return []
     amounts = ", ".join(
-        f"{name} {counted.counts[0, n]:.0f} +- {counted.std[0, n]:.0f} counts"
-        for n, name in enumerate(factors.lines)
-        if name in impossible
+        f"{name} {counts[n]:.0f} +- {std[n]:.0f} counts" for n, name in enumerate(factors.lines) if name in impossible
     )
     return [
         f"a free fit has {amounts or ', '.join(impossible)}, far below zero: other lines lie there than were fitted, "

@@ -102,10 +102,7 @@ def calibrated(
     counts, others = total[model.channels], model.families[len(asked) :]
     fit = fit_lines(model, total[None])
     root = np.sqrt(floored(fit.fitted)[0])
-    held = np.zeros((len(model.departures), model.design.shape[1]))
-    for row, d in zip(held, model.departures, strict=True):
-        row[d.column] = 1.0 / (d.std * max(float(fit.counts[0, d.family]), 1.0))
-    target = np.concatenate([counts / root, np.zeros(len(held))])
+    target = np.concatenate([counts / root, np.zeros(len(model.departures))])
 
     def moved(x: NDArray[np.float64]) -> EnergyAxis:
         offset, gain, width = x * (_OFFSET_STD_KEV, _GAIN_STD, _WIDTH_STD)
@@ -119,8 +116,11 @@ def calibrated(
         )
 
     def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        design = line_model(moved(x), model.channels, asked, others).design / root[:, None]
-        design = np.concatenate([design, held])
+        there = line_model(moved(x), model.channels, asked, others)
+        held = np.zeros((len(model.departures), there.design.shape[1]))
+        for row, d in enumerate(there.departures[: len(held)]):
+            held[row, d.column] = 1.0 / (d.std * max(float(fit.counts[0, d.family]), 1.0))
+        design = np.concatenate([there.design / root[:, None], held])
         areas, *_ = np.linalg.lstsq(design, target, rcond=None)
         return np.concatenate([target - design @ areas, x])
 
