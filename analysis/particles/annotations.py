@@ -22,10 +22,10 @@ _EVEN = 0.1
 """Of the pixels, in lines of one value: with more the image itself has no noise."""
 _SHARP, _AROUND = 0.25, 0.8
 """Of the image's contrast: what a line differs by from what is beside it, nearly all around."""
-_LABEL = 10
-"""Of a line's thickness: how far from it its label lies at most."""
-_INKED = 0.1
-"""Of a body's pixels: so many of exactly the line's value, near it, make it its label."""
+_LABEL, _LABEL_PX = 4, 20
+"""Of a line's thickness, and at least in pixels: how far from it its label reaches."""
+_WITHIN = 0.95
+"""Of a body, in the place of a label, to be taken for a part of it: small letters are smoothed, and of no one value."""
 
 
 @dataclass(frozen=True)
@@ -36,24 +36,17 @@ class Annotations:
     """Those that were recorded."""
     lines: tuple[tuple[slice, slice], ...]
     """Ruled lines, such as scale bars, within these rows."""
-    ink: tuple[float, ...]
-    """The value of each."""
 
-    def without_labels(self, image: NDArray[np.generic], labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
-        """Labels (y, x) without bodies that are drawn, numbered anew, and how many those were; both of `rows` only."""
+    def without_labels(self, labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
+        """Labels (y, x) of these rows without bodies that are drawn, numbered anew, and how many those were."""
         drawn: set[int] = set()
-        for (rows, columns), value in zip(self.lines, self.ink, strict=True):
+        whole = np.bincount(labels.ravel())
+        for rows, columns in self.lines:
             drawn |= set(np.unique(labels[rows, columns]).tolist())
-            reach = max(_LABEL * min(rows.stop - rows.start, columns.stop - columns.start), _LINE_PX)
-            near = (
-                slice(max(0, rows.start - reach), rows.stop + reach),
-                slice(max(0, columns.start - reach), columns.stop + reach),
-            )
-            here = labels[near]
-            whole = np.bincount(labels.ravel(), minlength=int(labels.max()) + 1)
-            inside = np.bincount(here.ravel(), minlength=len(whole))
-            inked = np.bincount(here[np.asarray(image)[near] == value], minlength=len(whole))
-            drawn |= set(np.flatnonzero((inside > 0.5 * whole) & (inked > _INKED * whole)).tolist())
+            reach = max(_LABEL * min(rows.stop - rows.start, columns.stop - columns.start), _LABEL_PX)
+            near = tuple(slice(max(0, s.start - reach), s.stop + reach) for s in (rows, columns))
+            inside = np.bincount(labels[near].ravel(), minlength=len(whole))
+            drawn |= set(np.flatnonzero((whole > 0) & (inside > _WITHIN * whole)).tolist())
         drawn -= {0}
         if not drawn:
             return labels, 0
@@ -70,7 +63,7 @@ def annotations_of(image: NDArray[np.generic]) -> Annotations:
     rows = slice(top, len(values) - bottom)
     kept = values[rows]
     found = [*_lines(kept), *((r, c) for c, r in _lines(kept.T))]
-    return Annotations(rows, tuple(found), tuple(float(kept[r.start, c.start]) for r, c in found))
+    return Annotations(rows, tuple(found))
 
 
 def _bar(values: NDArray[np.float64]) -> int:

@@ -35,7 +35,7 @@ def look_at(
     """Outline and measure particles, labels and scale bars left out; raises as `outlines` does."""
     drawn = annotations_of(image)
     part = image[drawn.rows]
-    found, left_out = drawn.without_labels(part, outlines(part, method, denoised, bright_field=bright_field))
+    found, left_out = drawn.without_labels(outlines(part, method, denoised, bright_field=bright_field))
     bodies = measured(part, found, pixel_nm, pixel_std)
     labels = np.zeros(image.shape, np.int32)
     labels[drawn.rows] = found
@@ -43,7 +43,8 @@ def look_at(
     if len(part) < len(image):
         notes.append(f"a bar with a label, {len(image) - len(part)} rows of pixels at the edge, was left out")
     if left_out:
-        notes.append(f"a scale bar, ruler or label drawn on the image was left out, {left_out} outlines")
+        words = "a scale bar or ruler drawn on the image, and what lies in the place of its label"
+        notes.append(f"{words}, was left out: {left_out} outlines")
     top = drawn.rows.start
     placed = tuple(replace(body, y_px=body.y_px + top) for body in bodies)
     return LookedAt(labels, placed, (*notes, *_small(placed, pixel_nm)))
