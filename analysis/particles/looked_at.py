@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from analysis.particles.annotations import annotations_of
 from analysis.particles.measurement import SMALL_PX, Measured, measured
 from analysis.particles.outlines import Denoised, Labels, Method, outlines
+from analysis.particles.tops import tops_in
+
+_MERGED = 1.05
+"""So many tops for each outline: more than chance."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,11 @@ def look_at(
         notes.append(f"{words}, was left out: {left_out} outlines")
     top = drawn.rows.start
     placed = tuple(replace(body, y_px=body.y_px + top) for body in bodies)
+    values = np.asarray(part, np.float64)
+    tops = tops_in(-values if bright_field else values, found)
+    if tops > _MERGED * len(bodies):
+        words = f"{tops} bright tops lie in {len(bodies)} outlines: small touching particles are taken together"
+        notes.append(f"{words}, so that numbers and sizes are wrong; magnify more")
     return LookedAt(labels, placed, (*notes, *_small(placed, pixel_nm)))
 
 
