@@ -107,8 +107,8 @@ def find_particles(
     >>> bool(np.all(np.abs(found.value - 9.0) < 3 * found.std))
     True
     """
-    from analysis.particles.measurement import measured
-    from analysis.particles.outlines import best_method, outlines
+    from analysis.particles.looked_at import look_at
+    from analysis.particles.outlines import best_method
     from analysis.particles.particle_report import line
 
     given = inputs.image(image)
@@ -121,19 +121,18 @@ def find_particles(
             "learned outlines take onnxruntime, which is not installed: pip install 'alloyscope[learned]'"
         )
     try:
-        labels = outlines(given, by, denoised, bright_field=bool(bright_field))
+        seen = look_at(given, size_nm, by, denoised, bright_field=bool(bright_field))
     except ValueError as error:
         remedy = str(error).replace("drop --bright-field", "give bright_field=False")
         raise ValueError(f"image: {remedy.replace('give --bright-field', 'give bright_field=True')}") from error
-    particles = measured(given, labels, size_nm)
-    quality = _quality(particles, line("image", particles))
-    return ParticlesFound(labels, particles, given, size_nm, by, quality)
+    quality = _quality(seen.particles, line("image", seen.particles), seen.notes)
+    return ParticlesFound(seen.labels, seen.particles, given, size_nm, by, quality)
 
 
-def _quality(particles: tuple[Measured, ...], summary: str) -> str:
+def _quality(particles: tuple[Measured, ...], summary: str, notes: tuple[str, ...]) -> str:
     if not particles:
         return f"poor: {summary}"
     cut = [str(p.label) for p in particles if p.cut]
-    if cut:
-        return f"poor: cut by the edge of the image, sizes are lower bounds: {', '.join(cut)}"
-    return "good"
+    problems = [f"cut by the edge of the image, sizes are lower bounds: {', '.join(cut)}"] if cut else []
+    problems += notes
+    return f"poor: {'; '.join(problems)}" if problems else "good"

@@ -95,6 +95,8 @@ def analysed(
         name = "k" if "k-factors" in str(error).splitlines()[0] else "lines"
         raise ValueError(f"{name}: {'; '.join(error.problems)}") from error
     problems = list(image.notes)
+    if found.impossible:
+        problems.append(f"lines far below zero, so that the model does not hold: {', '.join(found.impossible)}")
     if not found.composition.above_limit[0].all():
         problems.append("a line is below the quantification limit")
     return found.image, found, "good" if not problems else "poor: " + "; ".join(problems)

@@ -22,7 +22,7 @@ class Composition:
     by_noise: NDArray[np.float64]
     """Covariance (spectrum, line, line) by counting: it falls with more counts."""
     by_factors: NDArray[np.float64]
-    """Covariance by the k-factors: common to all spectra."""
+    """Covariance by the k-factors, and where it is known by the places of lines: common to all spectra."""
     above_limit: NDArray[np.bool_]
     """(spectrum, line): whether a line is above the quantification limit, ``I > 10 sqrt(I + I_b)``
     (Moreira et al., Small 2024)."""
@@ -47,18 +47,26 @@ class Composition:
         return roots(self.by_noise + self.by_factors)
 
 
-def composition(fit: LineFit, factors: KFactors) -> Composition:
-    """Fractions ``k_i I_i / sum k_j I_j`` of the factors' lines, which are the fit's first."""
+def composition(fit: LineFit, factors: KFactors, common: NDArray[np.float64] | None = None) -> Composition:
+    """Fractions ``k_i I_i / sum k_j I_j`` of the factors' lines, which are the fit's first.
+
+    Parameters
+    ----------
+    common : covariance (line, line) of the counts of one spectrum besides that of counting; by default none
+    """
     n = len(factors.lines)
     counts, covariance, under = fit.counts[:, :n], fit.covariance[:, :n, :n], fit.background[:, :n]
     k = np.exp(factors.ln_k)
     fractions, by_noise = fractions_of(counts * k, covariance * np.outer(k, k))
     slope = fractions[:, :, None] * (np.eye(n) - fractions[:, None, :])  # d f_i / d ln k_j = f_i (delta_ij - f_j)
+    by_factors = slope @ factors.covariance @ slope.transpose(0, 2, 1)
+    if common is not None:
+        by_factors = by_factors + fractions_of(counts * k, (common[:n, :n] * np.outer(k, k))[None])[1]
     sigma_0 = np.sqrt(np.maximum(counts, 0.0) + under)
     return Composition(
         fractions,
         by_noise,
-        slope @ factors.covariance @ slope.transpose(0, 2, 1),
+        by_factors,
         (counts > _LIMIT_SIGMAS * sigma_0) & np.isfinite(fractions),
     )
 

@@ -14,6 +14,10 @@ _MN_KA_KEV = 5.895
 _FANO_KEV = 2.5e-3
 """Of FWHM^2 per energy: 3.65 eV per pair in silicon, Fano factor 0.12, 8 ln 2."""
 
+_CHANNEL_KEV = 0.0005, 0.15
+"""Of silicon and germanium detectors, bins of several channels included; a line is about as wide as the most."""
+_LOWEST_KEV, _HIGHEST_KEV = -5.0, 200.0
+
 
 @dataclass(frozen=True)
 class EnergyAxis:
@@ -24,6 +28,17 @@ class EnergyAxis:
     channels: int
     fwhm_mn_kev: float = 0.130
     """Full width at half maximum of a line at Mn K-alpha."""
+
+    def problems(self) -> list[str]:
+        """Why it can be the axis of no X-ray detector, in words; mostly it is in another unit."""
+        low_kev, high_kev = self.offset_kev, self.offset_kev + self.channel_kev * (self.channels - 1)
+        if not _CHANNEL_KEV[0] <= self.channel_kev <= _CHANNEL_KEV[1]:
+            ev, low, high = (1e3 * e for e in (self.channel_kev, *_CHANNEL_KEV))
+            words = f"the energy per channel is {ev:g} eV, X-ray spectra have {low:g} to {high:g}"
+            return [f"{words}; calibrate the energy axis"]
+        if not low_kev >= _LOWEST_KEV or not high_kev <= _HIGHEST_KEV:
+            return [f"the energy axis goes from {low_kev:.4g} to {high_kev:.4g} keV; calibrate the energy axis"]
+        return []
 
     @property
     def energies_kev(self) -> NDArray[np.float64]:

@@ -6,24 +6,40 @@ what else is broad. Weighted least squares; areas may come out negative, so that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.energy_axis import EnergyAxis
-from analysis.edx.x_ray_lines import LineFamily
+from analysis.edx.x_ray_lines import Line, LineFamily
 
 _AROUND_FWHM = 8.0
 """What is fitted on either side of the outermost main lines, so that there is background to see."""
 _KNOT_EVERY_KEV, _FEWEST_KNOTS = 1.6, 3
 _ROUNDS = 4
 _FEW_COUNTS = 300.0
-_DEPARTURE = 0.1
-"""Of the strength of L1 and L2 beside L3, one standard deviation."""
+_DEPARTURE = {"L1": 0.2, "L2": 0.2, "M3": 1.0, "M4": 1.0}
+"""Of the strength of a subshell's lines, one standard deviation: so far tables differ of L1 and L2 beside L3; of M4 and
+M3 beside M5 by a factor of two."""
+_OUTER, _OUTER_DEPARTURE = 1.02, 0.5
+"""Lines of the main subshell from so many times the main line's energy: electrons of the outer shell, which is partly
+filled in many metals, make them."""
+_IMPOSSIBLE_SIGMAS = 5.0
 _FAINTEST = 0.02
 """Of the mean expected counts per channel: the least that weights go by."""
+
+
+@dataclass(frozen=True)
+class Departure:
+    """A column by which some of a family's lines depart from their usual strength."""
+
+    column: int
+    family: int
+    lines: tuple[Line, ...]
+    std: float
+    """Relative."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +52,7 @@ class LineModel:
     channels: slice
     design: NDArray[np.float64]
     """(channel, column); the first columns are `families`, in their order, main lines of area 1."""
-    departures: tuple[tuple[int, int], ...]
-    """Columns by which a family's weaker subshells depart from their usual strength, each with the family's number."""
+    departures: tuple[Departure, ...]
 
 
 @dataclass(frozen=True)
@@ -80,13 +95,47 @@ def line_model(
     columns = [axis.peaks(family.lines)[channels] for family in families]
     departures = []
     for number, family in enumerate(families):
-        # How strong L1 and L2 are beside L3 is known to a tenth; of K there is one, those of M are not seen apart.
-        weaker = axis.peaks(line for line in family.lines if line.subshell in ("L1", "L2"))[channels]
-        if weaker.sum() > 1e-3:
-            departures.append((len(columns), number))
-            columns.append(weaker)
+        for lines, std in _uncertain(family):
+            if axis.peaks(lines)[channels].sum() > 1e-3:
+                departures.append(Departure(len(columns), number, lines, std))
+                columns.append(_departing(axis, family, lines)[channels])
     design = np.stack([*columns, *_splines(axis.energies_kev[channels])], axis=1)
     return LineModel(axis, families, channels, design, tuple(departures))
+
+
+def with_line_moved(model: LineModel, number: int, by_kev: float) -> LineModel:
+    """The model with one family's lines elsewhere."""
+    axis = replace(model.axis, offset_kev=model.axis.offset_kev - by_kev)
+    design = model.design.copy()
+    family = model.families[number]
+    design[:, number] = axis.peaks(family.lines)[model.channels]
+    for departure in model.departures:
+        if departure.family == number:
+            design[:, departure.column] = _departing(axis, family, departure.lines)[model.channels]
+    return replace(model, design=design)
+
+
+def _departing(axis: EnergyAxis, family: LineFamily, lines: tuple[Line, ...]) -> NDArray[np.float64]:
+    """Spectrum by which some lines of a family are stronger.
+
+    Those of M lie within one line's width, so that their sum is what is measured and what factors are for: it stays.
+    """
+    found = axis.peaks(lines)
+    if family.name.endswith("_Ma"):
+        part = sum(line.strength for line in lines) / sum(line.strength for line in family.lines)
+        found -= part * axis.peaks(family.lines)
+    return found
+
+
+def _uncertain(family: LineFamily) -> Iterator[tuple[tuple[Line, ...], float]]:
+    """Lines whose strength is not known well beside the main line's, and how well it is."""
+    for subshell, std in _DEPARTURE.items():
+        yield tuple(line for line in family.lines if line.subshell == subshell), std
+    outer_kev = _OUTER * family.main_kev
+    yield (
+        tuple(line for line in family.lines if line.subshell == "L3" and line.energy_kev > outer_kev),
+        _OUTER_DEPARTURE,
+    )
 
 
 def fit_lines(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.generic] | None = None) -> LineFit:
@@ -129,12 +178,40 @@ def fit_sums(model: LineModel, spectra: NDArray[np.generic], like: NDArray[np.ge
     )
 
 
+def none_negative(
+    fit: LineFit, std: NDArray[np.float64], model: LineModel, spectrum: NDArray[np.float64], like: NDArray[np.float64]
+) -> tuple[LineFit, tuple[str, ...]]:
+    """Of one spectrum (channel): the fit, with lines far below zero held there, and which these are.
+
+    Noise makes no line so many sigma negative; a model without some line of the spectrum does.
+
+    Parameters
+    ----------
+    std : (line) of the fit's counts, whatever they are uncertain by
+    """
+    held: list[int] = []
+    found = fit
+    while True:
+        worst = int(np.argmin(found.counts[0] / std))
+        if found.counts[0, worst] > -_IMPOSSIBLE_SIGMAS * std[worst]:
+            break
+        held.append(worst)
+        design = model.design.copy()
+        design[:, [*held, *(d.column for d in model.departures if d.family in held)]] = 0.0
+        bounded = fit_sums(replace(model, design=design), spectrum[None], like)
+        counts = bounded.counts.copy()
+        counts[:, held] = 0.0
+        # Errors stay those of the free fit: a line that is held may be there up to its own.
+        found = replace(bounded, counts=counts, covariance=fit.covariance)
+    return found, tuple(model.families[n].name for n in sorted(held))
+
+
 def _weighted(
     counts: NDArray[np.float64], expected: NDArray[np.float64], model: LineModel, before: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Areas (spectrum, column) and their covariance, each spectrum with its own weights.
 
-    Departures are held to a tenth of their family's area as it was `before`.
+    Departures are held to their part of their family's area as it was `before`.
     """
     design = model.design
     weights = 1.0 / floored(expected)
@@ -142,8 +219,8 @@ def _weighted(
     scale = np.where(scale > 0.0, scale, 1.0)
     pairs = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
     normal = (weights @ pairs).reshape(-1, design.shape[1], design.shape[1])
-    for column, family in model.departures:
-        normal[:, column, column] += (_DEPARTURE * np.maximum(before[:, family], 1.0)) ** -2.0
+    for d in model.departures:
+        normal[:, d.column, d.column] += (d.std * np.maximum(before[:, d.family], 1.0)) ** -2.0
     normal = normal / scale[:, :, None] / scale[:, None, :] + 1e-9 * np.eye(design.shape[1])
     inverse = np.linalg.inv(normal) / scale[:, :, None] / scale[:, None, :]
     return np.einsum("nij,nj->ni", inverse, (weights * counts) @ design), inverse

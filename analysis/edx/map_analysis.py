@@ -14,7 +14,8 @@ from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
 from analysis.edx.energy_ranges import counts_in_ranges
 from analysis.edx.k_factors import Basis, KFactors, k_factors
-from analysis.edx.line_fit import LineFit, LineModel, fit_lines, fit_sums
+from analysis.edx.line_fit import LineFit, LineModel, fit_lines, fit_sums, none_negative
+from analysis.edx.line_positions import open_by_positions
 from analysis.edx.map_components import Decomposed, FollowedComponents, decomposed
 from analysis.edx.other_lines import FARTHEST_GAIN, calibrated, with_other_lines
 from analysis.edx.phases import Phases, find_phases
@@ -58,6 +59,8 @@ class MapResult:
     phases: Phases | None
     notes: tuple[str, ...]
     """What a person should know before believing the numbers."""
+    impossible: tuple[str, ...] = ()
+    """Lines that a free fit has far below zero: no spectrum has such, so that the fractions are no good."""
 
     @property
     def elements(self) -> list[str]:
@@ -100,7 +103,8 @@ def analyse_map(
     total = image.total
     if not total.any():
         raise ConfigError(image.title or "map", ["no counts at all; was the beam on, and the detector in?"])
-    axis = calibrated(image.axis, total, asked, image.beam_kev)
+    known = calibrated(image.axis, total, asked, image.beam_kev)
+    axis = known.axis
     far = abs(axis.channel_kev / image.axis.channel_kev - 1.0) > FARTHEST_GAIN
     image = replace(image, axis=axis)
     model = with_other_lines(axis, total, asked, image.beam_kev)
@@ -108,15 +112,24 @@ def analyse_map(
     mask, whole_field = _region(image, asked, rows_and_columns)
     within = None if rows_and_columns is None else mask
     region = mask if within is not None else _with_rim(mask, image.pixel_nm)
-    fit = fit_sums(model, image.spectrum_of(region)[None], total)
-    found = composition(fit, factors)
+    spectrum = image.spectrum_of(region)
+    free = fit_sums(model, spectrum[None], total)
+    by_positions = open_by_positions(free, model, known, spectrum, total)
+    std = np.sqrt(np.diagonal(free.covariance[0] + by_positions))
+    held, impossible = none_negative(free, std, model, spectrum, total)
+    found = composition(held, factors, by_positions)
+    fit = replace(held, covariance=held.covariance + by_positions)
     if np.isnan(found.fractions).any():
         words = (
             f"no counts in {', '.join(lines)} above the background; are these the right lines, and is it calibrated?"
         )
         raise ConfigError(image.title, [words])
-    notes = [*image.notes, *_notes(fit, found, factors, model)]
-    plain = None if follow else counts_in_ranges(model, image.spectrum_of(region)[None], fit, len(asked))
+    notes = [
+        *image.notes,
+        *_negative_notes(impossible, free.counts[0], std, factors),
+        *_notes(fit, found, factors, model),
+    ]
+    plain = None if follow else counts_in_ranges(model, spectrum[None], fit, len(asked))
     by_ranges = None if plain is None else composition(plain, factors)
     if by_ranges is not None:
         # The fit is of the same photons, so that the two differ by less than either's error.
@@ -152,6 +165,7 @@ def analyse_map(
         split,
         phases,
         tuple(notes),
+        impossible,
     )
 
 
@@ -231,6 +245,20 @@ def _with_rim(mask: NDArray[np.bool_], pixel_nm: float) -> NDArray[np.bool_]:
     from scipy.ndimage import distance_transform_edt
 
     return mask | (pixel_nm * distance_transform_edt(~mask) <= _RIM_NM)
+
+
+def _negative_notes(
+    impossible: Sequence[str], counts: NDArray[np.float64], std: NDArray[np.float64], factors: KFactors
+) -> list[str]:
+    if not impossible:
+        return []
+    amounts = ", ".join(
+        f"{name} {counts[n]:.0f} +- {std[n]:.0f} counts" for n, name in enumerate(factors.lines) if name in impossible
+    )
+    return [
+        f"a free fit has {amounts or ', '.join(impossible)}, far below zero: other lines lie there than were fitted, "
+        "or axis or background are wrong; held at zero, and the fractions of all elements are not to be relied on"
+    ]
 
 
 def _notes(fit: LineFit, found: Composition, factors: KFactors, model: LineModel) -> list[str]:

@@ -35,9 +35,10 @@ def findings(result: MapResult) -> Iterator[str]:
     """What the map tells."""
     for n, name in enumerate(result.factors.lines):
         yield f"{name}: {result.fit.counts[0, n]:.0f} +- {result.fit.std[0, n]:.0f} counts"
-    yield f"over {result.region.sum()} pixels: {_fractions(result.elements, result.composition)}"
+    poor = " by a model that does not hold" if result.impossible else ""
+    yield f"over {result.region.sum()} pixels{poor}: {_fractions(result.elements, result.composition)}"
     weights = by_weight(result.composition, _masses(result))
-    yield f"by weight: {_at_pct(result.elements, weights.fractions[0], weights.std[0], 'wt%')}"
+    yield f"by weight{poor}: {_at_pct(result.elements, weights.fractions[0], weights.std[0], 'wt%')}"
     if result.by_ranges is not None:
         yield f"by windows beside the lines: {_fractions(result.elements, result.by_ranges)}"
     if result.profile is not None:
@@ -78,7 +79,8 @@ def as_json(result: MapResult) -> dict[str, Any]:
         "composition_std_at_pct": _named(elements, 100.0 * result.composition.std[0]),
         "composition_wt_pct": _named(elements, 100.0 * weights.fractions[0]),
         "composition_std_wt_pct": _named(elements, 100.0 * weights.std[0]),
-        "quantified": bool(result.composition.above_limit[0].all()),
+        "quantified": bool(result.composition.above_limit[0].all()) and not result.impossible,
+        "impossible": list(result.impossible),
         "region_pixels": int(result.region.sum()),
         "also_seen": [f.name for f in result.model.families[len(elements) :]],
         "notes": list(result.notes),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.edx.energy_axis import EnergyAxis
 from analysis.edx.line_fit import LineModel, channels_around, fit_lines, floored, line_model
+from analysis.edx.line_positions import CalibratedAxis
 from analysis.edx.x_ray_lines import LineFamily, families_between
 
 USUAL = frozenset(
@@ -40,12 +41,32 @@ def with_other_lines(
     low_kev, high_kev = axis.energies_kev[model.channels][[0, -1]]
     elements = {*USUAL, *(f.element for f in asked)}
     candidates = [f for f in families_between(low_kev, high_kev, beam_kev) if f.element in elements]
+    # Where one shell of an element is, its others are, however near to a line asked for they lie.
+    model = _with(model, asked, _other_shells(candidates, model.families))
     for _ in range(_MOST):
         best = _best(model, total, candidates)
         if best is None:
             break
-        model = line_model(axis, model.channels, asked, (*model.families[len(asked) :], best))
+        model = _with(model, asked, [best])
+        hidden = [
+            f for f in _other_shells(candidates, [best]) if f not in model.families and _is_near(model.axis, f, asked)
+        ]
+        model = _with(model, asked, hidden)
     return model
+
+
+def _with(model: LineModel, asked: Sequence[LineFamily], more: Sequence[LineFamily]) -> LineModel:
+    return line_model(model.axis, model.channels, asked, (*model.families[len(asked) :], *more)) if more else model
+
+
+def _other_shells(candidates: Sequence[LineFamily], families: Sequence[LineFamily]) -> list[LineFamily]:
+    elements, names = {f.element for f in families}, {f.name for f in families}
+    return [f for f in candidates if f.element in elements and f.name not in names]
+
+
+def _is_near(axis: EnergyAxis, family: LineFamily, others: Sequence[LineFamily]) -> bool:
+    near_kev = _APART_FWHM * axis.fwhm_kev(family.main_kev)
+    return any(abs(f.main_kev - family.main_kev) < near_kev for f in others)
 
 
 def _best(model: LineModel, total: NDArray[np.float64], candidates: Sequence[LineFamily]) -> LineFamily | None:
@@ -56,8 +77,7 @@ def _best(model: LineModel, total: NDArray[np.float64], candidates: Sequence[Lin
     basis, _ = np.linalg.qr(root[:, None] * model.design)
     gains = [(0.0, 0)]
     for number, family in enumerate(candidates):
-        near_kev = _APART_FWHM * model.axis.fwhm_kev(family.main_kev)
-        if any(abs(f.main_kev - family.main_kev) < near_kev for f in model.families):
+        if _is_near(model.axis, family, model.families):
             continue
         peak = root * model.axis.peaks(family.lines)[model.channels]
         peak = peak - basis @ (basis.T @ peak)
@@ -70,7 +90,7 @@ def _best(model: LineModel, total: NDArray[np.float64], candidates: Sequence[Lin
 
 def calibrated(
     axis: EnergyAxis, total: NDArray[np.float64], asked: Sequence[LineFamily], beam_kev: float
-) -> EnergyAxis:
+) -> CalibratedAxis:
     """The axis with offset, gain and width of a line by the spectrum's own peaks.
 
     A shift of 10 eV moves 2 % of a line out of its peak; headers are off by as much. A prior keeps what the peaks do
@@ -80,7 +100,9 @@ def calibrated(
 
     model = with_other_lines(axis, total, asked, beam_kev)
     counts, others = total[model.channels], model.families[len(asked) :]
-    root = np.sqrt(floored(fit_lines(model, total[None]).fitted)[0])
+    fit = fit_lines(model, total[None])
+    root = np.sqrt(floored(fit.fitted)[0])
+    target = np.concatenate([counts / root, np.zeros(len(model.departures))])
 
     def moved(x: NDArray[np.float64]) -> EnergyAxis:
         offset, gain, width = x * (_OFFSET_STD_KEV, _GAIN_STD, _WIDTH_STD)
@@ -94,11 +116,20 @@ def calibrated(
         )
 
     def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        design = line_model(moved(x), model.channels, asked, others).design / root[:, None]
-        areas, *_ = np.linalg.lstsq(design, counts / root, rcond=None)
-        return np.concatenate([counts / root - design @ areas, x])
+        there = line_model(moved(x), model.channels, asked, others)
+        held = np.zeros((len(model.departures), there.design.shape[1]))
+        for row, d in enumerate(there.departures[: len(held)]):
+            held[row, d.column] = 1.0 / (d.std * max(float(fit.counts[0, d.family]), 1.0))
+        design = np.concatenate([there.design / root[:, None], held])
+        areas, *_ = np.linalg.lstsq(design, target, rcond=None)
+        return np.concatenate([target - design @ areas, x])
 
     found = least_squares(
         residuals, np.zeros(3), bounds=(-_FARTHEST, _FARTHEST), diff_step=[0.02] * 3, xtol=1e-4, ftol=1e-6
     )
-    return moved(np.asarray(found.x))
+    x = np.asarray(found.x)
+    slopes = np.asarray(found.jac, np.float64)
+    variances, directions = np.linalg.eigh(np.linalg.inv(slopes.T @ slopes))
+    # A model that misses the spectrum leaves more open than its noise does.
+    std = np.sqrt(variances * max(1.0, float(fit.misfit[0])))
+    return CalibratedAxis(moved(x), tuple(moved(x + s * d) for s, d in zip(std, directions.T, strict=True)))

@@ -13,6 +13,8 @@ from analysis.edx.x_ray_lines import LineFamily
 from drivers.errors import ConfigError
 
 Counts = NDArray[np.generic]
+_BEAM_KEV = 1.0, 3500.0
+"""From the lowest scanning microscopes to the highest transmission ones: beyond is another unit."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,13 @@ class SpectrumImage:
             problems.append(f"a spectrum image is (y, x, channel), this one is {self.counts.shape}")
         elif not _are_counts(self.counts):
             problems.append("its values are no counts: whole numbers, none below 0; export it as it was recorded")
-        if not self.axis.channel_kev > 0.0:
-            problems.append(f"the energy per channel is {1e3 * self.axis.channel_kev:g} eV; calibrate the energy axis")
-        if not self.pixel_nm > 0.0:
+        problems.extend(self.axis.problems())
+        if not (self.pixel_nm > 0.0 and np.isfinite(self.pixel_nm)):
             problems.append(f"the pixel size is {self.pixel_nm:g} nm; calibrate it")
-        if not self.beam_kev > 0.0:
-            problems.append(f"the beam energy is {self.beam_kev:g} keV; give it with --beam-kev")
+        if not _BEAM_KEV[0] <= self.beam_kev <= _BEAM_KEV[1]:
+            low, high = _BEAM_KEV
+            words = f"the beam energy {self.beam_kev:g} keV is none of a microscope, which has {low:g} to {high:g} keV"
+            problems.append(f"{words}; give it with --beam-kev")
         if problems:
             raise ConfigError(self.title or "spectrum image", problems)
 

@@ -50,6 +50,8 @@ class LiveMap:
             quality = f"no composition: it cannot be reckoned with ({error})"
         if found is not None and self._sum.blurred:
             quality = f"poor: {self._sum.blurred}"
+        elif found is not None and found.impossible:
+            quality = f"poor: {', '.join(found.impossible)} far below zero, the model does not hold"
         elif found is not None and not found.composition.above_limit[0].all():
             quality = "poor: a line is below the quantification limit"
         first = self.first

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.particles.tops import tops_in
 from drivers.errors import ConfigError
 
 SHIPPED = Path(__file__).with_name("outlines.onnx")
@@ -32,6 +33,11 @@ _SEVERAL, _MANY, _FILLED, _FULL = 3, 6, 0.5, 0.93
 they fill it wholly, as shards do, and are not many; or no border between them is to be seen."""
 _SEEN = 0.1
 """Of the contrast: a border between two bodies that are there."""
+_SMALL_PX, _MAGNIFIED, _ALL_TOPS = 10.0, (2, 3, 4), 0.97
+"""Across, as the median: smaller particles are looked for in the image made larger by these, until there are as many as
+bright tops."""
+_MERGED = 1.2
+"""So many tops for each body: small particles are taken together."""
 _LARGE_PX, _SMALLEST_SIDE_PX = 45.0, 64
 """Across, in an image made smaller: what is taken from there; and the smallest side of such an image."""
 
@@ -57,11 +63,49 @@ def by_network(values: NDArray[np.float64], *, smoothed: bool = False) -> NDArra
         steps.append(0.25 * (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]))
     chance, depth = _told(runs, normalised(values, _EVERY))
     found = np.where(chance > rim, _bodies(chance, depth), 0).astype(np.int32)
+    tops = tops_in(values, found)
+    if _are_small(found) or tops > _MERGED * _number_of(found):
+        found = _of_small(runs, values, found, tops)
     for level, step in enumerate(steps[1:], 1):
         chance, depth = _told(runs, normalised(step, _EVERY))
         large = _enlarged(_large(_bodies(chance, depth)), chance, rim, 2**level, values.shape)
         found = _with(found, large, values)
     return _numbered(found)
+
+
+def _are_small(labels: NDArray[np.int32]) -> bool:
+    areas = np.bincount(labels.ravel())[1:]
+    return bool(areas.size) and float(np.median(np.sqrt(4.0 * areas / np.pi))) < _SMALL_PX
+
+
+def _of_small(runs: Any, values: NDArray[np.float64], found: NDArray[np.int32], tops: int) -> NDArray[np.int32]:
+    """Labels of an image whose particles are smaller than those learned from, by the image made larger.
+
+    Noise that is made larger hides particles; then the image as it is shows more of them.
+    """
+    best = found
+    for times in _MAGNIFIED:
+        larger = _magnified(runs, values, times)
+        if _number_of(larger) >= _number_of(best):
+            best = larger
+        if _number_of(best) >= _ALL_TOPS * tops:
+            break
+    return best
+
+
+def _number_of(labels: NDArray[np.int32]) -> int:
+    """Of bodies."""
+    return int(np.unique(labels[labels > 0]).size)
+
+
+def _magnified(runs: Any, values: NDArray[np.float64], times: int) -> NDArray[np.int32]:
+    from scipy.ndimage import zoom
+
+    fine = np.asarray(zoom(values, times, order=3, grid_mode=True, mode="nearest"), np.float64)
+    chance, depth = _told(runs, normalised(fine, _EVERY))
+    # What blurs the image is made larger with it, as by smoothing.
+    found = np.where(chance > _RIM_SMOOTHED, _bodies(chance, depth), 0).astype(np.int32)
+    return found[times // 2 :: times, times // 2 :: times]
 
 
 def _told(runs: Any, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

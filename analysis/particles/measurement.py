@@ -17,6 +17,8 @@ _EDGE_PX, _ALIKE_PX = 0.3, 3.0
 """How well each piece of an outline is placed, and how long such a piece is."""
 _ALL_PX = 0.3
 """By how much a whole outline may lie too far out or in: sizes of drawn particles come out right to so much."""
+SMALL_PX, _ALL_SMALL_PX = 10.0, 0.5
+"""Diameter below which a whole outline may lie this far out or in."""
 _HIDDEN_STD = 0.15
 """Of the area that lies under others and is completed."""
 _ROUND, _LONG, _HOLLOW, _SQUARE = 1.15, 1.8, 0.93, 0.9
@@ -81,7 +83,8 @@ def _measured(
     seen, perimeter = float(body.area), float(body.perimeter_crofton)
     area_px2 = seen if full is None else max(seen, full.area_px2)
     pieces = max(perimeter / _ALIKE_PX, 1.0)
-    outline_std = float(np.hypot(_EDGE_PX / np.sqrt(pieces), _ALL_PX)) * perimeter
+    all_px = _ALL_PX if np.sqrt(4.0 * area_px2 / np.pi) >= SMALL_PX else _ALL_SMALL_PX
+    outline_std = float(np.hypot(_EDGE_PX / np.sqrt(pieces), all_px)) * perimeter
     area_std = float(np.hypot(outline_std, _HIDDEN_STD * (area_px2 - seen)))
     area = Estimate(area_px2 * pixel_nm**2, float(np.hypot(area_std, 2.0 * pixel_std * area_px2)) * pixel_nm**2)
     diameter = float(np.sqrt(4.0 * area_px2 / np.pi))

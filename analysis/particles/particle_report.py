@@ -32,14 +32,20 @@ def line(title: str, particles: Sequence[Measured]) -> str:
     """How many of which shape and size."""
     if not particles:
         return f"{title}: no particles"
-    sizes = np.array([m.diameter_nm.value for m in particles if not (m.cut or m.touching)])
     shapes = sorted({m.shape for m in particles})
     kinds = ", ".join(f"{sum(m.shape == s for m in particles)} {s}" for s in shapes)
-    apart = f"{sum(m.touching for m in particles)} touching, {sum(m.cut for m in particles)} cut by the edge"
-    mean = (
-        f"; {sizes.mean():.4g} +- {sizes.std():.2g} nm across (mean and spread of {sizes.size})" if sizes.size else ""
-    )
-    return f"{title}: {len(particles)} particles ({kinds}), {apart}{mean}"
+    counted = f"{sum(m.touching for m in particles)} touching, {sum(m.cut for m in particles)} cut by the edge"
+    whole = [m for m in particles if not m.cut]
+    apart = _sizes("", [m for m in whole if not m.touching])
+    touching = _sizes("touching ones ", [m for m in whole if m.touching])
+    return f"{title}: {len(particles)} particles ({kinds}), {counted}{apart}{touching}"
+
+
+def _sizes(which: str, particles: Sequence[Measured]) -> str:
+    if not particles:
+        return ""
+    sizes = np.array([m.diameter_nm.value for m in particles])
+    return f"; {which}{sizes.mean():.4g} +- {sizes.std():.2g} nm across (mean and spread of {sizes.size})"
 
 
 def whereabouts(body: Measured, shape: tuple[int, ...], pixel_nm: float) -> str:

@@ -81,16 +81,19 @@ def signals_in(path: Path, reader: str, **options: Any) -> Iterator[list[dict[st
         _close(path)
 
 
-def told(signal: dict[str, Any]) -> dict[str, float]:
-    """What the file says of the instrument: from its metadata, and from what the reader maps onto them."""
-    found: dict[str, float] = {}
+def told(signal: dict[str, Any]) -> dict[str, set[float]]:
+    """All that the file says of the instrument: from its metadata, and from what the reader maps onto them.
+
+    Keys are as `plain_key` makes them.
+    """
+    found: dict[str, set[float]] = {}
 
     def walk(node: Any) -> None:
         for key, value in node.items():
             if hasattr(value, "items"):
                 walk(value)
-            elif isinstance(value, (int, float, np.number)):
-                found.setdefault(key, float(value))
+            elif (number := _number(value)) is not None:
+                found.setdefault(plain_key(key), set()).add(number)
 
     walk(signal.get("metadata", {}))
     for source, (target, convert) in signal.get("mapping", {}).items():
@@ -99,10 +102,22 @@ def told(signal: dict[str, Any]) -> dict[str, float]:
             value = value.get(part) if hasattr(value, "get") else None
         if value is not None:
             try:
-                found[target.rpartition(".")[2]] = float(value if convert is None else convert(value))
+                found[plain_key(target.rpartition(".")[2])] = {float(value if convert is None else convert(value))}
             except (TypeError, ValueError):
                 continue
     return found
+
+
+def plain_key(words: object) -> str:
+    """As programs write one key or unit, in spite of case and white space."""
+    return "_".join(str(words).lower().split())
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if isinstance(value, bool) or np.ndim(value) else float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _energy_free(signal: dict[str, Any]) -> bool:
@@ -127,7 +142,7 @@ def _in_nm(axis: dict[str, Any]) -> float | None:
 def _tilts_deg(signal: dict[str, Any]) -> NDArray[np.float64] | None:
     """Of a stack from its first axis where that is one of angles, of an image from what is said of the stage."""
     if signal["data"].ndim == 2:
-        tilt_deg = told(signal).get("tilt_alpha")
+        tilt_deg = min(told(signal).get("tilt_alpha", set()), default=None)
         return None if tilt_deg is None else np.array([tilt_deg])
     axis = signal["axes"][0]
     if str(axis.get("units", "")).strip().lower() not in _DEGREES:

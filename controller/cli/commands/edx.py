@@ -46,6 +46,7 @@ def edx(
         int | None, typer.Option("--clusters", min=1, help="so many, of gmm; by default by BIC")
     ] = None,
     beam_kev: Annotated[float | None, typer.Option("--beam-kev", min=1.0, help="instead of the file's")] = None,
+    pixel_nm: Annotated[float | None, typer.Option("--pixel-nm", min=1e-6, help="instead of the file's")] = None,
     json_path: JsonPath = None,
 ) -> None:
     """Composition of an EDX map, with errors: over its particles, by radius, and of its components."""
@@ -65,7 +66,7 @@ def edx(
     if clusters is not None and cluster is not Workflow.GMM:
         raise ConfigError("--clusters", ["only a Gaussian mixture takes a number: add --cluster gmm, or leave it out"])
     result = analyse_map(
-        read_spectrum_image(map_path, beam_kev=beam_kev),
+        read_spectrum_image(map_path, beam_kev=beam_kev, pixel_nm=pixel_nm),
         names,
         given,
         basis=k_basis.value,

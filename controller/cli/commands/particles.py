@@ -45,8 +45,7 @@ def particles(
     from analysis.files.readers import read
     from analysis.particles import particle_report
     from analysis.particles.candidates import candidates
-    from analysis.particles.measurement import measured
-    from analysis.particles.outlines import outlines
+    from analysis.particles.looked_at import look_at
     from analysis.particles.wanted import Wanted
 
     for path, option in ((json_path, "--json"), (labels_path, "--labels"), (picture_path, "--picture")):
@@ -55,19 +54,29 @@ def particles(
         wanted = Wanted.parse(choose) if choose else None
     except ValueError as error:
         raise ConfigError("--choose", [str(error)]) from None
-    found, sizes_nm = [], []
+    found, sizes_nm, notes = [], [], []
     for path in images:
         image, own_nm = read(path, kind="image")
         size_nm = pixel_nm or own_nm
         if size_nm is None:
             raise ConfigError(str(path), ["does not tell its pixel size; give it with --pixel-nm"])
         try:
-            labels = outlines(image, method.value, denoised.value, bright_field=bright_field)
+            seen = look_at(
+                image,
+                size_nm,
+                method.value,
+                denoised.value,
+                bright_field=bright_field,
+                pixel_std=0.01 * pixel_percent,
+            )
         except ValueError as error:
             raise ConfigError(str(path), [str(error)]) from None
-        found.append((image, labels, measured(image, labels, size_nm, 0.01 * pixel_percent)))
+        found.append((image, seen.labels, seen.particles))
+        notes.append(list(seen.notes))
         sizes_nm.append(size_nm)
         print(particle_report.line(path.name, found[-1][2]))
+        for note in seen.notes:
+            print(f"  note: {note}")
         for body in [] if wanted is None else candidates(found[-1][2], wanted, size_nm, image.shape):
             print(f"  {particle_report.whereabouts(body, image.shape, size_nm)}")
     names, events = particle_report.named([bodies for *_, bodies in found], sizes_nm)
@@ -83,7 +92,10 @@ def particles(
         import imageio.v3 as imageio
 
         imageio.imwrite(picture_path, particle_report.picture(*found[0][:2]))
-    each = zip(images, found, names, strict=True)
-    told = [{"image": p.name, "particles": particle_report.as_json(bodies, known)} for p, (*_, bodies), known in each]
+    each = zip(images, found, names, notes, strict=True)
+    told = [
+        {"image": p.name, "particles": particle_report.as_json(bodies, known), "notes": said}
+        for p, (*_, bodies), known, said in each
+    ]
     happened = [{"what": e.what, "name": e.name, "image": e.image, "into": e.into} for e in events]
     write_json(json_path, {"images": told, "events": happened, "method": method.value})

@@ -108,7 +108,7 @@ def test_errors_of_overlapping_lines_mean_what_they_say(rng, photons):
     asked = families(*photons)
     even = {name: np.full((1, 200), n) for name, n in photons.items()}
     cube = spectrum_image(Emission(even, np.full((1, 200), 9000.0), 80.0), XRayDetector(channel_ev=10.0), rng)
-    axis = calibrated(EnergyAxis(0.0, 0.01, 1024), cube.sum(axis=(0, 1)).astype(float), asked, 80.0)
+    axis = calibrated(EnergyAxis(0.0, 0.01, 1024), cube.sum(axis=(0, 1)).astype(float), asked, 80.0).axis
     fit = fit_lines(line_model(axis, channels_around(axis, asked), asked), cube[0])
     off = (fit.counts - list(photons.values())) / fit.std
     assert np.abs(off.mean(axis=0)).max() < 0.35
