@@ -71,7 +71,7 @@ def import_session(
     return sum(isinstance(item, Frame) for item in items)
 
 
-def planned_manifest(file: SessionFile, series: list[tuple[Path, Path]], pixel_nm: float | None) -> Manifest:
+def planned_manifest(file: SessionFile, series: list[tuple[Path, Path | None]], pixel_nm: float | None) -> Manifest:
     """Tilt series (stack, angles) in the order in which a session file plans them, with the heat that it plans between.
 
     Raises
@@ -105,7 +105,7 @@ def planned_manifest(file: SessionFile, series: list[tuple[Path, Path]], pixel_n
     return Manifest(particle=tuple(entries), arrhenius=file.arrhenius)
 
 
-def state(stack: Path, angles: Path, pixel_nm: float, heat: Iterable[dict[str, float]]) -> StateEntry:
+def state(stack: Path, angles: Path | None, pixel_nm: float | None, heat: Iterable[dict[str, float]]) -> StateEntry:
     told = {"tilt_series": stack, "angles": angles, "pixel_nm": pixel_nm, "heat": list(heat)}
     return StateEntry.model_validate(told)
 
@@ -126,6 +126,8 @@ def _begin(manifest: Manifest, source: Path, title: str, *, simulated: bool) -> 
 
 def _says_simulated(path: Path) -> bool:
     """By the label that `StepImages` gives what is exported, which every format has near its beginning."""
+    if path.is_dir():
+        return False
     with path.open("rb") as file:
         return b"Alloyscope: SIMULATED" in file.read(_LABEL_BYTES)
 

@@ -29,6 +29,23 @@ _TOLD_APART_BY = {"chip": "ramp_to", "microscope": "scan", "edx": "map_frames"}
 _OPTIONAL = ("sweep",)
 
 
+class Limits(SimpleNamespace):
+    """Of a chip, as its driver finds them in `context.limits`."""
+
+    def check_target(self, device: str, target_c: float, rate_c_per_s: float) -> None:
+        """Raise `ValueError` before anything is sent."""
+        if not self.min_c <= target_c <= self.max_c:
+            raise ValueError(
+                "{}: {:g} C was asked, the limits are {:g} to {:g} C".format(device, target_c, self.min_c, self.max_c)
+            )
+        if not 0.0 < rate_c_per_s <= self.max_ramp_c_per_s:
+            raise ValueError(
+                "{}: a ramp of {:g} C/s was asked, the limit is {:g} C/s".format(
+                    device, rate_c_per_s, self.max_ramp_c_per_s
+                )
+            )
+
+
 class CannotHost(Exception):
     """What was given cannot be used; exit code 2."""
 
@@ -158,7 +175,7 @@ def _listening(given: argparse.Namespace) -> tuple[DeviceHost, str]:
         "seed": given.seed,
         "folder": Path(given.folder),
         "origin": Path(),
-        "limits": SimpleNamespace(**{**_LIMITS, **_json("--limits", given.limits)}),
+        "limits": Limits(**{**_LIMITS, **_json("--limits", given.limits)}),
         "log": logging.getLogger("driver"),
     }
     host = DeviceHost(hosted(given.drivers, options, about), clock, given.line_s)

@@ -51,7 +51,9 @@ def test_a_series_comes_back_as_it_was(session, kind, ending):
     to = exported(session, kind)
     frames = frames_of(session, "c00/NC2/tilt")
     name = frames[0].header.step.replace("/", "_")
-    stack, tilts_deg = read_tilt_series(to / (name + ending), to / f"{name}.rawtlt")
+    series = read_tilt_series(to / (name + ending), to / f"{name}.rawtlt")
+    stack, tilts_deg = series.images, series.tilts_deg
+    assert series.pixel_nm == pytest.approx(frames[0].header.pixel_nm)
     np.testing.assert_array_equal(stack, np.stack([f.image for f in frames]))
     assert stack.dtype == frames[0].image.dtype
     assert tilts_deg.tolist() == [f.header.tilt_deg for f in frames]
@@ -215,7 +217,8 @@ def test_an_imported_session_is_analysed_like_its_manifest_and_opens_like_a_reco
     assert session.simulated  # the exported files say so
     assert [Path(p).name for p in session.imported_from] == ["c00_NC2_tilt.mrc", "c01_NC2_tilt.mrc"]
     assert "imported session" in repr(session)
-    stack, tilts_deg = read_tilt_series(foreign / "c01_NC2_tilt.mrc", foreign / "c01_NC2_tilt.rawtlt")
+    series = read_tilt_series(foreign / "c01_NC2_tilt.mrc")  # its .mdoc lies beside it
+    stack, tilts_deg = series.images, series.tilts_deg
     np.testing.assert_array_equal(session.images("c01/NC2/tilt"), stack)
     assert session.tilts_deg("c01/NC2/tilt").tolist() == tilts_deg.tolist()
     assert session.header("c01/NC2/tilt").pixel_nm == 2.0
@@ -251,7 +254,7 @@ def test_what_cannot_be_imported_is_a_sentence_and_leaves_nothing(foreign, tmp_p
     (taken / "data").write_text("mine")
     for arguments, words in (
         (("nowhere.mrc", *told), "no such file"),
-        ((tmp_path / "alone.mrc", *told), "name its tilts with --angles"),
+        ((tmp_path / "alone.mrc", *told), "does not tell its tilts"),
         ((one, two, *told), "give one before each but the first"),
         ((one, two, *told, "--heat", "hot"), "450:15"),
         ((one,), "nothing says what was recorded"),

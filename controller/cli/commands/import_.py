@@ -14,24 +14,24 @@ from drivers.errors import ConfigError
 if TYPE_CHECKING:
     from analysis.live.offline import Manifest
 
-_ANGLES = (".rawtlt", ".tlt")
-_ASKED = "give a session file, or --particle, --core, --shell and --pixel-nm"
+_ASKED = "give a session file, or --particle, --core and --shell"
 
 
 def import_(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE...", help="one manifest (.toml), or tilt series in order: MRC, TIFF")
+        list[Path],
+        typer.Argument(metavar="SOURCE...", help="one manifest (.toml), or tilt series in order, files or folders"),
     ],
     out: Annotated[Path, typer.Option("--out", help="session folder to make")],
     session: Annotated[Path | None, typer.Option("--session", help="session file that was followed")] = None,
     angles: Annotated[
-        list[Path] | None, typer.Option("--angles", help="of each series; by default .rawtlt or .tlt beside it")
+        list[Path] | None, typer.Option("--angles", help="of each series, where its own files do not tell them")
     ] = None,
     particle: Annotated[str, typer.Option("--particle", help="its name")] = "",
     core: Annotated[str, typer.Option("--core", help="element, such as Au")] = "",
     shell: Annotated[str, typer.Option("--shell", help="element, such as Ag")] = "",
     pixel_nm: Annotated[
-        float | None, typer.Option("--pixel-nm", min=1e-6, help="instead of the session file's")
+        float | None, typer.Option("--pixel-nm", min=1e-6, help="instead of the series' own, or the session file's")
     ] = None,
     heat: Annotated[
         list[str] | None, typer.Option("--heat", help="before the second series, the third, ...: 450:15 (C, s)")
@@ -74,7 +74,7 @@ def import_(
 
 
 def _by_options(
-    series: list[tuple[Path, Path]],
+    series: list[tuple[Path, Path | None]],
     particle: str,
     core: str,
     shell: str,
@@ -85,7 +85,7 @@ def _by_options(
     from analysis.live.offline import Manifest, ParticleEntry
     from controller.record.imported_session import state
 
-    if not (particle and core and shell) or pixel_nm is None:
+    if not (particle and core and shell):
         raise ConfigError("alloyscope import", [f"nothing says what was recorded; {_ASKED}"])
     pulses = [_pulse(words) for words in heat or []]
     if len(pulses) != len(series) - 1:
@@ -105,20 +105,9 @@ def _pulse(words: str) -> dict[str, float]:
     return {"temperature_c": float(found[1]), "duration_s": float(found[2])}
 
 
-def _with_angles(sources: list[Path], angles: list[Path] | None) -> list[tuple[Path, Path]]:
-    """Each stack with its list of tilts; paths start from where the command is given."""
+def _with_angles(sources: list[Path], angles: list[Path] | None) -> list[tuple[Path, Path | None]]:
+    """Each series with its list of tilts, None where its own files tell; paths start from the command's folder."""
     if angles and len(angles) != len(sources):
         raise ConfigError("--angles", [f"given {len(angles)} time(s) for {len(sources)} series; give one for each"])
-    found = angles or [_beside(source) for source in sources]
-    return [(source.resolve(), tilts.resolve()) for source, tilts in zip(sources, found, strict=True)]
-
-
-def _beside(stack: Path) -> Path:
-    """``a.rawtlt`` of ``a.mrc`` or ``a.ome.tif``."""
-    if not stack.is_file():
-        raise ConfigError(str(stack), ["there is no such file; give tilt series (MRC, TIFF), or one manifest (.toml)"])
-    plain = stack.name.removesuffix(stack.suffix).removesuffix(".ome")
-    for ending in _ANGLES:
-        if stack.with_name(plain + ending).is_file():
-            return stack.with_name(plain + ending)
-    raise ConfigError(str(stack), [f"has no {plain}.rawtlt or .tlt beside it; name its tilts with --angles"])
+    told = [path.resolve() for path in angles or []] or [None] * len(sources)
+    return [(source.resolve(), tilts) for source, tilts in zip(sources, told, strict=True)]
