@@ -109,5 +109,5 @@ def _with_angles(sources: list[Path], angles: list[Path] | None) -> list[tuple[P
     """Each series with its list of tilts, None where its own files tell; paths start from the command's folder."""
     if angles and len(angles) != len(sources):
         raise ConfigError("--angles", [f"given {len(angles)} time(s) for {len(sources)} series; give one for each"])
-    told = [path.resolve() for path in angles or []] or [None] * len(sources)
+    told: list[Path | None] = [path.resolve() for path in angles] if angles else [None] * len(sources)
     return [(source.resolve(), tilts) for source, tilts in zip(sources, told, strict=True)]
