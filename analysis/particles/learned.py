@@ -34,8 +34,8 @@ they fill it wholly, as shards do, and are not many; or no border between them i
 _SEEN = 0.1
 """Of the contrast: a border between two bodies that are there."""
 _SMALL_PX, _MAGNIFIED, _ALL_TOPS = 10.0, (2, 3, 4), 0.97
-"""Across, as the median: smaller particles are looked for in the image made larger by these, until there are as many as
-bright tops."""
+"""Across, three of four of them: smaller particles are looked for in the image made larger by these, until there are as
+many as bright tops."""
 _MERGED = 1.2
 """So many tops for each body: small particles are taken together."""
 _LARGE_PX, _SMALLEST_SIDE_PX = 45.0, 64
@@ -75,7 +75,7 @@ def by_network(values: NDArray[np.float64], *, smoothed: bool = False) -> NDArra
 
 def _are_small(labels: NDArray[np.int32]) -> bool:
     areas = np.bincount(labels.ravel())[1:]
-    return bool(areas.size) and float(np.median(np.sqrt(4.0 * areas / np.pi))) < _SMALL_PX
+    return bool(areas.any()) and float(np.percentile(np.sqrt(4.0 * areas[areas > 0] / np.pi), 75.0)) < _SMALL_PX
 
 
 def _of_small(runs: Any, values: NDArray[np.float64], found: NDArray[np.int32], tops: int) -> NDArray[np.int32]:
@@ -86,7 +86,7 @@ def _of_small(runs: Any, values: NDArray[np.float64], found: NDArray[np.int32], 
     best = found
     for times in _MAGNIFIED:
         larger = _magnified(runs, values, times)
-        if _number_of(larger) >= _number_of(best):
+        if _are_small(larger) and _number_of(larger) >= _number_of(best):
             best = larger
         if _number_of(best) >= _ALL_TOPS * tops:
             break
