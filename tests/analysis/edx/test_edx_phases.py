@@ -38,6 +38,10 @@ def umap(request, monkeypatch):
         monkeypatch.setitem(sys.modules, "umap", None)
 
 
+AGREEMENT = {"gmm": 0.9, "hdbscan": 0.89}
+"""With line energies as measured, which lie nearer to each other, hdbscan comes to 0.8998 of seed 1; it was 0.9027."""
+
+
 @pytest.mark.usefixtures("umap")
 @pytest.mark.parametrize("workflow", ["gmm", pytest.param("hdbscan", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -51,7 +55,7 @@ def test_the_four_phases_of_the_six_metal_sulfide_are_found(workflow, seed):
         image(maps, thickness, 150.0, rng), lines, cluster=workflow, rows_and_columns=(0, 128, 0, 128)
     ).phases
     assert len(found.phases) == 4
-    assert adjusted_rand_score(where[::2, ::2].ravel(), found.label.ravel()) > 0.89
+    assert adjusted_rand_score(where[::2, ::2].ravel(), found.label.ravel()) > AGREEMENT[workflow]
     assert found.agreement > 0.85
     for name, true in PHASES.items():
         number = np.bincount(found.label[where[::2, ::2] == list(PHASES).index(name)]).argmax()
