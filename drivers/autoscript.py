@@ -1,11 +1,16 @@
 """A Thermo Fisher microscope through its AutoScript TEM, which tilts continuously by jogging.
 
-The vendor's package is proprietary and was never at hand: every name here comes from scripts that others have published,
-none was tried. In none of them, and so to be measured before beam time (``alloyscope devices test``): the sign of the stage's
-y and z, of the defocus and of the scan's rotation, and whether that is in radians as all other angles; whether `absolute_move`
-goes straight to where it is told; how soon after the stage its position follows, and how much of the time of a call that scans
-is exposure; whether ``optics.defocus``, which one script calls outdated, is that of the probe; which squares besides those of
-128 to 4096 pixels can be scanned. AutoScript's offline mode is not told from a real microscope: all are taken to be real.
+The vendor's package is proprietary and was never at hand: every name here comes from scripts that others have
+published, none was tried. None of them tells, and it is to be measured before beam time (``alloyscope devices test``):
+
+- the signs of the stage's y and z, of the defocus and of the scan's rotation, and whether that is in radians as a tilt is;
+- whether ``absolute_move`` goes straight to where it is told, and comes back before the stage stands;
+- how soon the position that is read follows a stage that jogs, which rates it takes, and whether it stops at its limits;
+- how much of the time of a call that scans is exposure, and where in it;
+- whether ``optics.defocus``, which one script calls outdated, is the probe's in every version;
+- which squares besides those of 128 to 4096 pixels can be scanned.
+
+AutoScript's offline mode is not told from a real microscope: whatever answers is taken to be real.
 """
 
 from __future__ import annotations
@@ -18,20 +23,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from drivers.abilities import MicroscopeAbilities
+from drivers.autoscript_stage import RAD, AutoscriptStage
 from drivers.clock import Clock
 from drivers.errors import DeviceError
 from drivers.interfaces import DriverContext, Scan, ScanSettings, StagePosition
 
 T = TypeVar("T")
 
-_RAD = math.pi / 180.0
-_OFF = 0.01
-"""Relative: what is read back may differ so much from what was asked."""
-_OFF_NM, _OFF_DEG = 1.0, 0.5
+_OFF, _OFF_NM = 0.01, 1.0
+"""What is read back may differ so much from what was asked, as a fraction of it or in nm."""
 _TREMBLE_DEG = 0.01
 """By which the read-back of a stage that stands may change."""
-_POLL_S, _MOVE_LIMIT_S = 0.05, 120.0
-_AXES = {"x": ("nm", 1e-9), "y": ("nm", 1e-9), "z": ("nm", 1e-9), "a": ("deg", _RAD)}
 
 
 class AutoscriptMicroscope:
@@ -39,8 +41,8 @@ class AutoscriptMicroscope:
 
     Parameters
     ----------
-    beam_shift_rotation_deg : by which AutoScript's beam shift (y up) is turned counterclockwise against the image; measure it
-        once, published scripts have found 22.4 and -44.7. Image shifts are beam shifts, absolute from AutoScript's zero
+    beam_shift_rotation_deg : by which AutoScript's beam shift (y up) is turned counterclockwise against the image.
+        Measure it once: published scripts have found 22.4 and -44.7. Shifts are absolute, from AutoScript's zero
     host, port : of the AutoScript server
     detector : as the microscope calls it
     tilt_range_deg : what the holder allows; held against the stage's own limits when connected
@@ -61,19 +63,18 @@ class AutoscriptMicroscope:
         self.name = name
         self.simulated = False
         self._clock: Clock = context.clock
-        self._turn_rad = float(beam_shift_rotation_deg) * _RAD
+        self._turn_rad = float(beam_shift_rotation_deg) * RAD
         self._host, self._port, self._detector = host, port, detector
-        self._tilt_range_deg = (float(tilt_range_deg[0]), float(tilt_range_deg[1]))
+        allowed_deg = (float(tilt_range_deg[0]), float(tilt_range_deg[1]))
+        self._stage = AutoscriptStage(name, context.clock, self._asked, allowed_deg)
         self._client: Any = None
-        self._structures: Any = None
-        self._limits: dict[str, tuple[float, float]] = {}
-        """Of the stage's axes, in m and rad."""
         self._kev: float | None = None
         self._scan: ScanSettings | None = None
         """What the scan was last set up for."""
         self._rotation_deg = self._defocus_nm = 0.0
         self._image_shift_nm = self._beam_shift_nm = (0.0, 0.0)
-        self._jogging = False
+        self._took_s = 0.0
+        """The last call that scanned."""
 
     async def connect(self) -> None:
         """First of all the beam is blanked and the stage stopped: who was here before may have left them."""
@@ -83,17 +84,18 @@ class AutoscriptMicroscope:
             needs = "needs autoscript_tem_microscope_client, which comes with Thermo Fisher's AutoScript TEM only"
             advice = "install it from there into this Python (what PyPI calls autoscript is something else)"
             raise DeviceError(self.name, f"{needs}; {advice}") from error
-        await self.close()
-        self._client, self._structures = TemMicroscopeClient(), structures
+        with suppress(DeviceError):  # an old connection may be dead
+            await self.close()
+        self._client, self._stage.structures = TemMicroscopeClient(), structures
         try:
             self._asked("connect", lambda m: m.connect(self._host, self._port))
             await self.make_safe()
             self._look_around()
+            await self._stage.standing()
         except DeviceError:
             with suppress(DeviceError):
                 self._leave()
             raise
-        await self._standing()
 
     def _look_around(self) -> None:
         """Raises `DeviceError` for what the session file takes for granted and is not there."""
@@ -105,25 +107,17 @@ class AutoscriptMicroscope:
             raise DeviceError(
                 self.name, f"has no STEM detector {self._detector!r}; it has: {', '.join(found) or 'none'}"
             )
-        for axis in _AXES:
-            limits = self._asked(
-                f"tell the limits of its stage in {axis}", lambda m, a=axis: m.specimen.stage.get_axis_limits(a)
-            )
-            self._limits[axis] = (float(limits.min), float(limits.max))
-        (low, high), (low_deg, high_deg) = self._tilt_range_deg, (v / _RAD for v in self._limits["a"])
-        if low < low_deg - 0.01 or high > high_deg + 0.01:
-            asked = f"tilt_range_deg is {low:g} to {high:g}"
-            raise DeviceError(self.name, f"{asked}, its stage allows {low_deg:.1f} to {high_deg:.1f} deg; narrow it")
+        self._stage.learn_limits()
         self._kev = 1e-3 * float(self._asked("tell its voltage", lambda m: m.source.acceleration_voltage.value))
-        self._rotation_deg = float(self._asked("tell the scan's rotation", lambda m: m.optics.scan_rotation)) / _RAD
+        self._rotation_deg = float(self._asked("tell the scan's rotation", lambda m: m.optics.scan_rotation)) / RAD
         self._defocus_nm = 1e9 * float(self._asked("tell its defocus", lambda m: m.optics.defocus))
 
     async def make_safe(self) -> None:
         try:
             await self.set_beam_blank(True)
         finally:
-            if self._jogging or self._asked("tell whether its stage moves", lambda m: m.specimen.stage.is_moving):
-                self._stop_jogging()
+            if self._stage.jogging or self._stage.moves():
+                self._stage.stop_jogging()
 
     async def close(self) -> None:
         if self._client is None:
@@ -140,52 +134,13 @@ class AutoscriptMicroscope:
             self._client = self._scan = None
 
     def tilt_range_deg(self) -> tuple[float, float]:
-        return self._tilt_range_deg
+        return self._stage.tilt_range_deg
 
     async def move_to(self, position: StagePosition) -> None:
-        """What the stage would refuse or clamp is refused before it moves."""
-        self._in_range(position.tilt_deg)
-        asked = {"x": position.x_nm, "y": position.y_nm, "z": position.z_nm, "a": position.tilt_deg}
-        place = {axis: asked[axis] * unit for axis, (_, unit) in _AXES.items()}
-        for axis, (low, high) in self._limits.items():
-            if not low <= place[axis] <= high:
-                told, unit = _AXES[axis]
-                limits = f"its stage allows {low / unit:.6g} to {high / unit:.6g}"
-                raise DeviceError(self.name, f"asked to move to {axis} = {asked[axis]:g} {told}, {limits}; stay within")
-        await self._go(**place)
+        await self._stage.move_to(position)
 
     async def read_stage(self) -> StagePosition:
-        return self._stage()
-
-    def _stage(self) -> StagePosition:
-        at = self._asked("tell its stage's position", lambda m: m.specimen.stage.position)
-        return StagePosition(1e9 * at.x, 1e9 * at.y, 1e9 * at.z, at.a / _RAD)
-
-    async def _go(self, **place: float) -> None:
-        """In m and rad; axes that are left out stay. Over when the stage stands where it was asked to tilt to."""
-        if self._jogging:
-            self._stop_jogging()
-        await self._standing()
-        self._asked("move its stage", lambda m: m.specimen.stage.absolute_move(self._structures.StagePosition(**place)))
-        await self._standing()
-        found_deg, asked_deg = self._stage().tilt_deg, place["a"] / _RAD
-        if abs(found_deg - asked_deg) > _OFF_DEG:
-            raise DeviceError(
-                self.name, f"asked to tilt to {asked_deg:g} deg, it stands at {found_deg:.2f}; look at it"
-            )
-
-    async def _standing(self) -> None:
-        until_s = self._clock.now() + _MOVE_LIMIT_S
-        while self._asked("tell whether its stage moves", lambda m: m.specimen.stage.is_moving):
-            if self._clock.now() > until_s:
-                raise DeviceError(self.name, f"its stage still moves after {_MOVE_LIMIT_S:g} s; stop it by hand")
-            await self._clock.sleep(_POLL_S)
-
-    def _in_range(self, tilt_deg: float) -> None:
-        low, high = self._tilt_range_deg
-        if not low <= tilt_deg <= high:
-            asked = f"asked to tilt to {tilt_deg:g} deg"
-            raise DeviceError(self.name, f"{asked}, tilt_range_deg is {low:g} to {high:g}; lower the tilt range")
+        return self._stage.read()
 
     async def set_beam_blank(self, blanked: bool) -> None:
         """And see that it has been done."""
@@ -216,8 +171,10 @@ class AutoscriptMicroscope:
         down_nm, right_nm = (b - i for b, i in zip(self._beam_shift_nm, self._image_shift_nm, strict=True))
         cos, sin = math.cos(self._turn_rad), math.sin(self._turn_rad)
         x_nm, y_nm = cos * right_nm - sin * down_nm, -(sin * right_nm + cos * down_nm)
-        shift = self._structures.Point(x=1e-9 * x_nm, y=1e-9 * y_nm) if self._structures else None
-        self._asked("shift its beam", lambda m: setattr(m.optics.deflectors, "beam_shift", shift))
+        made = {"x": 1e-9 * x_nm, "y": 1e-9 * y_nm}
+        self._asked(
+            "shift its beam", lambda m: setattr(m.optics.deflectors, "beam_shift", self._stage.structures.Point(**made))
+        )
         found = self._asked("tell its beam shift", lambda m: m.optics.deflectors.beam_shift)
         off_nm = math.hypot(1e9 * found.x - x_nm, 1e9 * found.y - y_nm)
         if off_nm > _OFF_NM + _OFF * math.hypot(x_nm, y_nm):
@@ -232,75 +189,53 @@ class AutoscriptMicroscope:
     async def sweep(self, settings: ScanSettings, to_deg: float, rate_deg_per_s: float) -> AsyncGenerator[Scan, None]:
         """Frames while the stage jogs, none begun that would end beyond `to_deg`, and a last one standing there.
 
-        The exposure is somewhere between the two readings of the tilt: `swept_deg`, their difference, is the most that it can be.
-        The stage is stopped whatever happens, and moved on to `to_deg` only at the end of the way. A frame that hangs leaves it
-        jogging to the microscope's own limit.
+        The exposure is somewhere between the two readings of the tilt: their difference, `swept_deg`, is the most that
+        it can be. The stage is stopped whatever happens, and moved on to `to_deg` only at the end of the way. A frame
+        that hangs leaves it jogging, as far as the microscope lets it.
         """
-        self._in_range(to_deg)
+        self._stage.check_tilt(to_deg)
         if not 0.0 < rate_deg_per_s < math.inf:
             raise DeviceError(self.name, f"asked to tilt at {rate_deg_per_s:g} deg/s; write a rate above 0")
         self._set_up(settings)
-        await self._standing()
-        start_deg = self._stage().tilt_deg
-        way = math.copysign(1.0, to_deg - start_deg)
-        frame_s = 1.2 * settings.frame_s + 0.2
-        began_s = self._clock.now()
+        await self._stage.standing()
+        start_deg = self._stage.read().tilt_deg
+        way, whole_deg = math.copysign(1.0, to_deg - start_deg), abs(to_deg - start_deg)
+        frame_s, began_s = 1.2 * settings.frame_s + 0.2, self._clock.now()
         # Whoever takes the frames may be slow to ask for the next one.
-        timer = self._clock.call_later(abs(to_deg - start_deg) / rate_deg_per_s, self._way_is_over)
+        timer = self._clock.call_later(whole_deg / rate_deg_per_s, self._stage.way_is_over)
         try:
-            self._start_jogging(way * rate_deg_per_s)
-            while self._jogging:
-                tilted_deg, asked_s = way * (self._stage().tilt_deg - start_deg), self._clock.now()
-                self._tilts_as_asked(tilted_deg, rate_deg_per_s, asked_s - began_s)
-                if abs(to_deg - start_deg) - tilted_deg < rate_deg_per_s * frame_s:
+            if whole_deg > rate_deg_per_s * frame_s:
+                self._stage.start_jogging(way * rate_deg_per_s)
+            while self._stage.jogging:
+                tilted_deg = way * (self._stage.read().tilt_deg - start_deg)
+                self._check_rate(tilted_deg, rate_deg_per_s, self._clock.now() - began_s)
+                if whole_deg - tilted_deg < rate_deg_per_s * frame_s:
                     break
                 yield self._frame(settings)
                 frame_s = max(frame_s, 1.2 * self._took_s)
         finally:
             timer.cancel()
-            if self._jogging:
-                self._stop_jogging()
-        await self._go(a=to_deg * _RAD)
+            if self._stage.jogging:
+                self._stage.stop_jogging()
+        await self._stage.tilt_to(to_deg)
         yield self._frame(settings)
 
-    def _tilts_as_asked(self, tilted_deg: float, rate_deg_per_s: float, after_s: float) -> None:
+    def _check_rate(self, tilted_deg: float, rate_deg_per_s: float, after_s: float) -> None:
         """A stage that stands, turns the other way or takes radians for degrees is not followed any further."""
         expected_deg = rate_deg_per_s * after_s
         if abs(tilted_deg - expected_deg) > 0.5 * expected_deg + 1.0:
+            asked = f"asked to tilt at {rate_deg_per_s:g} deg/s"
             found = f"after {after_s:.2f} s it had tilted by {tilted_deg:.2f} deg instead of {expected_deg:.2f}"
-            raise DeviceError(
-                self.name, f'asked to tilt at {rate_deg_per_s:g} deg/s, {found}; write tilt.mode = "stepped"'
-            )
-
-    def _start_jogging(self, deg_per_s: float) -> None:
-        self._jogging = True
-        velocity = self._structures.StageVelocity(a=deg_per_s * _RAD)
-        self._asked("jog its stage", lambda m: m.specimen.stage.start_jogging(velocity))
-
-    def _way_is_over(self) -> None:
-        with suppress(DeviceError):  # the end of the sweep tries again
-            self._stop_jogging()
-
-    def _stop_jogging(self) -> None:
-        """Asked three times: a stage that goes on is worse than a sweep that is lost."""
-        for left in (2, 1, 0):
-            try:
-                self._asked("stop its stage", lambda m: m.specimen.stage.stop_jogging())
-            except DeviceError as error:
-                if not left:
-                    raise DeviceError(self.name, f"its stage may still tilt, stop it by hand ({error})") from error
-            else:
-                self._jogging = False
-                return
+            raise DeviceError(self.name, f'{asked}, {found}; write tilt.mode = "stepped"')
 
     def _frame(self, settings: ScanSettings) -> Scan:
         """With the tilt in the middle between its readings before and after."""
-        before, began_s = self._stage(), self._clock.now()
+        before, began_s = self._stage.read(), self._clock.now()
         taken = self._asked(
             "scan a frame",
             lambda m: m.acquisition.acquire_stem_image(self._detector, settings.shape[1], settings.dwell_s),
         )
-        ended_s, after = self._clock.now(), self._stage()
+        ended_s, after = self._clock.now(), self._stage.read()
         self._took_s = ended_s - began_s
         swept_deg = abs(after.tilt_deg - before.tilt_deg)
         image = np.asarray(taken.data)
