@@ -3,9 +3,9 @@
 The vendor's package is proprietary and was never at hand: every name here comes from scripts that others have
 published, none was tried. None of them tells, and it is to be measured before beam time (``alloyscope devices test``):
 
-- the signs of the stage's y and z, of the defocus and of the scan's rotation, and whether that is in radians as a tilt is;
+- the signs of the stage's y and z, of the defocus and of the scan's rotation, and whether that is in radians;
 - whether ``absolute_move`` goes straight to where it is told, and comes back before the stage stands;
-- how soon the position that is read follows a stage that jogs, which rates it takes, and whether it stops at its limits;
+- how soon the position that is read follows a stage that jogs, at which rates it can, and whether its limits stop it;
 - how much of the time of a call that scans is exposure, and where in it;
 - whether ``optics.defocus``, which one script calls outdated, is the probe's in every version;
 - which squares besides those of 128 to 4096 pixels can be scanned.

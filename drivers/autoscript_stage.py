@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from drivers.clock import Clock
@@ -15,6 +16,10 @@ RAD = math.pi / 180.0
 _OFF_DEG = 0.5
 _POLL_S, _MOVE_LIMIT_S = 0.05, 120.0
 _AXES = {"x": ("nm", 1e-9), "y": ("nm", 1e-9), "z": ("nm", 1e-9), "a": ("deg", RAD)}
+
+
+def _limits_of(axis: str, client: Any) -> Any:
+    return client.specimen.stage.get_axis_limits(axis)
 
 
 class AutoscriptStage:
@@ -44,9 +49,8 @@ class AutoscriptStage:
     def learn_limits(self) -> None:
         """Raises `DeviceError` where the holder's range is beyond the stage's."""
         for axis, (_, unit) in _AXES.items():
-            found = self._asked(
-                f"tell the limits of its stage in {axis}", lambda m, a=axis: m.specimen.stage.get_axis_limits(a)
-            )
+            asked = f"tell the limits of its stage in {axis}"
+            found = self._asked(asked, partial(_limits_of, axis))
             self._limits[axis] = (float(found.min) / unit, float(found.max) / unit)
         (low, high), (low_deg, high_deg) = self.tilt_range_deg, self._limits["a"]
         if low < low_deg - 0.01 or high > high_deg + 0.01:
