@@ -1,4 +1,4 @@
-"""A stand-in of Thermo Fisher's AutoScript TEM, which cannot be had here: the names that public code uses, and no other.
+"""A stand-in of Thermo Fisher's AutoScript TEM, which cannot be had here: names that public code uses, and no other.
 
 Behind it is the twin's microscope. It has habits of its own, which tests set: `Column`.
 """
@@ -61,7 +61,7 @@ class ScanDone:
 
 @dataclass
 class Metadata:
-    binary_result: BinaryResult
+    binary_result: BinaryResult | None
     scan_settings: ScanDone
 
 
@@ -80,6 +80,8 @@ class Column:
     optical_mode: str = "Stem"
     pixels_too_large: float = 1.0
     """Times what was asked for."""
+    dwells_too_long: float = 1.0
+    tells_pixels: bool = True
     unblanks_only: bool = False
     jog_factor: float = 1.0
     """Of the velocity that was asked for."""
@@ -259,7 +261,8 @@ class Acquisition:
             raise ApplicationServerException(f"no {scanning_detector} of {size} pixels")
         pixel_m = self._column.field_m / size
         scan = self._column.exposed(ScanSettings(1e9 * pixel_m, (size, size), dwell_time))
-        return AdornedImage(scan.image, Metadata(BinaryResult(Point(pixel_m, pixel_m)), ScanDone(dwell_time)))
+        told = BinaryResult(Point(pixel_m, pixel_m)) if self._column.tells_pixels else None
+        return AdornedImage(scan.image, Metadata(told, ScanDone(dwell_time * self._column.dwells_too_long)))
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The AutoScript driver on a stand-in of the vendor's package: what is asked is what is done, and the stage is stopped."""
+"""The AutoScript driver on a stand-in of the vendor's package: what is asked is done, and the stage is stopped."""
 
 import asyncio
 import sys
@@ -172,6 +172,12 @@ def test_what_cannot_be_had_is_refused_and_never_clamped(column, tmp_path):
             await microscope.scan(replace(SCAN, pixel_nm=0.8))
         column.pixels_too_large = 1.005
         assert (await microscope.scan(replace(SCAN, pixel_nm=0.8))).pixel_nm == pytest.approx(0.804)
+        column.dwells_too_long = 1.1
+        with pytest.raises(DeviceError, match=r"asked for 3 us a pixel, it has taken 3.3; write that"):
+            await microscope.scan(SCAN)
+        column.tells_pixels = False
+        with pytest.raises(DeviceError, match="its image does not tell its pixel size"):
+            await microscope.scan(SCAN)
 
     driven(tmp_path, main)
     assert "start_jogging" not in column.calls
@@ -197,6 +203,19 @@ def test_a_sweep_tells_the_tilt_of_each_frame_and_ends_where_it_was_asked_to(col
         assert column.calls.count("start_jogging") == column.calls.count("stop_jogging") == 1
 
     driven(tmp_path, main)
+
+
+def heard(column: Column, wanted: str) -> threading.Event:
+    """Set when the stand-in is called by that name."""
+    event, before = threading.Event(), column.called
+
+    def called(name: str) -> None:
+        if name == wanted:
+            event.set()
+        before(name)
+
+    column.called = called
+    return event
 
 
 def stopped_at_once(column: Column) -> None:
@@ -225,6 +244,27 @@ def test_a_sweep_that_is_closed_or_cancelled_stops_the_stage(column, tmp_path):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        stopped_at_once(column)
+
+    driven(tmp_path, main)
+
+
+def test_a_sweep_that_is_left_while_it_scans_stops_the_stage_when_the_frame_is_over(column, tmp_path):
+    """Longer than the thread waits for it."""
+
+    async def main(microscope: MicroscopeInThread) -> None:
+        stopped = heard(column, "stop_jogging")
+        scanning = heard(column, "acquire_stem_image")
+        sweep = microscope.sweep(replace(SCAN, dwell_s=150e-6), 60.0, 2.0)
+        task = asyncio.create_task(anext(sweep))
+        assert await asyncio.to_thread(scanning.wait, 10.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert column.jogs is not None, "the frame is over before it is left"
+        del sweep, task
+        assert await asyncio.to_thread(stopped.wait, 10.0)
+        await microscope.read_stage()
         stopped_at_once(column)
 
     driven(tmp_path, main)
@@ -268,12 +308,11 @@ def test_a_stage_that_does_not_stop_is_said(column, tmp_path):
 
 def test_a_stage_whose_frames_nobody_fetches_does_not_go_beyond_the_way(column, tmp_path):
     async def main(microscope: MicroscopeInThread) -> None:
-        stopped = threading.Event()
-        called = column.called
-        column.called = lambda name: (called(name), stopped.set() if name == "stop_jogging" else None)
+        stopped = heard(column, "stop_jogging")
         async with aclosing(microscope.sweep(SCAN, 5.0, 4.0)) as sweep:
             await anext(sweep)
             assert await asyncio.to_thread(stopped.wait, 10.0)
+            await microscope.read_stage()
             assert np.degrees(column.tilt_rad()) == pytest.approx(5.0, abs=0.5)
             rest = [scan async for scan in sweep]
         assert [scan.swept_deg for scan in rest] == [0.0]
