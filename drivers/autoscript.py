@@ -7,6 +7,7 @@ published, none was tried. None of them tells, and it is to be measured before b
 - whether ``absolute_move`` goes straight to where it is told, and comes back before the stage stands;
 - how soon the position that is read follows a stage that jogs, at which rates it can, and whether its limits stop it;
 - how much of the time of a call that scans is exposure, and where in it;
+- whether every version has ``optics.blanker``, as those of late do, and refuses a call that it cannot do;
 - whether ``optics.defocus``, which one script calls outdated, is the probe's in every version;
 - which squares besides those of 128 to 4096 pixels can be scanned.
 
@@ -41,8 +42,9 @@ class AutoscriptMicroscope:
 
     Parameters
     ----------
-    beam_shift_rotation_deg : by which AutoScript's beam shift (y up) is turned counterclockwise against the image.
-        Measure it once: published scripts have found 22.4 and -44.7. Shifts are absolute, from AutoScript's zero
+    beam_shift_rotation_deg : by which AutoScript's beam shift (y up) is turned counterclockwise against the image, as
+        seen on it; published scripts have found 22.4 and -44.7. Measure it once with 0 here: content that is asked to
+        shift to larger x goes off by it. Shifts are absolute, from AutoScript's zero
     host, port : of the AutoScript server
     detector : as the microscope calls it
     tilt_range_deg : what the holder allows; held against the stage's own limits when connected
@@ -83,7 +85,7 @@ class AutoscriptMicroscope:
         except ImportError as error:
             needs = "needs autoscript_tem_microscope_client, which comes with Thermo Fisher's AutoScript TEM only"
             advice = "install it from there into this Python (what PyPI calls autoscript is something else)"
-            raise DeviceError(self.name, f"{needs}; {advice}") from error
+            raise DeviceError(self.name, f"{needs} ({error}); {advice}") from error
         with suppress(DeviceError):  # an old connection may be dead
             await self.close()
         self._client, self._stage.structures = TemMicroscopeClient(), structures
@@ -92,7 +94,7 @@ class AutoscriptMicroscope:
             await self.make_safe()
             self._look_around()
             await self._stage.standing()
-        except DeviceError:
+        except BaseException:
             with suppress(DeviceError):
                 self._leave()
             raise
@@ -108,9 +110,9 @@ class AutoscriptMicroscope:
                 self.name, f"has no STEM detector {self._detector!r}; it has: {', '.join(found) or 'none'}"
             )
         self._stage.learn_limits()
-        self._kev = 1e-3 * float(self._asked("tell its voltage", lambda m: m.source.acceleration_voltage.value))
-        self._rotation_deg = float(self._asked("tell the scan's rotation", lambda m: m.optics.scan_rotation)) / RAD
-        self._defocus_nm = 1e9 * float(self._asked("tell its defocus", lambda m: m.optics.defocus))
+        self._kev = self._asked("tell its voltage", lambda m: 1e-3 * float(m.source.acceleration_voltage.value))
+        self._rotation_deg = self._asked("tell the scan's rotation", lambda m: float(m.optics.scan_rotation) / RAD)
+        self._defocus_nm = self._asked("tell its defocus", lambda m: 1e9 * float(m.optics.defocus))
 
     async def make_safe(self) -> None:
         try:
@@ -151,7 +153,7 @@ class AutoscriptMicroscope:
 
     async def set_defocus(self, defocus_nm: float) -> None:
         self._asked("set its defocus", lambda m: setattr(m.optics, "defocus", 1e-9 * defocus_nm))
-        self._defocus_nm = 1e9 * float(self._asked("tell its defocus", lambda m: m.optics.defocus))
+        self._defocus_nm = self._asked("tell its defocus", lambda m: 1e9 * float(m.optics.defocus))
         if abs(self._defocus_nm - defocus_nm) > _OFF_NM + _OFF * abs(defocus_nm):
             found = f"it has set {self._defocus_nm:.4g}"
             raise DeviceError(

@@ -18,8 +18,14 @@ _POLL_S, _MOVE_LIMIT_S = 0.05, 120.0
 _AXES = {"x": ("nm", 1e-9), "y": ("nm", 1e-9), "z": ("nm", 1e-9), "a": ("deg", RAD)}
 
 
-def _limits_of(axis: str, client: Any) -> Any:
-    return client.specimen.stage.get_axis_limits(axis)
+def _limits_of(axis: str, client: Any) -> tuple[float, float]:
+    """In m or rad."""
+    limits = client.specimen.stage.get_axis_limits(axis)
+    return float(limits.min), float(limits.max)
+
+
+def _told(at: Any) -> StagePosition:
+    return StagePosition(1e9 * float(at.x), 1e9 * float(at.y), 1e9 * float(at.z), float(at.a) / RAD)
 
 
 class AutoscriptStage:
@@ -50,8 +56,8 @@ class AutoscriptStage:
         """Raises `DeviceError` where the holder's range is beyond the stage's."""
         for axis, (_, unit) in _AXES.items():
             asked = f"tell the limits of its stage in {axis}"
-            found = self._asked(asked, partial(_limits_of, axis))
-            self._limits[axis] = (float(found.min) / unit, float(found.max) / unit)
+            low, high = self._asked(asked, partial(_limits_of, axis))
+            self._limits[axis] = (low / unit, high / unit)
         (low, high), (low_deg, high_deg) = self.tilt_range_deg, self._limits["a"]
         if low < low_deg - 0.01 or high > high_deg + 0.01:
             asked = f"tilt_range_deg is {low:g} to {high:g}"
@@ -64,8 +70,8 @@ class AutoscriptStage:
             raise DeviceError(self._name, f"{asked}, tilt_range_deg is {low:g} to {high:g}; lower the tilt range")
 
     def read(self) -> StagePosition:
-        at = self._asked("tell its stage's position", lambda m: m.specimen.stage.position)
-        return StagePosition(1e9 * at.x, 1e9 * at.y, 1e9 * at.z, at.a / RAD)
+        place: StagePosition = self._asked("tell its stage's position", lambda m: _told(m.specimen.stage.position))
+        return place
 
     async def move_to(self, position: StagePosition) -> None:
         """What the stage would refuse or clamp is refused before it moves."""

@@ -83,7 +83,9 @@ def test_conforms(check: Check[Any], column, tmp_path):
 
 def test_without_the_vendors_package_a_sentence_says_where_it_comes_from(tmp_path):
     async def main(microscope: MicroscopeInThread) -> None:
-        with pytest.raises(DeviceError, match=r"comes with Thermo Fisher's AutoScript TEM only; install it from there"):
+        with pytest.raises(
+            DeviceError, match=r"comes with Thermo Fisher's AutoScript TEM only \(No module.*\); install"
+        ):
             await microscope.connect()
         with pytest.raises(DeviceError, match="not connected"):
             await microscope.read_stage()
@@ -118,6 +120,18 @@ def test_shifts_are_turned_onto_the_image_and_what_is_read_back_is_told(column, 
         assert column.calls[-2:] == ["blank", "disconnect"]
 
     driven(tmp_path, main)
+
+
+def test_the_beam_shifts_rotation_is_measured_as_its_docstring_says(column, tmp_path):
+    async def main(microscope: MicroscopeInThread) -> None:
+        await microscope.set_beam_blank(False)
+        first = await microscope.scan(SCAN)
+        await microscope.shift_image(0.0, 32.0)
+        down_nm, right_nm = middle_nm((await microscope.scan(SCAN)).image) - middle_nm(first.image)
+        assert np.hypot(down_nm, right_nm) == pytest.approx(32.0, abs=1.0)
+        assert np.degrees(np.arctan2(-down_nm, right_nm)) == pytest.approx(TURN_DEG, abs=3.0)
+
+    driven(tmp_path, main, beam_shift_rotation_deg=0.0)
 
 
 @pytest.mark.parametrize(
