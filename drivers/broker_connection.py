@@ -14,7 +14,7 @@ from typing import Any
 import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from controller.plan.telemetry_section import Broker
+from drivers.broker import Broker
 
 ANSWER_S = 5.0
 """Within which a broker must answer."""
@@ -24,13 +24,21 @@ IN_FLIGHT = 100
 """Messages that wait for their acknowledgement at a time."""
 _WRONG_PASSWORD = (134, 135)
 
-_silent = logging.getLogger("controller.telemetry.mqtt")
+_silent = logging.getLogger("drivers.broker_connection")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
 
-def client(broker: Broker, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
-    """To be entered; raises `aiomqtt.MqttError`, or whatever else `why` explains."""
+def client(
+    broker: Broker, will: aiomqtt.Will | None = None, *, identifier: str | None = None, answer_s: float | None = None
+) -> aiomqtt.Client:
+    """To be entered; raises `aiomqtt.MqttError`, or whatever else `why` explains.
+
+    Parameters
+    ----------
+    identifier : of who comes again as the same one: the broker then ends a connection of before, with its last will
+    answer_s : within which the broker must answer; by default `ANSWER_S`
+    """
     made = aiomqtt.Client(
         broker.host,
         broker.port,
@@ -38,8 +46,9 @@ def client(broker: Broker, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
         password=broker.password,
         tls_context=broker.tls,
         will=will,
+        identifier=identifier,
         keepalive=KEEPALIVE_S,
-        timeout=ANSWER_S,
+        timeout=ANSWER_S if answer_s is None else answer_s,
         max_inflight_messages=IN_FLIGHT,
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # three times as many messages a second
         logger=_silent,
