@@ -8,8 +8,9 @@ import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Thread
-from typing import Any
+from typing import Any, Self
 
 import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
@@ -29,6 +30,18 @@ _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
 
+class _Client(aiomqtt.Client):
+    """Closes a connection that is not answered, which aiomqtt would leave open, with a task beside it."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            with suppress(aiomqtt.MqttError):
+                await super().__aexit__(None, None, None)
+            raise
+
+
 def client(
     broker: Broker, will: aiomqtt.Will | None = None, *, identifier: str | None = None, answer_s: float | None = None
 ) -> aiomqtt.Client:
@@ -39,7 +52,7 @@ def client(
     identifier : of who comes again as the same one: the broker then ends a connection of before, with its last will
     answer_s : within which the broker must answer; by default `ANSWER_S`
     """
-    made = aiomqtt.Client(
+    made = _Client(
         broker.host,
         broker.port,
         username=broker.username,
