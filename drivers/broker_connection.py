@@ -75,8 +75,9 @@ def pass_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _silent.warning(context["message"])
 
 
-def why(error: BaseException, broker: Broker) -> str:
-    """What keeps a broker from being used, and what to do, in half a sentence."""
+def why(error: BaseException, broker: Broker, answer_s: float | None = None) -> str:
+    """What keeps a broker from being used, and what to do, in half a sentence; `answer_s` as for `client`."""
+    within_s = ANSWER_S if answer_s is None else answer_s
     # aiomqtt raises anew what paho raised; the first of them knows.
     first = error.__context__ if isinstance(error.__context__, OSError) else error
     code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
@@ -95,9 +96,9 @@ def why(error: BaseException, broker: Broker) -> str:
         case ConnectionRefusedError():
             return f"nobody listens at {broker.address}; does the broker run, and is the port right?"
         case TimeoutError():
-            return f"no answer from {broker.address} within {ANSWER_S:g} s; check host, port, firewall and TLS"
+            return f"no answer from {broker.address} within {within_s:g} s; check host, port, firewall and TLS"
         case aiomqtt.MqttError() if "timed out" in str(first):
-            return f"no answer from {broker.address} within {ANSWER_S:g} s; check host, port, firewall and TLS"
+            return f"no answer from {broker.address} within {within_s:g} s; check host, port, firewall and TLS"
         case _:
             return f"{broker.address}: {str(first) or type(first).__name__}"
 

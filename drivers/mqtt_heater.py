@@ -51,7 +51,9 @@ _REACHED_C, _SURE = 2.0, 2
 """A set point is reached so close to it, by so many readings: the first may have been on its way when it was asked."""
 _HEEDED_C, _UNHEEDED_C = 4.0, 1.0
 """A heater whose set point should have moved by the first of these, and has not by the second, has not heard."""
-_AGAIN_S, _ACKNOWLEDGED_S = 0.25, 1.0
+_AGAIN_S = 0.25
+_ACKNOWLEDGED_S, _SECOND_TRY_S = 0.5, 0.6
+"""Together, with as long again for the second try to end, they leave an emergency stop below 2 s."""
 _STAMPS = 100
 """Readings by which the heater's clock is brought onto the session's: few enough that the two do not run apart."""
 
@@ -196,8 +198,10 @@ class MqttHeaterChip:
                 await self._say("off", {})
                 self._check(self._status)
                 return
+            await self._off_by_itself(_SECOND_TRY_S)
+            return
         self._orders += 1
-        await self._off_by_itself()
+        await self._off_by_itself(self._answer_s)
 
     async def close(self) -> None:
         """Leave it off."""
@@ -208,17 +212,17 @@ class MqttHeaterChip:
         finally:
             await self._stop()
 
-    async def _off_by_itself(self) -> None:
+    async def _off_by_itself(self, answer_s: float) -> None:
         try:
-            async with broker_connection.client(self._broker, answer_s=self._answer_s) as client:
+            async with broker_connection.client(self._broker, answer_s=answer_s) as client:
                 await client.publish(f"{self._root}/off", b"{}", qos=1)
                 await client.subscribe(f"{self._root}/status", qos=1)
                 status = ""
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._answer_s):
+                    async with asyncio.timeout(answer_s):
                         status = _text(await anext(client.messages))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
-            why = broker_connection.why(error, self._broker)
+            why = broker_connection.why(error, self._broker, answer_s)
             raise DeviceError(self.name, f"it could not be told to switch off: {why}; switch it off by hand") from error
         self._check(status)
 
@@ -236,7 +240,7 @@ class MqttHeaterChip:
                         self._hear(message)
                         self._news.set()
             except (aiomqtt.MqttError, OSError, ValueError) as error:  # the last for a name that none can be
-                self._away = broker_connection.why(error, self._broker)
+                self._away = broker_connection.why(error, self._broker, self._answer_s)
             finally:
                 self._client, self._status = None, ""
                 self._begin_anew()
@@ -295,7 +299,7 @@ class MqttHeaterChip:
         try:
             await client.publish(f"{self._root}/{topic}", json.dumps(what), qos=1, timeout=_ACKNOWLEDGED_S)
         except (aiomqtt.MqttError, OSError) as error:
-            why = broker_connection.why(error, self._broker)
+            why = broker_connection.why(error, self._broker, _ACKNOWLEDGED_S)
             raise DeviceError(self.name, f"{topic} {what} was not taken: {why}") from error
         return order
 

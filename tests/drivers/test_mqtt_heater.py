@@ -248,11 +248,11 @@ def test_a_broker_that_hangs_is_told_and_holds_up_nobody(simulated):
         async with connected(simulated.port) as chip:
             simulated.send(signal.SIGSTOP)
             assert isinstance(await error_of(chip, 3.0), DeviceTimeout)
-            for safe in (chip, chip_at(simulated.port)):
+            for safe, limit_s, told_s in ((chip, 2.0, 0.6), (chip_at(simulated.port), 4.0, 1.5)):
                 began_s = time.monotonic()
-                with pytest.raises(DeviceError, match="could not be told to switch off: no answer"):
+                with pytest.raises(DeviceError, match=f"switch off: no answer from .* within {told_s} s"):
                     await safe.make_safe()
-                assert time.monotonic() - began_s < 5.0
+                assert time.monotonic() - began_s < limit_s
             simulated.send(signal.SIGCONT)
 
     asyncio.run(main())
