@@ -18,7 +18,9 @@ from drivers.registry import Kind, backends, find, load
 _USUAL = "NC2"
 
 
-def serve_instruments(file: SessionFile, folder: Path, specimens: Sequence[str], twin: Sequence[str] = ()) -> None:
+def serve_instruments(
+    file: SessionFile, folder: Path, specimens: Sequence[str], twin: Sequence[str] = (), *, origin: Path = Path()
+) -> None:
     """Serve what a session file's chip and microscope are to be reached at, until interrupted.
 
     Parameters
@@ -26,20 +28,26 @@ def serve_instruments(file: SessionFile, folder: Path, specimens: Sequence[str],
     folder : where the world keeps its truth
     specimens : ``PARTICLE=SPECIMEN``; a particle that is not named is an NC2
     twin : ``OPTION=NUMBER`` of the simulated microscope
+    origin : folder that paths in options start from: the session file's
 
     Raises
     ------
     ConfigError
         Where the session names no instrument that can be simulated on its wire.
     """
-    asyncio.run(_serve(instrument_servers(file, folder, specimens, twin), folder))
+    asyncio.run(_serve(instrument_servers(file, folder, specimens, twin, origin=origin), folder))
 
 
 def instrument_servers(
-    file: SessionFile, folder: Path, specimens: Sequence[str] = (), twin: Sequence[str] = ()
+    file: SessionFile,
+    folder: Path,
+    specimens: Sequence[str] = (),
+    twin: Sequence[str] = (),
+    *,
+    origin: Path = Path(),
 ) -> list[InstrumentServer]:
     """Built, not serving yet; raises as `serve_instruments` does."""
-    context = DriverContext(WallClock(), file.seed, folder, limits=file.chip.limits)
+    context = DriverContext(WallClock(), file.seed, folder, origin, limits=file.chip.limits)
     sections: dict[str, Mapping[str, Any]] = {
         file.chip.backend: file.chip.options,
         file.microscope.backend: file.microscope.options

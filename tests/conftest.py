@@ -78,6 +78,7 @@ REAL_TIME = (
     "test_remote_session.py",
     "test_keithley.py",
     "test_keithley_session.py",
+    "test_mqtt_heater.py",
 )
 """Their limits are real seconds: never beside each other."""
 

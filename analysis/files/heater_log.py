@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from drivers.interfaces import HeaterReading
 
 HOT_C = 100.0
 """Above it a chip counts as heated; gold and silver do nothing there in days."""
-_PLATEAU_C = 5.0
+_PLATEAU_C, _JUMP_C = 5.0, 50.0
 _COLUMNS = "a column of times and one of temperatures, by names that say so"
 
 
@@ -99,12 +99,21 @@ def pulses_of(log: HeaterLog, q_j_per_mol: float = USUAL_Q_J_PER_MOL) -> list[Lo
         peak_c = float(log.temperature_c[stay].max())
         near = log.temperature_c[stay] > peak_c - _PLATEAU_C
         plateau_c = round(float(np.median(log.temperature_c[stay][near])), 1)
-        readings = [
-            HeaterReading(float(t), float(c), float(c))
-            for t, c in zip(log.time_s[stay], log.temperature_c[stay], strict=True)
-        ]
+        readings = _with_steps(log.time_s[stay], log.temperature_c[stay])
         worth_s = round(time_at_temperature_s(readings, plateau_c, q_j_per_mol), 3)
         found.append(LoggedPulse(float(log.time_s[first]), float(log.time_s[last]), HeatPulse(plateau_c, worth_s)))
+    return found
+
+
+def _with_steps(time_s: NDArray[np.float64], temperature_c: NDArray[np.float64]) -> list[HeaterReading]:
+    """A jump between two readings lies, as far as one can know, in their middle: a straight line would lose its half."""
+    found = [HeaterReading(float(time_s[0]), float(temperature_c[0]), float(temperature_c[0]))]
+    for at_s, read_c in zip(time_s[1:].tolist(), temperature_c[1:].tolist(), strict=True):
+        before = found[-1]
+        if abs(read_c - before.temperature_c) > _JUMP_C:
+            middle_s = 0.5 * (before.time_s + at_s)
+            found += [replace(before, time_s=middle_s), HeaterReading(middle_s, read_c, read_c)]
+        found.append(HeaterReading(at_s, read_c, read_c))
     return found
 
 

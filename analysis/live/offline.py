@@ -21,7 +21,7 @@ from analysis.tomography.single import problem_of
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.recorded.session import begin_of, planned_frames, read_session
-from drivers.recorded.tilt_series_file import TiltSeries, read_tilt_series
+from drivers.recorded.tilt_series_file import ForeignSeries, read_tilt_series
 from drivers.toml_file import Strict, load_toml
 
 Report = Callable[[Result], None]
@@ -138,7 +138,7 @@ def software() -> dict[str, Any]:
     return {"alloyscope": version("alloyscope"), "numpy": version("numpy"), "numba": version("numba")}
 
 
-def _series(folder: Path, state: StateEntry) -> TiltSeries:
+def _series(folder: Path, state: StateEntry) -> ForeignSeries:
     """What a state's files hold, if it can be analysed; raises `ConfigError`."""
     path = folder / state.tilt_series
     series = read_tilt_series(path, None if state.angles is None else folder / state.angles)

@@ -13,8 +13,8 @@ from controller.cli.json_file import check_writable, write_json
 from controller.cli.session_run import behind_screen, new_folder
 from controller.monitor.console import Console, final_lines
 from controller.plan.session_file import load_session
+from controller.watch.folder_session import FolderSession
 from controller.watch.heating import LoggedHeating
-from controller.watch.watched_session import WatchedSession
 from drivers.errors import ConfigError
 from drivers.recorded.folder import SessionFolder
 
@@ -45,7 +45,7 @@ def start_watching(
     if not no_screen and sys.stdout.isatty():
         behind_screen([*_without_out(sys.argv[1:]), "--no-screen", "--out", str(folder)], at)
         return
-    session = WatchedSession(file, source, watched, at, heating, quiet_s, series_quiet_s, series, [Console().hear])
+    session = FolderSession(file, source, watched, at, heating, quiet_s, series_quiet_s, series, [Console().hear])
 
     def announce(endpoints: dict[str, str]) -> None:
         at.endpoints.write_text(json.dumps(endpoints | {"pid": os.getpid()}))

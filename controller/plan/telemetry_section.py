@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import ssl
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from controller.plan.quantities import Name
-from drivers.errors import ConfigError
+from drivers.broker import PLAIN_PORT, TLS_PORT, Broker, password_of, tls_context
 from drivers.toml_file import Strict
 
 LEVELS = ("chip", "stage", "run", "log", "results", "windows", "status")
 """Of topics below a session: no particle may be called like one."""
-PLAIN_PORT, TLS_PORT = 1883, 8883
 
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:-]+$")]
 TopicPath = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")]
 """Levels of a topic, none of which means anything to a broker."""
-
-
-@dataclass(frozen=True)
-class Broker:
-    """A broker, and who one is there."""
-
-    host: str
-    port: int
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
-
-    @property
-    def address(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 class TelemetrySection(Strict):
@@ -80,51 +60,7 @@ class TelemetrySection(Strict):
 
     def broker(self, origin: Path) -> Broker:
         """Paths start from `origin`; raises `ConfigError` for a password or certificates that cannot be had."""
-        password = None
-        if self.password_file is not None:
-            password = password_in(origin / self.password_file)
-        elif self.password_env:
-            password = os.environ.get(self.password_env)
-            if password is None:
-                words = f"password_env: there is no environment variable {self.password_env}; set it to the password"
-                raise ConfigError("telemetry", [words])
+        password = password_of(origin, self.password_file, self.password_env)
         ca_file = None if self.ca_file is None else origin / self.ca_file
         port = (TLS_PORT if self.tls else PLAIN_PORT) if self.port is None else self.port
         return Broker(self.host, port, self.username or None, password, tls_context(ca_file) if self.tls else None)
-
-
-def password_in(path: Path) -> str:
-    """First line of a file that only its owner can read; raises `ConfigError`."""
-    try:
-        mode, text = path.stat().st_mode, path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "is not text"
-        raise ConfigError(str(path), [f"password_file: {path} cannot be read ({why}); check the path"]) from error
-    if mode & 0o077:
-        raise ConfigError(str(path), [f"password_file: others can read it; run: chmod 600 {path}"])
-    password = text.partition("\n")[0].rstrip("\r")
-    if not password:
-        raise ConfigError(str(path), [f"password_file: {path} holds no password; write it into the first line"])
-    return password
-
-
-class _ClosingContext(ssl.SSLContext):
-    """Closes the socket of a handshake that fails, which paho would leave open."""
-
-    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
-        return super().wrap_socket(*args, **{**options, "do_handshake_on_connect": True})
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """That asks for a certificate with the broker's name; raises `ConfigError` for a file that holds none."""
-    context = _ClosingContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ca_file is None:
-        context.load_default_certs()
-        return context
-    try:
-        context.load_verify_locations(ca_file)
-    except OSError as error:  # of which ssl.SSLError is one
-        why = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else "no certificate in PEM"
-        words = f"ca_file: {ca_file} cannot be used ({why}); give the certificate of the broker's CA"
-        raise ConfigError(str(ca_file), [words]) from error
-    return context

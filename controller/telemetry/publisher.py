@@ -15,10 +15,10 @@ from threading import Thread
 
 import aiomqtt
 
-from controller.plan.telemetry_section import Broker
-from controller.telemetry import connection
 from controller.telemetry.outbox import Outbox
 from controller.telemetry.topics import Outgoing
+from drivers import broker_connection as connection
+from drivers.broker import Broker
 from drivers.errors import first_of
 
 DRAIN_S = 10.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 
 from controller import events as ev
-from controller.plan.telemetry_section import Broker, TelemetrySection
+from controller.plan.telemetry_section import TelemetrySection
 from controller.telemetry.home_assistant import discovery
 from controller.telemetry.outbox import Outbox
 from controller.telemetry.publisher import Publisher, Say
 from controller.telemetry.telling import ended, offline, online, told
 from controller.telemetry.topics import Outgoing, Payload, Told, level, now_utc
+from drivers.broker import Broker
 from drivers.clock import Clock
 
 

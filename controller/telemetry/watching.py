@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 import aiomqtt
 
 from controller import events as ev
-from controller.plan.telemetry_section import PLAIN_PORT, TLS_PORT, Broker, password_in, tls_context
-from controller.telemetry import connection
 from controller.telemetry.retelling import Retelling
 from controller.telemetry.topics import STATUS
+from drivers import broker_connection as connection
+from drivers.broker import PLAIN_PORT, TLS_PORT, Broker, password_in, tls_context
 from drivers.errors import ConfigError
 
 _FORM = "mqtt://[USER@]HOST[:PORT]/ROOT/SITE/SESSION, or mqtts:// with TLS"

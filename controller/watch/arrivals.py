@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drivers.errors import ConfigError
 from drivers.recorded.foreign_images import IMAGE_ENDINGS, ending_of
-from drivers.recorded.tilt_series_file import TiltSeries, read_tilt_series
+from drivers.recorded.tilt_series_file import ForeignSeries, read_tilt_series
 
 _MARKS = (".done", ".complete")
 """A file ``NAME.done`` beside a series says that it is whole."""
@@ -27,7 +27,7 @@ class Arrival:
     """A whole tilt series."""
 
     path: Path
-    series: TiltSeries
+    series: ForeignSeries
     began: datetime
     """In the microscope's local time: by its images, else by when its first file was written."""
     timed: bool
@@ -116,7 +116,7 @@ class Arrivals:
             self.tell(f"{path.name} has only {len(series.images)} of {self.planned} images")
         return self._arrived(path, series, seen.signature)
 
-    def _arrived(self, path: Path, series: TiltSeries, signature: Signature) -> Arrival:
+    def _arrived(self, path: Path, series: ForeignSeries, signature: Signature) -> Arrival:
         if series.acquired is not None:
             return Arrival(path, series, min(series.acquired).replace(tzinfo=None), timed=True)
         # Of a stack written at its end: no pulse is given during a series, so those before its end are those before it.

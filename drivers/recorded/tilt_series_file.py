@@ -18,7 +18,7 @@ _LEAST_PX = 16
 
 
 @dataclass(frozen=True, eq=False)
-class TiltSeries:
+class ForeignSeries:
     """Images and what is known of each, in the order of the file, or of the files' names."""
 
     images: NDArray[np.generic]
@@ -31,7 +31,7 @@ class TiltSeries:
     """Of each image, in the microscope's local time; None where nothing tells it."""
 
 
-def read_tilt_series(path: Path, angles: Path | None = None) -> TiltSeries:
+def read_tilt_series(path: Path, angles: Path | None = None) -> ForeignSeries:
     """Read a tilt series as somebody has it, whatever the program that wrote it.
 
     Parameters
@@ -64,7 +64,7 @@ def read_tilt_series(path: Path, angles: Path | None = None) -> TiltSeries:
         raise ConfigError(str(angles or path), [words])
     check_tilts(angles or path, tilts_deg)
     told = told or TiltAngles(tilts_deg)
-    return TiltSeries(found.data, tilts_deg, found.pixel_nm or told.pixel_nm, found.acquired or told.acquired)
+    return ForeignSeries(found.data, tilts_deg, found.pixel_nm or told.pixel_nm, found.acquired or told.acquired)
 
 
 def read_stack(path: Path) -> NDArray[np.generic]:

@@ -30,7 +30,7 @@ def simulate(
 
     file = load_session(session)
     if folder is not None:
-        serve_instruments(file, folder, specimen or [], twin or [])
+        serve_instruments(file, folder, specimen or [], twin or [], origin=session.parent)
         return
     with tempfile.TemporaryDirectory(prefix="alloyscope-rehearsal-") as world:
-        serve_instruments(file, Path(world), specimen or [], twin or [])
+        serve_instruments(file, Path(world), specimen or [], twin or [], origin=session.parent)

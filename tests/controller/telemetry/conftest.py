@@ -17,8 +17,9 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from controller.plan.telemetry_section import Broker, TelemetrySection
+from controller.plan.telemetry_section import TelemetrySection
 from controller.telemetry.telemetry import Telemetry
+from drivers.broker import Broker
 from drivers.clock import WallClock
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

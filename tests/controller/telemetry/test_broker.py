@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from controller import events as ev
-from controller.plan.telemetry_section import Broker, tls_context
 from controller.telemetry import publisher
 from controller.telemetry.watching import SessionAtBroker, reach, read_address
+from drivers.broker import Broker, tls_context
 from drivers.errors import ConfigError
 from tests.controller.telemetry.conftest import Mosquitto, Telling, free_port, retained
 
@@ -62,7 +62,8 @@ def test_a_session_is_born_told_and_over_and_the_newest_of_each_stays(mosquitto)
 PUBLISHES = """
 import sys, time
 from controller import events as ev
-from controller.plan.telemetry_section import Broker, TelemetrySection
+from controller.plan.telemetry_section import TelemetrySection
+from drivers.broker import Broker
 from controller.telemetry.telemetry import Telemetry
 from drivers.clock import WallClock
 
@@ -243,7 +244,7 @@ def test_a_broker_that_never_comes_is_told_once_and_the_bound_is_kept(host, word
 
 
 def test_a_broker_that_hangs_is_noticed_and_gets_it_all_when_it_goes_on(mosquitto, monkeypatch):
-    monkeypatch.setattr("controller.telemetry.connection.KEEPALIVE_S", 1)
+    monkeypatch.setattr("drivers.broker_connection.KEEPALIVE_S", 1)
     telling = Telling(broker_at(mosquitto))
     telling.hear(STARTED)
     telling.wait_for_words("published to")
@@ -262,7 +263,7 @@ def test_a_broker_that_hangs_is_noticed_and_gets_it_all_when_it_goes_on(mosquitt
 
 def test_a_broker_that_hangs_at_the_end_holds_up_nobody_for_long(mosquitto, monkeypatch):
     monkeypatch.setattr(publisher, "DRAIN_S", 1.0)
-    monkeypatch.setattr("controller.telemetry.connection.ANSWER_S", 1.0)
+    monkeypatch.setattr("drivers.broker_connection.ANSWER_S", 1.0)
     telling = Telling(broker_at(mosquitto))
     telling.hear(STARTED)
     telling.wait_for_words("published to")
@@ -279,7 +280,7 @@ def test_when_time_is_short_a_slow_broker_gets_results_first_and_hears_of_the_en
     mosquitto = new_mosquitto("autosave_on_changes true", "autosave_interval 1")  # one by one
     mosquitto.start()
     monkeypatch.setattr(publisher, "DRAIN_S", 0.5)
-    monkeypatch.setattr("controller.telemetry.connection.IN_FLIGHT", 5)
+    monkeypatch.setattr("drivers.broker_connection.IN_FLIGHT", 5)
     telling = Telling(broker_at(mosquitto))
     telling.hear(STARTED)
     telling.wait_for_words("published to")

@@ -15,11 +15,11 @@ from textual.widgets import Static
 from controller import events as ev
 from controller.engine import FinishReason
 from controller.monitor.app import MonitorApp
-from controller.plan.telemetry_section import Broker
 from controller.telemetry import publisher
 from controller.telemetry.telling import told
 from controller.telemetry.topics import Payload, decode
 from controller.telemetry.watching import SessionAtBroker, read_address
+from drivers.broker import Broker
 from tests.command import ALLOYSCOPE, alloyscope
 from tests.controller.telemetry.conftest import Mosquitto, Telling, free_port
 from tests.flows.conftest import recorded  # noqa: F401  # a fixture

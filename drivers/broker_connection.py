@@ -8,13 +8,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Thread
-from typing import Any
+from typing import Any, Self
 
 import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from controller.plan.telemetry_section import Broker
+from drivers.broker import Broker
 
 ANSWER_S = 5.0
 """Within which a broker must answer."""
@@ -24,22 +25,43 @@ IN_FLIGHT = 100
 """Messages that wait for their acknowledgement at a time."""
 _WRONG_PASSWORD = (134, 135)
 
-_silent = logging.getLogger("controller.telemetry.mqtt")
+_silent = logging.getLogger("drivers.broker_connection")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
 
-def client(broker: Broker, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
-    """To be entered; raises `aiomqtt.MqttError`, or whatever else `why` explains."""
-    made = aiomqtt.Client(
+class _Client(aiomqtt.Client):
+    """Closes a connection that is not answered, which aiomqtt would leave open, with a task beside it."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            with suppress(aiomqtt.MqttError):
+                await super().__aexit__(None, None, None)
+            raise
+
+
+def client(
+    broker: Broker, will: aiomqtt.Will | None = None, *, identifier: str | None = None, answer_s: float | None = None
+) -> aiomqtt.Client:
+    """To be entered; raises `aiomqtt.MqttError`, or whatever else `why` explains.
+
+    Parameters
+    ----------
+    identifier : of who comes again as the same one: the broker then ends a connection of before, with its last will
+    answer_s : within which the broker must answer; by default `ANSWER_S`
+    """
+    made = _Client(
         broker.host,
         broker.port,
         username=broker.username,
         password=broker.password,
         tls_context=broker.tls,
         will=will,
+        identifier=identifier,
         keepalive=KEEPALIVE_S,
-        timeout=ANSWER_S,
+        timeout=ANSWER_S if answer_s is None else answer_s,
         max_inflight_messages=IN_FLIGHT,
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # three times as many messages a second
         logger=_silent,
@@ -53,8 +75,9 @@ def pass_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _silent.warning(context["message"])
 
 
-def why(error: BaseException, broker: Broker) -> str:
-    """What keeps a broker from being used, and what to do, in half a sentence."""
+def why(error: BaseException, broker: Broker, answer_s: float | None = None) -> str:
+    """What keeps a broker from being used, and what to do, in half a sentence; `answer_s` as for `client`."""
+    within_s = ANSWER_S if answer_s is None else answer_s
     # aiomqtt raises anew what paho raised; the first of them knows.
     first = error.__context__ if isinstance(error.__context__, OSError) else error
     code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
@@ -73,9 +96,9 @@ def why(error: BaseException, broker: Broker) -> str:
         case ConnectionRefusedError():
             return f"nobody listens at {broker.address}; does the broker run, and is the port right?"
         case TimeoutError():
-            return f"no answer from {broker.address} within {ANSWER_S:g} s; check host, port, firewall and TLS"
+            return f"no answer from {broker.address} within {within_s:g} s; check host, port, firewall and TLS"
         case aiomqtt.MqttError() if "timed out" in str(first):
-            return f"no answer from {broker.address} within {ANSWER_S:g} s; check host, port, firewall and TLS"
+            return f"no answer from {broker.address} within {within_s:g} s; check host, port, firewall and TLS"
         case _:
             return f"{broker.address}: {str(first) or type(first).__name__}"
 

@@ -36,7 +36,7 @@ _OTHER_PIXELS = 0.01
 
 
 @dataclass
-class WatchedSession:
+class FolderSession:
     """What `alloyscope watch` runs: particles, title and pixel size are the session file's, its plan is not run."""
 
     file: SessionFile
