@@ -106,7 +106,7 @@ def pulses_of(log: HeaterLog, q_j_per_mol: float = USUAL_Q_J_PER_MOL) -> list[Lo
 
 
 def _with_steps(time_s: NDArray[np.float64], temperature_c: NDArray[np.float64]) -> list[HeaterReading]:
-    """A jump lies, as far as one can know, in the middle between two readings: a straight line would lose half of it."""
+    """A jump lies, as far as one can know, in the middle between two readings: a line would lose half of it."""
     found = [HeaterReading(float(time_s[0]), float(temperature_c[0]), float(temperature_c[0]))]
     for at_s, read_c in zip(time_s[1:].tolist(), temperature_c[1:].tolist(), strict=True):
         before = found[-1]
