@@ -234,7 +234,7 @@ class MqttHeaterChip:
                 async with broker_connection.client(
                     self._broker, will, identifier=self._who, answer_s=self._answer_s
                 ) as client:
-                    await client.subscribe([(f"{self._root}/{topic}", 1) for topic in ("reading", "status")])
+                    await client.subscribe([(f"{self._root}/{topic}", 1) for topic in ("status", "reading")])
                     self._client, self._away = client, ""
                     async for message in client.messages:
                         self._hear(message)

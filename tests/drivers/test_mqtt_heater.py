@@ -65,12 +65,13 @@ async def built_by_hand(port: int, *readings: dict, for_ever: bool = True) -> As
         await client.publish(f"{ROOT}/status", "online", qos=1, retain=True)
 
         async def tell() -> None:
-            for reading in readings:
-                await asyncio.sleep(0.1)
-                await client.publish(f"{ROOT}/reading", json.dumps(reading), qos=1)
-            while for_ever:
-                await asyncio.sleep(0.1)
-                await client.publish(f"{ROOT}/reading", json.dumps(readings[-1]), qos=1)
+            with suppress(aiomqtt.MqttError):
+                for reading in readings:
+                    await asyncio.sleep(0.1)
+                    await client.publish(f"{ROOT}/reading", json.dumps(reading), qos=1)
+                while for_ever:
+                    await asyncio.sleep(0.1)
+                    await client.publish(f"{ROOT}/reading", json.dumps(readings[-1]), qos=1)
 
         telling = asyncio.create_task(tell())
         yield
@@ -99,6 +100,13 @@ async def error_of(chip: MqttHeaterChip, within_s: float, words: str = "") -> De
                 if words in str(error):
                     return error
             await asyncio.sleep(0.02)
+
+
+async def temperature_or_error(chip: MqttHeaterChip) -> str:
+    try:
+        return str((await chip.read()).temperature_c)
+    except DeviceError as error:
+        return str(error)
 
 
 async def cold(chip: MqttHeaterChip, within_s: float = 4.0) -> None:
@@ -268,6 +276,12 @@ def test_what_the_broker_has_kept_is_no_new_reading(mosquitto):
             await chip_at(mosquitto.port).connect()
         async with built_by_hand(mosquitto.port, COLD), connected(mosquitto.port) as chip:
             assert (await chip.read()).temperature_c == 24.0
+            await asyncio.to_thread(mosquitto.kill, signal.SIGTERM)
+            await asyncio.to_thread(mosquitto.start)  # it has kept that the heater is online, which it is no more
+            async with asyncio.timeout(5.0):
+                while "no reading at" not in (told := await temperature_or_error(chip)):
+                    assert told == "24.0" or "broker is away" in told or "has said online" in told
+                    await asyncio.sleep(0.01)
 
     asyncio.run(main())
 
@@ -353,6 +367,19 @@ def test_readings_are_on_the_sessions_clock_and_one_that_comes_twice_is_one(mosq
     assert asked[-1][0] - asked[0][0] == pytest.approx(0.1 * (len(asked) - 1), abs=0.03)
     assert len(asked) <= 3
     assert {by for _, by in asyncio.run(main([None] * 5))} == {"session"}
+
+
+def test_a_heater_that_says_the_same_again_and_again_is_told(mosquitto):
+    async def main() -> None:
+        async with (
+            built_by_hand(mosquitto.port, COLD | {"time": 5.0}),
+            connected(mosquitto.port, answer_s=0.5, period_s=0.1) as chip,
+        ):
+            error = await error_of(chip, 3.0)
+            assert isinstance(error, DeviceTimeout)
+            assert "not after the one before it" in str(error)
+
+    asyncio.run(main())
 
 
 def test_made_safe_without_being_connected(simulated):
