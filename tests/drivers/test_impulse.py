@@ -17,6 +17,7 @@ from drivers.clock import WallClock
 from drivers.errors import DeviceError, DeviceTimeout
 from drivers.impulse import ImpulseChip
 from drivers.interfaces import DriverContext
+from drivers.limits import ChipLimits
 from simulators.servers.impulse import ImpulseServer
 from simulators.thermal_history import ThermalHistory
 
@@ -38,7 +39,7 @@ def rehearsed(tmp_path) -> Callable[[Callable[[ImpulseChip], Awaitable[object]]]
     def run(main: Callable[[ImpulseChip], Awaitable[object]]) -> None:
         async def whole() -> None:
             control, data = free_ports(2)
-            context = DriverContext(WallClock(), 1, tmp_path)
+            context = DriverContext(WallClock(), 1, tmp_path, limits=ChipLimits(max_c=1500.0))
             server = ImpulseServer("impulse", context, control_port=control, data_port=data, period_s=0.1, max_c=1000.0)
             serving = asyncio.create_task(server.serve())
             chip = ImpulseChip("chip", context, control_port=control, data_port=data)
