@@ -1,4 +1,4 @@
-"""Tilt series that appear in a folder: known to be whole before they are read, and never read half.
+"""Tilt series and EDX maps that appear in a folder: known to be whole before they are read, and never read half.
 
 By polling, since network drives tell nobody of changes, and by this computer's own clock, since theirs may differ.
 """
@@ -11,27 +11,33 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
+from analysis.edx.spectrum_image import SpectrumImage
 from drivers.errors import ConfigError
 from drivers.recorded.foreign_images import IMAGE_ENDINGS, ending_of
-from drivers.recorded.tilt_series_file import ForeignSeries, read_tilt_series
+from drivers.recorded.tilt_series_file import ForeignSeries
 
+MAP_ENDINGS = (".hspy", ".emd", ".bcf")
+"""Of what may be a map."""
 _MARKS = (".done", ".complete")
 """A file ``NAME.done`` beside a series says that it is whole."""
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart")
+Found = ForeignSeries | SpectrumImage
 Signature = tuple[tuple[str, int, int], ...]
 """Name, size and time of change of whatever belongs to a series."""
 
 
 @dataclass(frozen=True, eq=False)
 class Arrival:
-    """A whole tilt series."""
+    """A whole tilt series, or a whole map."""
 
     path: Path
-    series: ForeignSeries
+    found: Found
     began: datetime
     """In the microscope's local time: by its images, else by when its first file was written."""
-    timed: bool
-    """Whether the images themselves told it."""
+    ended: datetime | None
+    """None where the images themselves do not tell their times."""
 
 
 @dataclass
@@ -49,6 +55,7 @@ class Arrivals:
 
     Parameters
     ----------
+    read : gives what a file or folder holds, or raises `ConfigError`
     now_s : a clock that never runs back
     quiet_s : without a change, after which a file is taken to be whole
     series_quiet_s : the same of a series with fewer images than planned, which may still be growing
@@ -57,6 +64,7 @@ class Arrivals:
     """
 
     folder: Path
+    read: Callable[[Path], Found]
     now_s: Callable[[], float]
     quiet_s: float
     series_quiet_s: float
@@ -96,47 +104,58 @@ class Arrivals:
     def _read(self, path: Path, seen: _Seen) -> Arrival | None:
         seen.tried = self._try(path, seen)
         try:
-            series = read_tilt_series(path)
+            found = self.read(path)
         except ConfigError as error:
             self._once(seen, f"{path.name} is not taken yet: {'; '.join(error.problems)}")
             return None
         if _signature(path) != seen.signature:
             return None  # it has changed while it was read
         long_quiet = self.now_s() - seen.since_s >= self.series_quiet_s
-        if len(series.images) < self.planned and not (long_quiet or _marked(path)):
-            self._once(seen, f"{path.name} has {len(series.images)} of {self.planned} images; it may still grow")
+        lacking = isinstance(found, ForeignSeries) and len(found.images) < self.planned
+        if lacking and not (long_quiet or _marked(path)):
+            self._once(seen, f"{path.name} has {_count(found)} of {self.planned} images; it may still grow")
             return None
         seen.taken = True
-        digest = hashlib.sha256(series.images.tobytes() + series.tilts_deg.tobytes()).hexdigest()
+        digest = _digest(found)
         if digest in self._digests:
-            self._once(seen, f"{path.name} is {self._digests[digest].name} once more, image by image; it is left out")
+            self._once(seen, f"{path.name} is {self._digests[digest].name} once more, count by count; it is left out")
             return None
         self._digests[digest] = path
-        if len(series.images) < self.planned:
-            self.tell(f"{path.name} has only {len(series.images)} of {self.planned} images")
-        return self._arrived(path, series, seen.signature)
+        if lacking:
+            self.tell(f"{path.name} has only {_count(found)} of {self.planned} images")
+        return self._arrived(path, found, seen.signature)
 
-    def _arrived(self, path: Path, series: ForeignSeries, signature: Signature) -> Arrival:
-        if series.acquired is not None:
-            return Arrival(path, series, min(series.acquired).replace(tzinfo=None), timed=True)
+    def _arrived(self, path: Path, found: Found, signature: Signature) -> Arrival:
+        if isinstance(found, ForeignSeries) and found.acquired is not None:
+            times = [at.replace(tzinfo=None) for at in found.acquired]
+            return Arrival(path, found, min(times), max(times))
         # Of a stack written at its end: no pulse is given during a series, so those before its end are those before it.
         changed = [ns * 1e-9 for name, _, ns in signature if path.is_dir() or name == path.name]
-        words = "tells no times of its images; those of its files are taken, which a copy may have changed"
+        words = "does not tell when it was taken; the times of its files are, which a copy may have changed"
         self.tell(f"{path.name} {words}")
-        return Arrival(path, series, datetime.fromtimestamp(min(changed)), timed=False)
+        return Arrival(path, found, datetime.fromtimestamp(min(changed)), None)
 
     def _candidates(self) -> Iterator[Path]:
         """Stacks in the folder, and folders in it of single images."""
         for path in sorted(self.folder.iterdir()):
             if path.name.startswith(".") or path.name.lower().endswith(_UNFINISHED):
                 continue
-            if path.is_dir() or ending_of(path) in IMAGE_ENDINGS:
+            if path.is_dir() or ending_of(path) in (*IMAGE_ENDINGS, *MAP_ENDINGS):
                 yield path
 
     def _once(self, seen: _Seen, words: str) -> None:
         if seen.told != words:
             seen.told = words
             self.tell(words)
+
+
+def _count(found: Found) -> int:
+    return len(found.images) if isinstance(found, ForeignSeries) else 1
+
+
+def _digest(found: Found) -> str:
+    data = (found.images, found.tilts_deg) if isinstance(found, ForeignSeries) else (found.counts,)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in data)).hexdigest()
 
 
 def _signature(path: Path) -> Signature:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from analysis.edx.spectrum_image import SpectrumImage
+from analysis.files.spectrum_file import read_spectrum_image
 from analysis.images.thumbnail import thumbnail
 from analysis.live.settings import AnalysisSettings
 from analysis.results import AnyResult
@@ -21,14 +26,16 @@ from controller.record.audit import audit, in_words
 from controller.record.recorder import Recorder
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
-from controller.watch.arrivals import Arrival, Arrivals
+from controller.watch.arrivals import MAP_ENDINGS, Arrival, Arrivals, Found
+from controller.watch.foreign_frames import frame_of_map, frames_of_series
 from controller.watch.heating import LoggedHeating
 from drivers.clock import WallClock
 from drivers.errors import ConfigError, first_of
-from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd
+from drivers.frames import Frame, FrameHeader, HeatPulse, Recorded, SeriesEnd
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Journal
 from drivers.recorded.records import Begin, End, FrameRecorded, Heated, SeriesBegin, SeriesEnded, StepDone
+from drivers.recorded.tilt_series_file import ForeignSeries, read_tilt_series
 
 _LOOK_S = 1.0
 _RESULT_LIMIT_S = 900.0
@@ -56,8 +63,9 @@ class FolderSession:
         self.clock = WallClock()
         self._over = asyncio.Event()
         self._waiting: list[Arrival] = []
-        """Whole series whose heat is not known yet."""
+        """Whole, but their heat is not known yet."""
         self._taken: dict[str, list[datetime]] = {}
+        self._steps = Counter[tuple[str, str]]()
         self._told: set[str] = set()
         self._noted_heat: list[HeatPulse] = []
         self._first: datetime | None = None
@@ -130,6 +138,7 @@ class FolderSession:
         self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command, self.analysis.token)
         self.arrivals = Arrivals(
             self.watched,
+            self._read,
             time.monotonic,
             self.quiet_s,
             self.series_quiet_s,
@@ -175,66 +184,86 @@ class FolderSession:
         for arrival in self._waiting:
             self._log("warning", f"{arrival.path.name} is not analysed: the heater's log does not reach to it")
 
+    def _read(self, path: Path) -> Found:
+        """A map where the session file has a section of them and the file holds one, else a tilt series."""
+        if self.file.edx is None or path.is_dir() or path.suffix.lower() not in MAP_ENDINGS:
+            return read_tilt_series(path)
+        try:
+            return read_spectrum_image(path)
+        except ConfigError as no_map:
+            try:
+                return read_tilt_series(path)
+            except ConfigError as no_series:
+                raise ConfigError(str(path), [*no_map.problems, *no_series.problems]) from None
+
     async def _take(self, arrival: Arrival) -> bool:
-        """Whether no more is to be done about it; a series waits for its heater's log."""
+        """Whether no more is to be done about it; it may have to wait for its heater's log."""
         particle = self._particle_of(arrival.path)
         if particle is None:
             return True
         if any(arrival.began <= before for before in self._taken.get(particle.name, [])):
-            self._log("warning", f"{arrival.path.name} is older than a series taken before; analyse them anew together")
+            self._log("warning", f"{arrival.path.name} is older than what was taken before; analyse them anew together")
             return True
-        ended = max(arrival.series.acquired).replace(tzinfo=None) if arrival.series.acquired else None
-        heat = self.heating.before(arrival.began, ended)
+        heat = self.heating.before(arrival.began, arrival.ended)
         if heat is None:
             self._once("info", f"{arrival.path.name} waits for the heater's log to reach {arrival.began:%H:%M:%S}")
             return False
-        pixel_nm = self._pixel_nm(arrival)
         self._first = self._first or arrival.began
-        await self._record(arrival, particle, heat, pixel_nm)
+        await self._record(arrival, particle, heat)
         return True
 
-    async def _record(self, arrival: Arrival, p: ParticleSection, heat: tuple[HeatPulse, ...], pixel_nm: float) -> None:
+    async def _record(self, arrival: Arrival, p: ParticleSection, heat: tuple[HeatPulse, ...]) -> None:
+        what: Recorded = "tilt-series" if isinstance(arrival.found, ForeignSeries) else "edx-map"
         taken = self._taken.setdefault(p.name, [])
-        step, series = f"c{len(taken):02d}/{p.name}/tilt", arrival.series
+        done = self._steps[what, p.name]
+        self._steps[what, p.name] += 1
+        step = f"c{done:02d}/{p.name}/{'tilt' if what == 'tilt-series' else 'edx'}"
         taken.append(arrival.began)
         for pulse in heat[len(self._noted_heat) :]:
             self._noted_heat.append(pulse)
             c, s = pulse.temperature_c, pulse.duration_s
             self.journal.write(Heated(step=step, temperature_c=c, duration_s=s, worth_s=s))
             self._log("info", f"heated to {c:g} C, worth {s:g} s, by the heater's log")
-        self.journal.write(SeriesBegin(step=step, particle=p.name, planned=len(series.images)))
-        self._log(
-            "info", f"{arrival.path.name}: {len(series.images)} images of {p.name}, begun {arrival.began:%H:%M:%S}"
+        template = FrameHeader(
+            seq=0,
+            session=self.file.title,
+            step=step,
+            index=0,
+            particle=p.name,
+            core=p.core,
+            shell=p.shell,
+            window=p.window,
+            time_s=(arrival.began - (self._first or arrival.began)).total_seconds(),
+            tilt_deg=0.0,
+            pixel_nm=self._pixel_nm(arrival),
+            heat=heat,
         )
-        for index, (image, tilt_deg) in enumerate(zip(series.images, series.tilts_deg, strict=True)):
-            at = arrival.began if series.acquired is None else series.acquired[index].replace(tzinfo=None)
-            header = FrameHeader(
-                seq=self.streams.next_seq,
-                session=self.file.title,
-                step=step,
-                index=index,
-                particle=p.name,
-                core=p.core,
-                shell=p.shell,
-                window=p.window,
-                time_s=(at - (self._first or at)).total_seconds(),
-                tilt_deg=float(tilt_deg),
-                pixel_nm=pixel_nm,
-                heat=heat,
-            )
-            frame = Frame(header, image)
-            await self.recorder.write(frame)
-            self.journal.write(FrameRecorded(seq=header.seq, step=step, tilt_deg=header.tilt_deg))
-            self.streams.publish(frame)
-            pixels = thumbnail(image, ev.PICTURE_PX)
-            self.events.tell(ev.Picture(step, header.tilt_deg, pixels.shape, pixels.tobytes(), index))
+        if isinstance(arrival.found, ForeignSeries):
+            frames = list(frames_of_series(arrival.found, template, arrival.began))
+        else:
+            assert self.file.edx is not None, "without it no map is read"
+            frames = [frame_of_map(arrival.found, template, self.file.edx)]
+        count = f"{len(frames)} images" if what == "tilt-series" else "an EDX map"
+        self._log("info", f"{arrival.path.name}: {count} of {p.name}, begun {arrival.began:%H:%M:%S}")
+        self.journal.write(SeriesBegin(step=step, particle=p.name, planned=len(frames)))
+        for frame in frames:
+            await self._take_frame(frame)
         await self.recorder.end_step()
-        count = len(series.images)
-        mark = SeriesEnd(seq=self.streams.next_seq, step=step, particle=p.name, frames=count, planned=count)
+        seq, n = self.streams.next_seq, len(frames)
+        mark = SeriesEnd(seq=seq, step=step, particle=p.name, frames=n, planned=n, what=what)
         self.journal.write(SeriesEnded(mark=mark))
         self.streams.publish(mark)
         self.analysis.expect(step)
         self.journal.write(StepDone(step=step))
+
+    async def _take_frame(self, frame: Frame) -> None:
+        frame = replace(frame, header=msgspec.structs.replace(frame.header, seq=self.streams.next_seq))
+        header = frame.header
+        await self.recorder.write(frame)
+        self.journal.write(FrameRecorded(seq=header.seq, step=header.step, tilt_deg=header.tilt_deg))
+        self.streams.publish(frame)
+        pixels = thumbnail(frame.image, ev.PICTURE_PX)
+        self.events.tell(ev.Picture(header.step, header.tilt_deg, pixels.shape, pixels.tobytes(), header.index))
 
     def _particle_of(self, path: Path) -> ParticleSection | None:
         """The only one, or the one whose name is in the file's."""
@@ -250,7 +279,9 @@ class FolderSession:
 
     def _pixel_nm(self, arrival: Arrival) -> float:
         """The file's own, where it tells."""
-        asked, told = self.file.scan.pixel_nm, arrival.series.pixel_nm
+        asked, told = self.file.scan.pixel_nm, arrival.found.pixel_nm
+        if isinstance(arrival.found, SpectrumImage):
+            return arrival.found.pixel_nm
         if told is None:
             return asked
         if abs(told / asked - 1.0) > _OTHER_PIXELS:

@@ -17,11 +17,18 @@ import tifffile
 
 from drivers.frames import Frame
 from drivers.recorded.session import read_session
+from tests.analysis.files.test_spectrum_file import written
 from tests.command import alloyscope
 
 ALLOYSCOPE = [sys.executable, "-m", "controller.cli"]
 PIXEL_NM = 2.0
 PULSES = ((450.0, 60.0), (450.0, 120.0))
+EDX = """
+[edx]
+backend = "simulated"
+lines = ["Fe_Ka", "Pt_La"]
+pixel_nm = 0.5
+"""
 SEED = {"seed = 3": "seed = 0"}
 """Of `analyse`, from which noise is simulated."""
 HANGING_S = 60.0
@@ -44,8 +51,10 @@ def watching(session_file, tmp_path) -> Iterator[Callable[..., tuple[subprocess.
     watched = tmp_path / "microscope"
     watched.mkdir()
 
-    def start(*options: str) -> tuple[subprocess.Popen, Path]:
-        command = [*ALLOYSCOPE, "watch", str(watched), "--session", str(session_file(**SEED)), "--no-screen"]
+    def start(*options: str, more: str = "") -> tuple[subprocess.Popen, Path]:
+        path = session_file(**SEED)
+        path.write_text(path.read_text().replace("[scan]", more + "[scan]"))
+        command = [*ALLOYSCOPE, "watch", str(watched), "--session", str(path), "--no-screen"]
         command += ["--out", str(tmp_path / "s"), "--quiet-s", "1", *options]
         with (tmp_path / "log").open("w") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -181,7 +190,7 @@ def test_what_is_not_whole_or_comes_twice_is_not_taken(series, watching, tmp_pat
     for name in ("one.mrc", "copy.mrc"):
         (watched / name).with_suffix(".rawtlt").write_text("\n".join(f"{t:.4f}" for t in tilts_deg))
         mrcfile.write(watched / name, images.astype(np.int16))
-    said(tmp_path, "once more, image by image; it is left out")
+    said(tmp_path, "once more, count by count; it is left out")
 
     half = slice(0, len(others) // 2)
     tifffile.imwrite(watched / "short.tif", others[half])
@@ -243,3 +252,39 @@ def test_what_cannot_be_watched_is_said(session_file, tmp_path, options, words):
     done = alloyscope("watch", *options, "--no-screen", cwd=tmp_path)
     assert done.returncode == 2
     assert words in done.stderr
+
+
+def watched_here(tmp_path: Path, session: Path, *options: object) -> dict:
+    """In this process, what lies in the folder already."""
+    arguments = ("watch", "microscope", "--session", session, "--no-screen", "--out", "s", "--json", "w")
+    done = alloyscope(*arguments, "--quiet-s", 0.5, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((tmp_path / "w").read_text())["particles"]["NC2"]
+
+
+def test_a_map_is_what_edx_makes_of_its_file(session_file, tmp_path):
+    """Where the session file has a section of them."""
+    session = session_file(**SEED)
+    session.write_text(session.read_text().replace("[scan]", EDX + "[scan]"))
+    (tmp_path / "microscope").mkdir()
+    path = written(tmp_path / "microscope" / "map.hspy", {"beam_energy": 200.0})
+    (found,) = watched_here(tmp_path, session, "--series", 1)["edx"]
+    alone = alloyscope("edx", path, "--lines", "Fe_Ka,Pt_La", "--radial", "--json", tmp_path / "e", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    assert found["composition_at_pct"] == json.loads((tmp_path / "e").read_text())["composition_at_pct"]
+    assert (found["step"], found["frames"], found.get("simulated", False)) == ("c00/NC2/edx", 1, False)
+
+
+def test_pulses_before_a_series_are_its_heat_and_a_late_pulse_is_not(series, session_file, tmp_path):
+    """All of it there beforehand: the log with a pulse before the series and one after it."""
+    (tmp_path / "microscope").mkdir()
+    heater = Heater(tmp_path / "log.csv", ahead_s=-20.0)
+    heater.pulse(450.0, 60.0)
+    heater.write(25.0, 1100.0)
+    heater.pulse(500.0, 30.0)
+    images, tilts_deg = series[0]
+    (tmp_path / "microscope" / "a.rawtlt").write_text("\n".join(f"{t:.4f}" for t in tilts_deg))
+    mrcfile.write(tmp_path / "microscope" / "a.mrc", images.astype(np.int16))
+    options = ("--log", "log.csv", "--log-ahead-s", -20, "--series", 1)
+    (state,) = watched_here(tmp_path, session_file(**SEED), *options)["states"]
+    assert state["heated_s"] == pytest.approx(60.0, abs=0.2)

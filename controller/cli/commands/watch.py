@@ -21,12 +21,12 @@ def watch(
     series_quiet_s: Annotated[
         float, typer.Option(help="the same of a series with fewer images than the session file plans", min=1.0)
     ] = 120.0,
-    series: Annotated[int, typer.Option(help="end by itself after so many tilt series", min=0)] = 0,
+    series: Annotated[int, typer.Option(help="end by itself after so many tilt series and maps", min=0)] = 0,
     out: OutPath = None,
     json_path: JsonPath = None,
     no_screen: NoScreen = False,
 ) -> None:
-    """Watch a folder: analyse each tilt series as soon as it is whole, heated as the heater's log says."""
+    """Watch a folder: analyse each tilt series and EDX map as soon as it is whole, heated as the heater's log says."""
     from controller.cli.watch_run import start_watching
     from controller.watch.heating import LoggedHeating
 
