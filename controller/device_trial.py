@@ -17,7 +17,7 @@ from drivers.device_thread import ChipInThread, DeviceThread, MicroscopeInThread
 from drivers.errors import ConfigError
 from drivers.interfaces import DriverContext
 from drivers.limits import ChipLimits
-from drivers.registry import backends, check_options, load
+from drivers.registry import Kind, backends, check_options, load
 
 Testable = Literal["chip", "microscope"]
 _KINDS: tuple[Testable, ...] = ("chip", "microscope")
@@ -26,8 +26,9 @@ _MARGIN_C = 50.0
 
 def installed() -> Iterator[str]:
     """Lines that tell what backends there are."""
-    for kind in (*_KINDS, "edx", "server"):
-        yield f"{kind}: {', '.join(backends(kind)) or 'none'}"  # type: ignore[arg-type]  # all four are kinds
+    kinds: tuple[Kind, ...] = (*_KINDS, "edx", "server")
+    for kind in kinds:
+        yield f"{kind}: {', '.join(backends(kind)) or 'none'}"
 
 
 def device_trial(
