@@ -177,7 +177,8 @@ class SimulatedMeasurement:
     def simulate(self, concentration: NDArray[np.float32]) -> Reading:
         """Put a composition through the chain. The same noise is drawn every time, so curves are smooth."""
         rows, columns = self._crop
-        whole = self._scene.particle(self.particle.intensity(concentration)) + self._around
+        scattered = self._scene.particle(self.particle.intensity(concentration)) + self._around
+        whole = self.particle.response.signal(scattered)
         ideal = columns_of(whole[:, rows], self.particle.first_column, columns)
         return self.read(self._reconstructed(ideal))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,5 +22,9 @@ class DiffusivityFit:
     """The data only bound D: every heated state is unalloyed or fully alloyed."""
     noise_ln_std: NDArray[np.float64] | None = None
     """Of ln D, by the counting noise of the heated states alone."""
-    chi2: float = 0.0
-    """Squared misses of the states, each in units of its own error."""
+    shared: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """What all states share beside D, each with its standard deviation."""
+    shared_ln_std: NDArray[np.float64] | None = None
+    """Of ln D, by all of that."""
+    causes_ln_std: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Of ln D, by each of that."""

@@ -1,8 +1,8 @@
 """Fick's second law inside a particle, in tau = D t.
 
 ``dC/dtau = lap C`` inside the particle, no flux through its surface (Mychinko et al., Small 2021, equation 1). Where D
-changes with composition, ``D(c) = D exp(s (c - mean))``, it is ``dC/dtau = lap F`` with ``F = (exp(s (c - mean)) - 1) /
-s`` (Kirchhoff's transformation), and tau is of D at the mean composition. Voxels that the surface cuts hold only their
+changes with composition (`DiffusivityLaw`), it is ``dC/dtau = lap F``, F the integral of D(c) over D at the mean
+composition (Kirchhoff's transformation), and tau is of D at the mean composition. Voxels that the surface cuts hold only their
 occupied part, and exchange through the part of a face that both sides share, so that the surface lies where it is and
 not at voxel edges. D enters only through tau, so one run serves every D. Integrated by super-time-stepping, RKL2
 (Meyer, Balsara and Aslam, J. Comput. Phys. 257 (2014) 594): s Laplacians advance (s^2 + s - 2) / 4 explicit steps and
@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
 
 _WIDEST_FACE = 5.0
 """Of the smaller of the two voxels' parts that a face joins: slivers exchange no faster than this."""
@@ -34,13 +36,13 @@ def diffuse(
     tau_nm2: Iterable[float],
     voxel_nm: float,
     face_fractions: tuple[NDArray[np.float32], ...] | None = None,
-    ln_d_slope: float = 0.0,
+    law: DiffusivityLaw = CONSTANT,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the concentration (z, y, x) at each of the rising times tau, in nm2.
 
     Parameters ---------- occupancy : (z, y, x) occupied part of each voxel, 0..1; where it is 0, concentration neither
     moves nor matters face_fractions : open part of the faces towards the next voxel along z, y and x; by default the
-    smaller part of the two ln_d_slope : change of ln D per unit of concentration
+    smaller part of the two law : how D changes with concentration
 
     The sum of occupancy times concentration is conserved.
     """
@@ -55,15 +57,16 @@ def diffuse(
     # Deviations from the mean: float32 keeps what is conserved better when it is zero.
     mean = np.float32(np.vdot(occupancy, concentration) / max(float(np.sum(occupancy)), 1.0))
     c = np.pad(np.asarray(concentration - mean, np.float32), 1)
-    if ln_d_slope:
-        limit /= float(np.exp(np.abs(ln_d_slope * c[w > 0]).max()))
+    flow = None if law.constant else law.kirchhoff(float(mean))
+    if flow is not None:
+        limit /= law.fastest(float(mean))
     now = 0.0
     for target in (t / voxel_nm**2 for t in tau_nm2):
         if target < now:
             raise ValueError("the times tau must rise")
         while target - now > 1e-9:
             step = min(target - now, max(0.5, _GROWTH * now))
-            c = _rkl2_step(c, (*faces, capacity), step, limit, ln_d_slope)
+            c = _rkl2_step(c, (*faces, capacity), step, limit, flow)
             now += step
         yield c[1:-1, 1:-1, 1:-1] + mean
 
@@ -73,9 +76,13 @@ def _shared(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     return np.minimum(w, np.roll(w, -1, axis))
 
 
-def _flowing(c: NDArray[np.float32], ln_d_slope: float) -> NDArray[np.float32]:
+def _flowing(c: NDArray[np.float32], flow: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Kirchhoff's transformation of a concentration above the mean: what flows down its own gradient at constant D."""
-    return c if ln_d_slope == 0.0 else np.expm1(np.float32(ln_d_slope) * c) / np.float32(ln_d_slope)
+    if flow is None:
+        return c
+    out = np.empty_like(c)
+    _polynomial(c.ravel(), flow, out.ravel())
+    return out
 
 
 def _rkl2_step(
@@ -83,7 +90,7 @@ def _rkl2_step(
     cells: tuple[NDArray[np.float32], ...],
     step: float,
     limit: float,
-    ln_d_slope: float = 0.0,
+    flow: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """One step, in voxel^2; `limit` is the largest stable explicit one.
 
@@ -95,14 +102,14 @@ def _rkl2_step(
     made_up = 1.0 - min(_QUARTIC / (6.0 * step), _MOST_MADE_UP)
     b, w1 = b / made_up, made_up * 4.0 / (s * s + s - 2.0)
     first = np.zeros_like(c)
-    _laplacian(_flowing(c, ln_d_slope), cells, first)
+    _laplacian(_flowing(c, flow), cells, first)
     older, old = c, c + np.float32(b[1] * w1 * step) * first
     rate = np.zeros_like(c)
     for j in range(2, s + 1):
         mu = (2.0 * j - 1.0) / j * b[j] / b[j - 1]
         nu = -(j - 1.0) / j * b[j] / b[j - 2]
         gamma = -(1.0 - b[j - 1]) * mu * w1
-        _laplacian(_flowing(old, ln_d_slope), cells, rate)
+        _laplacian(_flowing(old, flow), cells, rate)
         new = np.empty_like(c)
         _combine(
             new,
@@ -145,3 +152,13 @@ def _combine(out, terms, weights):  # type: ignore[no-untyped-def]  # kernel: nu
                     + weights[3] * d[z, y, x]
                     + weights[4] * e[z, y, x]
                 )
+
+
+@nb.njit(cache=True, nogil=True, parallel=True)
+def _polynomial(x, coefficients, out):  # type: ignore[no-untyped-def]  # kernel: numba types it
+    n = coefficients.size
+    for i in nb.prange(x.size):
+        v, y = x[i], coefficients[n - 1]
+        for k in range(n - 2, -1, -1):
+            y = y * v + coefficients[k]
+        out[i] = y

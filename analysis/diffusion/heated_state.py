@@ -1,44 +1,68 @@
 """How far a heated state has diffused, read from its projections.
 
-Maximum likelihood of one tilt series in tau = D t, with the series' overall scale and every projection's shift and true
-tilt as further unknowns. Surfaces, levels, blur and surroundings are those of the unheated particle, so wedge and blur
-are inside the model and no reconstruction is needed.
+Maximum likelihood of one tilt series in tau = D t. Surfaces, levels, the response and the surroundings are those of the
+unheated particle, so wedge and blur are inside the model and no reconstruction is needed. Beside tau are unknown, with priors:
+the series' scale; what became of the particle (`Change`); how the metals shine mixed, and how D changes with composition, which
+all states share; and of every projection its `Exposures`. What a projection alone knows is eliminated tilt by tilt.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.diffusion.diffusivity_law import CONSTANT
+from analysis.diffusion.state_slopes import OWN, SHARED, UNKNOWNS, StatePoint, StateSlopes, intensity, state_slopes
 from analysis.diffusion.trajectory import CompositionTrajectory
+from analysis.particle_model.change import Change
+from analysis.particle_model.exposures import BACKGROUND_PRIOR, FACTOR_PRIOR, Exposures, slopes_of
 from analysis.particle_model.model import ParticleModel
 from analysis.tomography.alignment import cross_correlation_shift
 from analysis.tomography.projections import Projections
 
-_ROUNDS, _ROUNDS_NEAR = 4, 2
+_ROUNDS, _WHOLE_ROUNDS = 2, 3
 _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 1.0, 0.3
+_BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR = 0.1, 1.5, 0.5
+_TURN_PRIOR_DEG = 10.0
+_VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
+"""Part of the volume that is lost; displacement over the cube root of the volume."""
+_COAT_PRIOR, _BLUR_PRIOR_PX2 = 0.05, 0.3
+"""Of the shell's level."""
 _LONGEST_STEP = 1.0
 _TRIED = 10
+
+
+@dataclass(frozen=True)
+class SharedInformation:
+    """What one state tells of the unknowns that all states share, without their priors: a parabola about a point."""
+
+    point: NDArray[np.float64]
+    """In the order of `SHARED`."""
+    information: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+    """Of the log-likelihood at the point."""
 
 
 @dataclass(frozen=True)
 class HeatedState:
     """Diffusion done in one state."""
 
-    ln_tau: float
-    """tau in nm2."""
+    point: StatePoint
     ln_std: float
-    """From counting noise and alignment, the unheated particle taken as known."""
-    scale: float
-    """Intensity relative to the unheated series."""
-    shifts_px: NDArray[np.float64]
-    tilt_errors_deg: NDArray[np.float64]
+    """From counting noise and alignment, the unheated particle and what all states share taken as known."""
+    exposures: Exposures
     misfit: float
     """Mean squared miss of a pixel, in units of its variance."""
-    chi2: float
-    """Sum of the squared misses at the optimum, the priors' with them."""
+    misfit_of_tilts: NDArray[np.float64]
+    """(tilt,) the same of each projection."""
+    shared: SharedInformation
+
+    @property
+    def ln_tau(self) -> float:
+        """tau in nm2."""
+        return self.point.ln_tau
 
     @property
     def misfit_ln_std(self) -> float:
@@ -46,66 +70,148 @@ class HeatedState:
         return float(self.ln_std * max(1.0, self.misfit) ** 0.5)
 
 
+def shared_priors() -> NDArray[np.float64]:
+    """Standard deviations of `SHARED` about zero; ln tau may be anything."""
+    return np.array([np.inf, _BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR])
+
+
 def fit_heated_state(
-    projections: Projections, model: ParticleModel, trajectory: CompositionTrajectory, near: HeatedState | None = None
+    projections: Projections,
+    model: ParticleModel,
+    trajectory: CompositionTrajectory,
+    near: HeatedState | None = None,
+    *,
+    whole: bool = True,
 ) -> HeatedState:
     """Fit tau to a tilt series.
 
-    The best of a few tau begins, or a fit that is `near`; then Gauss-Newton, with the unknowns of single projections
-    eliminated tilt by tilt.
+    The best of a few tau begins, or a fit that is `near`; then Gauss-Newton steps of tau, scale and exposures, and when `whole`
+    of everything.
     """
-    tilts_deg = projections.tilts_deg
-    model = replace(model, swept_deg=projections.swept_deg)
     if near is None:
-        shifts, ln_tau, scale = _start(projections, model, trajectory)
-        errors_deg = np.zeros(len(tilts_deg))
+        point, exposures = _start(projections, model, trajectory)
     else:
-        shifts, ln_tau, scale, errors_deg = near.shifts_px.copy(), near.ln_tau, near.scale, near.tilt_errors_deg
-    prior = np.diag([_SHIFT_PRIOR_PX**-2, _SHIFT_PRIOR_PX**-2, _TILT_PRIOR_DEG**-2])
-    low, high = trajectory.range
-    ln_std = misfit = chi2 = np.inf
-    for _ in range(_ROUNDS if near is None else _ROUNDS_NEAR):
-        stack, seen = projections.moved(shifts, model.columns)
-        composition, slope = trajectory.at(ln_tau)
-        scene, projected, by_tilt = model.projected(composition, tilts_deg + errors_deg)
-        by_tau = scene.particle(model.metal * slope * np.float32(model.core_step))
-        projected, by_tau, by_tilt = (np.float32(scale) * part for part in (projected, by_tau, by_tilt))
-        by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
-        weight = seen * projections.noise.weights(projected)
-        residual = stack - projected
-        missed = float((weight * residual**2).sum(dtype=np.float64))
-        misfit = missed / float(seen.sum())
-        shared = np.stack([by_tau, projected], axis=1)
-        single = np.stack([by_y, by_x, by_tilt], axis=1)
-        own = np.einsum("tiyx,tyx,tjyx->tij", single, weight, single, optimize=True) + prior
-        cross = np.einsum("tiyx,tyx,tjyx->tij", single, weight, shared, optimize=True)
-        both = np.einsum("tiyx,tyx,tjyx->ij", shared, weight, shared, optimize=True)
-        own_right = np.einsum("tiyx,tyx->ti", single, weight * residual)
-        own_right[:, 2] -= prior[2, 2] * errors_deg
-        both_right = np.einsum("tiyx,tyx->i", shared, weight * residual)
-        inverse = np.linalg.inv(own)
-        information = both - np.einsum("tij,tik,tkl->jl", cross, inverse, cross, optimize=True)
-        right = both_right - np.einsum("tij,tik,tk->j", cross, inverse, own_right, optimize=True)
-        found = np.linalg.lstsq(information, right, rcond=None)[0]
-        ln_std = float(np.sqrt(np.linalg.pinv(information)[0, 0])) if information[0, 0] > 0 else np.inf
-        alone = np.einsum("tij,tj->ti", inverse, own_right - cross @ found)
-        missed += prior[2, 2] * float(np.sum(errors_deg**2))
-        chi2 = missed - float(right @ found) - float(np.einsum("ti,tij,tj->", own_right, inverse, own_right))
-        shifts += np.clip(alone[:, :2], -2.0, 2.0)
-        errors_deg = errors_deg + np.clip(alone[:, 2], -0.5, 0.5)
-        ln_tau = float(np.clip(ln_tau + np.clip(found[0], -_LONGEST_STEP, _LONGEST_STEP), low, high))
-        scale *= 1.0 + float(np.clip(found[1], -0.2, 0.2))
-    at_end = ln_tau in (low, high)
-    return HeatedState(ln_tau, np.inf if at_end else ln_std, scale, shifts, errors_deg, misfit, chi2)
+        point, exposures = near.point, near.exposures
+    rounds = [False] * (_ROUNDS if near is None else 0) + [whole] * (_WHOLE_ROUNDS if whole else _ROUNDS)
+    for full in rounds:
+        equations = _Equations(projections, model, trajectory, point, exposures, whole=full)
+        step, of_tilts = equations.solve()
+        low, high = trajectory.range
+        exposures = exposures.moved(of_tilts)
+        point = point.stepped(np.clip(step, *np.array([[-1.0], [1.0]]) * equations.farthest))
+        if not low <= point.ln_tau <= high:
+            point = point.at(float(np.clip(point.ln_tau, low, high)))
+    at_end = point.ln_tau in trajectory.range
+    ln_std = np.inf if at_end else equations.ln_std
+    return HeatedState(point, ln_std, exposures, equations.misfit, equations.misfit_of_tilts, equations.shared())
+
+
+class _Equations:
+    """Normal equations of one state at one point."""
+
+    def __init__(
+        self,
+        projections: Projections,
+        model: ParticleModel,
+        trajectory: CompositionTrajectory,
+        point: StatePoint,
+        exposures: Exposures,
+        *,
+        whole: bool,
+    ) -> None:
+        tilts_deg = projections.tilts_deg + exposures.tilt_errors_deg
+        slopes, changed = state_slopes(
+            model, trajectory, point, tilts_deg, projections.raw.shape[2], swept_deg=projections.swept_deg, whole=whole
+        )
+        self._point = point
+        self._which = np.arange(len(UNKNOWNS)) if whole else np.array([0, len(SHARED)])
+        stack, seen = projections.moved(exposures.shifts_px, changed.columns)
+        signal = exposures.exposed(slopes.signal)
+        factors = exposures.factors.astype(np.float32)[:, None, None]
+        weight = seen * projections.noise.weights(signal)
+        residual = stack - signal
+        self.misfit_of_tilts = (weight * residual**2).sum(axis=(1, 2), dtype=np.float64) / seen.sum(axis=(1, 2))
+        self.misfit = float((weight * residual**2).sum(dtype=np.float64) / seen.sum())
+        single = slopes_of(signal, factors * slopes.by_tilt, exposures.factors)
+        # One matrix product per projection gives all sums of products that follow.
+        rows = [single, np.moveaxis(factors * slopes.unknowns, 0, 1), residual[:, None]]
+        z = np.concatenate(rows, axis=1) * np.sqrt(weight)[:, None]
+        z = z.reshape(*z.shape[:2], -1)
+        gram = np.matmul(z, z.transpose(0, 2, 1)).astype(np.float64)
+        top = float(signal.max())
+        n = len(self._which)
+        widths = np.array([_SHIFT_PRIOR_PX] * 2 + [_TILT_PRIOR_DEG, FACTOR_PRIOR, BACKGROUND_PRIOR * top])
+        own = gram[:, :5, :5] + np.diag(widths**-2)
+        cross = gram[:, :5, 5 : 5 + n]
+        away = exposures.away(_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, top) / widths
+        own_right = gram[:, :5, -1] - away
+        self._inverse, self._cross, self._own_right = np.linalg.inv(own), cross, own_right
+        self._information = gram[:, 5 : 5 + n, 5 : 5 + n].sum(axis=0) - np.einsum(
+            "tij,tik,tkl->jl", cross, self._inverse, cross, optimize=True
+        )
+        self._right = gram[:, 5 : 5 + n, -1].sum(axis=0) - np.einsum(
+            "tij,tik,tk->j", cross, self._inverse, own_right, optimize=True
+        )
+        size_px = float(np.cbrt(model.volume_px))
+        shrunk_px = _VOLUME_PRIOR * model.volume_px / model.surface_px2
+        prior = np.array(
+            [
+                *shared_priors(),
+                *[np.inf] + [_TURN_PRIOR_DEG] * 3,
+                *[shrunk_px] + [_ROUNDING_PRIOR * size_px] * 2,
+                *[_COAT_PRIOR * model.shell_level] * 2,
+                _BLUR_PRIOR_PX2,
+            ]
+        )
+        self.farthest = np.array([_LONGEST_STEP, 0.2, 1.0, 0.5, 0.2, 5.0, 5.0, 5.0, *3 * prior[8:]])
+        self._prior = prior[self._which] ** -2.0
+        self._away = point.away[self._which]
+
+    def solve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Steps of all unknowns, nothing for those left alone, and (tilt, 5) of the exposures."""
+        found = np.linalg.lstsq(
+            self._information + np.diag(self._prior), self._right - self._prior * self._away, rcond=None
+        )[0]
+        alone = np.einsum("tij,tj->ti", self._inverse, self._own_right - self._cross @ found)
+        steps = np.zeros(len(UNKNOWNS))
+        steps[self._which] = found
+        return steps, np.clip(alone, *np.array([[-1.0], [1.0]]) * np.array([2.0, 2.0, 0.5, 0.2, np.inf]))
+
+    @property
+    def ln_std(self) -> float:
+        """Of ln tau, what all states share fixed."""
+        mine = np.array([place for place, u in enumerate(self._which) if u == 0 or u >= len(SHARED)])
+        posterior = (self._information + np.diag(self._prior))[np.ix_(mine, mine)]
+        return float(np.sqrt(np.linalg.pinv(posterior)[0, 0])) if posterior[0, 0] > 0 else np.inf
+
+    def shared(self) -> SharedInformation:
+        """What is left of the information when the state's own unknowns are eliminated."""
+        n, m = len(SHARED), len(self._which)
+        information, gradient = np.zeros((n, n)), np.zeros(n)
+        common = np.flatnonzero(self._which < n)
+        own = np.arange(len(common), m)
+        inverse = np.linalg.pinv(self._information[np.ix_(own, own)] + np.diag(self._prior[own]))
+        across = self._information[np.ix_(common, own)] @ inverse
+        at = np.ix_(self._which[common], self._which[common])
+        information[at] = self._information[np.ix_(common, common)] - across @ self._information[np.ix_(own, common)]
+        gradient[self._which[common]] = self._right[common] - across @ (
+            self._right[own] - self._prior[own] * self._away[own]
+        )
+        return SharedInformation(self._point.shared, information, gradient)
 
 
 def _start(
     projections: Projections, model: ParticleModel, trajectory: CompositionTrajectory
-) -> tuple[NDArray[np.float64], float, float]:
+) -> tuple[StatePoint, Exposures]:
     """Shifts moved along the tilt axis onto the model, the most likely of a few ln tau, and the scale there."""
-    scene = model.scene(projections.tilts_deg)
+    scene = model.scene(projections.tilts_deg, projections.swept_deg)
     around = scene.around(model.surroundings)
-    alloyed = scene.particle(model.intensity(trajectory.at(trajectory.range[1])[0])) + around
+
+    def signal(ln_tau: float) -> NDArray[np.float32]:
+        composition = trajectory.at(ln_tau)[0]
+        return model.response.signal(scene.particle(intensity(model, composition, 0.0)) + around)
+
+    alloyed = signal(trajectory.range[1])
     shifts = projections.shifts_px.copy()
     profile = projections.moved(shifts, model.columns)[0].sum(axis=(0, 1))
     shifts[:, 1] += cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
@@ -113,8 +219,8 @@ def _start(
     weight = seen * projections.noise.weights(alloyed)
     tried = []
     for ln_tau in np.linspace(*trajectory.range, _TRIED):
-        projected = scene.particle(model.intensity(trajectory.at(float(ln_tau))[0])) + around
+        projected = signal(float(ln_tau))
         scale = float(np.vdot(weight * projected, stack) / np.vdot(weight * projected, projected))
         tried.append((float(np.vdot(weight, (stack - scale * projected) ** 2)), float(ln_tau), scale))
     _, best, scale = min(tried)
-    return shifts, best, scale
+    return StatePoint(best, 0.0, CONSTANT, scale, Change.none()), Exposures.of(projections).with_shifts(shifts)

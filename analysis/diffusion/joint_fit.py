@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_fit import DiffusivityFit
+from analysis.diffusion.heated_state import HeatedState, SharedInformation, shared_priors
+from analysis.diffusion.state_slopes import SHARED
 
 TOO_VAGUE = 0.5
 """Of ln tau: a state known no better says nothing."""
+_LEAST_TOLD = 1e-10
 _DEGREE_FLOOR = 0.0005
 """Error of a state's degree of alloying that counting noise does not know: tilts, residual misalignment, grid. With it
 the states of rods miss one D by their errors; those of cubes by less."""
@@ -22,51 +27,91 @@ def floor_ln_std(degree_slope: NDArray[np.float64]) -> NDArray[np.float64]:
 def fit_joint(
     seconds: NDArray[np.float64],
     temperatures_c: tuple[float, ...],
-    ln_tau: NDArray[np.float64],
-    ln_std: NDArray[np.float64],
+    states: Sequence[HeatedState],
     degree_slope: NDArray[np.float64],
     *,
     surface_ln_std: float,
 ) -> DiffusivityFit:
-    """Weighted least squares in ln tau, ``tau = sum of D t`` over the temperatures.
+    """Maximum likelihood of D at each temperature and of what all states share, ``tau = sum of D t``.
 
     Parameters
     ----------
     seconds : (state, temperature) cumulative time at each temperature
-    ln_tau, ln_std : (state,) tau in nm2 and its counting error
     degree_slope : (state,) d degree / d ln tau, by which the floor of the degree becomes one of ln tau
     surface_ln_std : standard deviation of ln D from what all states share, the unheated particle
     """
     from scipy.optimize import least_squares
 
-    sigma = np.hypot(ln_std, floor_ln_std(degree_slope))
-    used = sigma < TOO_VAGUE
+    ln_tau = np.array([s.ln_tau for s in states])
+    ln_std = np.array([s.misfit_ln_std for s in states])
+    floor = floor_ln_std(degree_slope)
     heated = seconds.sum(axis=1) > 0
-    used &= heated
+    used = (np.hypot(ln_std, floor) < TOO_VAGUE) & heated
     n = len(temperatures_c)
-    if used.sum() < 1:
+    if not used.any():
         total = np.maximum(seconds.sum(axis=1), 1e-9)
         guess = float(np.median((ln_tau - np.log(total))[heated])) if heated.any() else 0.0
         d = np.full(n, np.exp(guess) * 1e-18)
         return DiffusivityFit(temperatures_c, d, np.full(n, np.inf), 0.0, True)
-    t, y, s = seconds[used], ln_tau[used], sigma[used]
-    start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=s**-2)))
+    t, y = seconds[used], ln_tau[used]
+    told = [_told(s, f) for s, f, kept in zip(states, floor, used, strict=True) if kept]
+    priors = shared_priors()[1:]
 
-    def residual(ln_d: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray((np.log(np.maximum(t @ np.exp(ln_d), 1e-300)) - y) / s)
+    def residual(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        expected = np.log(np.maximum(t @ np.exp(x[:n]), 1e-300))
+        missed = [a @ (np.r_[e, x[n:]] - s.point) - b for e, s, a, b in zip(expected, *told_columns, strict=True)]
+        return np.concatenate([*missed, x[n:] / priors])
 
-    found = least_squares(residual, start)
+    told_columns = tuple(zip(*told, strict=True))
+    start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=np.hypot(ln_std, floor)[used] ** -2)))
+    found = least_squares(residual, np.r_[start, np.zeros(len(priors))], x_scale="jac")
     jacobian = np.asarray(found.jac, np.float64)
     information = jacobian.T @ jacobian
-    blind = np.diag(information) < 1.0 / TOO_VAGUE**2
-    free = max(1, len(y) - n)
-    excess = max(1.0, float(np.sum(found.fun**2)) / free)
-    by_noise = jacobian * (s / ln_std[used])[:, None]
-    counting = np.sqrt(np.diag(np.linalg.pinv(by_noise.T @ by_noise)))
-    ln_std_d = np.sqrt(np.diag(np.linalg.pinv(information)) * excess + surface_ln_std**2)
-    ln_std_d = np.where(blind, np.inf, ln_std_d)
-    d = np.exp(found.x) * 1e-18
-    scatter = float(np.sqrt(np.mean((found.fun * s * degree_slope[used]) ** 2)))
+    blind = np.diag(information)[:n] < 1.0 / TOO_VAGUE**2
+    expected = np.log(t @ np.exp(found.x[:n]))
+    own = np.hypot(ln_std, floor)[used]
+    at_shared = np.array([ln_tau_given(s.shared, found.x[n:]) for s, kept in zip(states, used, strict=True) if kept])
+    missed = (expected - at_shared) / own
+    excess = max(1.0, float(np.sum(missed**2)) / max(1, len(y) - n))
+    by_noise = jacobian[:, :n]
+    statistical = np.linalg.pinv(by_noise.T @ by_noise) * excess
+    covariance = np.linalg.pinv(information)
+    causes = {}
+    for place, cause in enumerate(SHARED[1:], n):
+        kept = [k for k in range(len(found.x)) if k != place]
+        fixed = np.linalg.pinv(information[np.ix_(kept, kept)])
+        causes[cause] = np.sqrt(np.maximum(np.diag(covariance)[:n] - np.diag(fixed)[:n], 0.0))
+    every = np.sqrt(np.maximum(np.diag(covariance)[:n] - np.diag(statistical)[:n] / excess, 0.0))
+    ln_std_d = np.where(blind, np.inf, np.sqrt(np.diag(statistical) + surface_ln_std**2))
+    d = np.exp(found.x[:n]) * 1e-18
     return DiffusivityFit(
-        temperatures_c, d, d * ln_std_d, scatter, bool(blind.any()), counting, chi2=float(np.sum(found.fun**2))
+        temperatures_c,
+        d,
+        d * ln_std_d,
+        float(np.sqrt(np.mean((missed * own * degree_slope[used]) ** 2))),
+        bool(blind.any()),
+        np.sqrt(np.diag(statistical) / excess),
+        shared={c: (float(v), float(np.sqrt(covariance[n + k, n + k]))) for k, (c, v) in enumerate(zip(SHARED[1:], found.x[n:], strict=True))},
+        shared_ln_std=every,
+        causes_ln_std=causes,
     )
+
+
+def _told(state: HeatedState, floor: float) -> tuple[SharedInformation, NDArray[np.float64], NDArray[np.float64]]:
+    """What a state tells of what is shared, widened by misfit and floor, as rows of a least-squares problem."""
+    shared = state.shared
+    information, gradient = (v / max(1.0, state.misfit) for v in (shared.information, shared.gradient))
+    # An error of ln tau alone, eliminated.
+    along = information[:, 0] / (information[0, 0] + floor**-2.0)
+    gradient = gradient - along * gradient[0]
+    information = information - np.outer(along, information[0])
+    size, axes = np.linalg.eigh(0.5 * (information + information.T))
+    kept = size > _LEAST_TOLD * size.max()
+    a = np.sqrt(size[kept])[:, None] * axes[:, kept].T
+    return shared, a, (axes[:, kept].T @ gradient) / np.sqrt(size[kept])
+
+
+def ln_tau_given(shared: SharedInformation, values: NDArray[np.float64]) -> float:
+    """The most likely ln tau of a state once what it shares with others is known."""
+    away = values - shared.point[1:]
+    return float(shared.point[0] + (shared.gradient[0] - shared.information[0, 1:] @ away) / shared.information[0, 0])

@@ -11,7 +11,6 @@ from analysis.alloying.curve_fit import fit_diffusivity
 from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.diffusivity_fit import DiffusivityFit
 from analysis.diffusion.heated_state import HeatedState
-from analysis.diffusion.interdiffusion import SLOPES, fit_interdiffusion
 from analysis.diffusion.joint_fit import TOO_VAGUE, fit_joint, floor_ln_std
 from analysis.results import (
     Diffusivity,
@@ -43,8 +42,6 @@ class FittedState:
     artefact_degree: float
     """By how much it may be too low for streaks in the reconstruction."""
     state: HeatedState
-    by_slope: tuple[HeatedState, ...]
-    """The state with D changing with composition, at `interdiffusion.SLOPES`; empty when not asked for."""
     reshaped: bool
     """It lost its shape by now: lattice diffusion is not all that happens."""
     problems: list[str]
@@ -79,8 +76,7 @@ def diffusivity_of(
     fit = fit_joint(
         seconds,
         temperatures,
-        np.array([h.state.ln_tau for h in heated]),
-        np.array([h.state.misfit_ln_std for h in heated]),
+        [h.state for h in heated],
         np.array([trajectory.degree_slope(h.state.ln_tau) for h in heated]),
         surface_ln_std=surface,
     )
@@ -91,11 +87,6 @@ def diffusivity_of(
             f"its first heated state only tells D {within}"
         )
         fit = by_curve = _only_bounded(by_curve, d_m2_per_s)
-    d_of_c = None
-    if reference.steeper and keeping:
-        d_of_c = _d_of_c(reference, heated, seconds, temperatures, surface)
-        if not np.isfinite(d_of_c.ln_slope.std):
-            words.append(f"how D changes with composition is not told: {SLOPES[0]:g} to {SLOPES[-1]:g} was tried")
     told = followed(particle, reference, every)
     total = seconds.sum(axis=1)
     draw_s = np.linspace(0.0, float(total.max()), 60)
@@ -110,7 +101,7 @@ def diffusivity_of(
         heated_s=tuple(float(t) for t in total),
         measured=tuple(reference.estimate(h.degree, h.artefact_degree) for h in heated),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
-        d_of_c=d_of_c,
+        d_of_c=None,
         by_interval=_by_interval(heated, surface) if keeping else (),
         seconds=tuple(float(s) for s in seconds[-1]),
         tau_nm2=tuple(float(np.exp(x)) for x in told.ln_tau),
@@ -124,28 +115,6 @@ def diffusivity_of(
             fit, by_curve, words, reference.problems, [p for h in every for p in h.problems], reshaped=not keeping
         ),
         simulated=simulated,
-    )
-
-
-def _d_of_c(
-    reference: Reference,
-    heated: list[FittedState],
-    seconds: NDArray[np.float64],
-    temperatures: tuple[float, ...],
-    surface: float,
-) -> DiffusivityOfComposition:
-    found = fit_interdiffusion(
-        seconds,
-        temperatures,
-        [h.by_slope for h in heated],
-        reference.steeper,
-        surface_ln_std=surface,
-        first_slope_std=reference.first_slope_std,
-    )
-    return DiffusivityOfComposition(
-        Estimate(found.slope, found.slope_std),
-        reference.measurement.particle.core_fraction,
-        _diffusivities(found.at_mean),
     )
 
 

@@ -116,7 +116,7 @@ class ParticleHistory:
         settings = self._settings
         try:
             reference, self.last_volume = fit_reference(
-                series, settings.seed, settings.spread, problems, d_of_c=settings.d_of_c
+                series, settings.seed, settings.spread, problems
             )
         except NotCoreShell as refusal:
             problems.append(str(refusal))
@@ -147,7 +147,7 @@ class ParticleHistory:
         particle = reference.measurement.particle
         projections = series.projections(reference.noise)
         state = fit_heated_state(projections, particle, reference.trajectory)
-        volume = self.last_volume = reconstruct_crop(series, state.shifts_px, state.tilt_errors_deg, reference.crop)
+        volume = self.last_volume = reconstruct_crop(series, state.exposures, reference.crop)
         reading = reference.measurement.read(volume)
         if not np.isfinite(reading.values).all():
             problems.append("the particle is not where the first state left it")
@@ -186,10 +186,7 @@ class ParticleHistory:
         else:
             if state.misfit > POOR_MISFIT:
                 problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
-            by_slope = tuple(
-                fit_heated_state(projections, particle, trajectory, near=state) for trajectory in reference.steeper
-            )
-            self._states.append(FittedState(header, degree, artefact, state, by_slope, reshaped, problems))
+            self._states.append(FittedState(header, degree, artefact, state, reshaped, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass

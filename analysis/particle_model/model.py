@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.particle_model.forward_model import ForwardModel
+from analysis.particle_model.response import Response
 from analysis.particle_model.surfaces import face_fractions, occupancy
 from analysis.particle_model.surroundings import Matrices, along_axes, coat_layers, interpolation
 from analysis.tomography.projector import Stack, Volume
@@ -41,6 +42,10 @@ class ParticleModel:
     """Where the box begins in the projections."""
     swept_deg: float = 0.0
     """Tilt gone through during each exposure, of a continuous series."""
+    response: Response = Response()
+    """From scattering to signal."""
+    mixed_px2: float = 0.0
+    """tau behind the metals before any heat: an interface that is not sharp."""
 
     @cached_property
     def metal(self) -> Volume:
@@ -60,8 +65,15 @@ class ParticleModel:
 
     @cached_property
     def composition(self) -> Volume:
-        """Atomic fraction of the core's element in each voxel of the particle."""
-        return np.asarray(np.divide(self.core, self.metal, out=np.zeros_like(self.core), where=self.metal > 0))
+        """Atomic fraction of the core's element in each voxel of the particle, before any heat."""
+        return self.mixed_by(self.mixed_px2)
+
+    def mixed_by(self, tau_px2: float) -> Volume:
+        """Composition of sharp metals after a little diffusion: a Gaussian that stays inside the particle."""
+        core, metal = self.core, self.metal
+        if tau_px2 > 0.0:
+            core, metal = (_smoothed(part, float(np.sqrt(2.0 * tau_px2))) for part in (core, metal))
+        return np.asarray(np.divide(core, metal, out=np.zeros_like(core), where=self.metal > 0))
 
     @property
     def core_fraction(self) -> float:
@@ -105,7 +117,11 @@ class ParticleModel:
     @cached_property
     def displaced(self) -> Volume:
         """What the surroundings would be in the box, were the particle not in their place."""
-        return along_axes(self.surroundings, self.finer)
+        return self.in_box(self.surroundings)
+
+    def in_box(self, coarse: Volume) -> Volume:
+        """A field on the surroundings' grid, in the box."""
+        return along_axes(coarse, self.finer)
 
     def crop(self, columns: int, margin_px: int) -> tuple[slice, slice]:
         """Rows, symmetric about the axis, and columns of the projections that hold the particle at every tilt."""
@@ -120,12 +136,14 @@ class ParticleModel:
         """Layers that follow the particle, on the surroundings' grid."""
         return coat_layers(self.metal_in_crop(slice(0, self.rows), self.columns), self.surroundings.shape)
 
-    def scene(self, tilts_deg: NDArray[np.float64]) -> ForwardModel:
+    def scene(self, tilts_deg: NDArray[np.float64], swept_deg: float | None = None) -> ForwardModel:
+        """Projections at these tilts, each sweeping over as much tilt as the unheated series' when not told otherwise."""
         depth, height, width = self.outside.shape
-        return ForwardModel((depth, height, width), self.rows, tilts_deg, self.blur_px, self.swept_deg)
+        swept_deg = self.swept_deg if swept_deg is None else swept_deg
+        return ForwardModel((depth, height, width), self.rows, tilts_deg, self.blur_px, swept_deg)
 
     def projected(self, composition: Volume, tilts_deg: NDArray[np.float64]) -> tuple[ForwardModel, Stack, Stack]:
-        """ForwardModel, projections of all there is, and their slope per degree of tilt."""
+        """ForwardModel, projected scattering of all there is, and its slope per degree of tilt."""
         box, step_deg = self.intensity(composition), 0.25
         scene = self.scene(tilts_deg)
         ahead, behind = (self.scene(tilts_deg + d).particle(box) for d in (step_deg, -step_deg))
@@ -145,6 +163,12 @@ class ParticleModel:
         depth, height, _ = self.outside.shape
         z0, y0 = (self.rows - depth) // 2, (self.rows - height) // 2
         return slice(z0, z0 + depth), slice(y0, y0 + height)
+
+
+def _smoothed(part: Volume, sigma_px: float) -> Volume:
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(part, sigma_px, truncate=4.0), np.float32)
 
 
 def columns_of(stack: Stack, first_column: int, columns: slice) -> Stack:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.model import ParticleModel
+from analysis.particle_model.response import Response
 from analysis.particle_model.surfaces import distance_to, redistanced
 from analysis.particle_model.surroundings import COARSE_PX
 from analysis.tomography.projections import Projections
@@ -31,6 +32,8 @@ are left as soon as they are in place: so free a fit has the levels make up for 
 _TOO_FAR, _RUN_AWAY = 1.05, 1.5
 """Times the best misfit so far: half-way back; begun anew, with what the model misses counted as noise."""
 _MARGIN_PX = 4
+_TOP = 0.9995
+"""Of the pixels lie below what counts as the strongest signal."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,7 @@ class FirstState:
     """The fitted particle, and how its projections lie."""
 
     model: ParticleModel
-    shifts_px: NDArray[np.float64]
-    """(tilt, 2) as (y, x): to add to each projection's content."""
-    tilt_errors_deg: NDArray[np.float64]
+    exposures: Exposures
     misfit: float
     """Mean squared residual over its expected variance; 1 when only counting noise is left."""
     linear: LinearProjections
@@ -65,29 +66,27 @@ def fit_first_state(projections: Projections, start: TwoPhase, first_column: int
 
 def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> FirstState | None:
     """The best of all rounds; nothing when full steps ran away, as they may where the model never fits well."""
-    shifts, errors_deg = projections.shifts_px.copy(), np.zeros(len(projections.tilts_deg))
+    exposures = Exposures.of(projections)
     best: FirstState | None = None
     settled = True
     for scale, most, least_gain in _STAGES:
         way: Unknowns | None = None
         misfits: list[float] = []
         for _ in range(most):
-            linear = LinearProjections(model, projections, shifts, errors_deg, scale, cautious=cautious)
+            linear = LinearProjections(model, projections, exposures, scale, cautious=cautious)
             misfits.append(linear.misfit)
             calm = len(misfits) > 2 and misfits[-1] > (1.0 - least_gain) * misfits[-2]
             if best is None or linear.misfit < best.misfit:
-                best = FirstState(model, shifts, errors_deg, linear.misfit, linear)
+                best = FirstState(model, exposures, linear.misfit, linear)
             elif linear.misfit > _RUN_AWAY * best.misfit and not cautious:
                 return None
             elif linear.misfit > _TOO_FAR * best.misfit:
-                model, shifts = _halfway(best.model, model), 0.5 * (best.shifts_px + shifts)
-                errors_deg, way = 0.5 * (best.tilt_errors_deg + errors_deg), None
+                model, exposures, way = _halfway(best.model, model), best.exposures.halfway(exposures), None
                 continue
             if calm:
-                model, shifts, errors_deg = best.model, best.shifts_px, best.tilt_errors_deg
+                model, exposures = best.model, best.exposures
                 break
-            model, moved, turned, way = linear.step(way)
-            shifts, errors_deg = shifts + moved, errors_deg + turned
+            model, exposures, way = linear.step(way)
         else:
             # A stage of one round only changes the scale; one that went past its best has nothing more to gain.
             settled &= most == 1 or best is None or best.misfit < misfits[-1]
@@ -104,6 +103,8 @@ def _halfway(a: ParticleModel, b: ParticleModel) -> ParticleModel:
         core_step=0.5 * (a.core_step + b.core_step),
         blur_px=0.5 * (a.blur_px + b.blur_px),
         surroundings=np.float32(0.5) * (a.surroundings + b.surroundings),
+        response=a.response.bent(0.5 * (b.response.curvature - a.response.curvature)),
+        mixed_px2=0.5 * (a.mixed_px2 + b.mixed_px2),
     )
 
 
@@ -133,4 +134,5 @@ def _first_model(start: TwoPhase, projections: Projections, first_column: int) -
         rows=rows,
         first_column=first_column + first,
         swept_deg=projections.swept_deg,
+        response=Response(top=float(np.quantile(projections.raw, _TOP))),
     )

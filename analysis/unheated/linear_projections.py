@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.particle_model.exposures import BACKGROUND_PRIOR, FACTOR_PRIOR, Exposures, slopes_of
 from analysis.particle_model.model import ParticleModel
 from analysis.particle_model.surfaces import occupancy_slope, redistanced
 from analysis.particle_model.surroundings import along_axes
@@ -17,17 +18,21 @@ from analysis.unheated.sensitivity import Sensitivity
 
 _CG_STEPS = 30
 _LEVEL_PRIOR, _BLUR_PRIOR_PX2, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 0.2, 0.3, 0.3, 0.2
+_CURVATURE_PRIOR, _MIXED_PRIOR_PX2, _MIXED_STEP_PX2 = 0.1, 1.0, 0.3
 _COAT_PRIOR = 0.05
 _CELL_PRIOR, _CLOUD_PRIOR, _CLOUD_CELLS = 0.02, 0.05, 1.5
 """Of the shell's level: layers around the particle; coarse cells by themselves, and as clouds of such a radius."""
 _STEEP = 0.2
+_COATS_FROM = 5
+"""Place of the first coat among what is one for all projections."""
 
 
 class LinearProjections:
     """Residual, weights and slopes of all projections at one model.
 
     The unknowns, each scaled to unit prior variance: the two surfaces and the surroundings' cells, as cosine waves;
-    what is one for all projections (levels, blur, coat); and each projection's own (shift along y, along x, tilt).
+    what is one for all projections (levels, blur, the response's curvature, an interface that is not sharp, coat); and each
+    projection's own (`Exposures`).
     When `cautious`, what the model still misses counts as noise: steps are short until it misses little.
     """
 
@@ -35,45 +40,48 @@ class LinearProjections:
         self,
         model: ParticleModel,
         projections: Projections,
-        shifts_px: NDArray[np.float64],
-        errors_deg: NDArray[np.float64],
+        exposures: Exposures,
         scale: tuple[float, float],
         *,
         cautious: bool = False,
     ) -> None:
-        self._model, self._errors_deg = model, errors_deg
+        self._model, self._exposures = model, exposures
         self._smooth_px, self._surface_prior = scale
-        stack, seen = projections.moved(shifts_px, model.columns)
-        self._scene, projected, by_tilt = model.projected(model.composition, projections.tilts_deg + errors_deg)
+        stack, seen = projections.moved(exposures.shifts_px, model.columns)
+        tilts_deg = projections.tilts_deg + exposures.tilt_errors_deg
+        self._scene, scattered, by_tilt = model.projected(model.composition, tilts_deg)
+        self._gain = exposures.factors.astype(np.float32)[:, None, None] * model.response.slope(scattered)
+        projected = exposures.exposed(model.response.signal(scattered))
+        self._top = float(projected.max())
         self._weight = seen * projections.noise.weights(projected)
         self._residual = stack - projected
         self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
         if cautious:
             self._weight /= np.float32(max(1.0, self.misfit))
-        by_y, by_x = np.gradient(projected, axis=1), np.gradient(projected, axis=2)
-        by_blur = 0.5 * (np.gradient(by_y, axis=1) + np.gradient(by_x, axis=2))
+        by_blur = 0.5 * (np.gradient(np.gradient(projected, axis=1), axis=1) + np.gradient(np.gradient(projected, axis=2), axis=2))
         self._coats = [np.float32(_COAT_PRIOR * model.shell_level) * layer for layer in model.coats()]
+        more_mixed = model.mixed_by(model.mixed_px2 + _MIXED_STEP_PX2) - model.composition
+        by_mixed = self._scene.particle(model.metal * more_mixed * np.float32(model.core_step / _MIXED_STEP_PX2))
         self._everywhere = np.stack(
             [
-                self._scene.particle(model.metal) * np.float32(_LEVEL_PRIOR * model.shell_level),
-                self._scene.particle(model.core) * np.float32(_LEVEL_PRIOR * model.core_step),
+                self._gain * self._scene.particle(model.metal) * np.float32(_LEVEL_PRIOR * model.shell_level),
+                self._gain * self._scene.particle(model.metal * model.composition) * np.float32(_LEVEL_PRIOR * model.core_step),
                 by_blur * np.float32(_BLUR_PRIOR_PX2),
-                *(self._surroundings(layer) for layer in self._coats),
+                model.response.by_curvature(scattered) * np.float32(_CURVATURE_PRIOR),
+                self._gain * by_mixed * np.float32(_MIXED_PRIOR_PX2),
+                *(self._gain * self._surroundings(layer) for layer in self._coats),
             ]
         )
-        self._per_tilt = np.stack(
-            [
-                by_y * np.float32(_SHIFT_PRIOR_PX),
-                by_x * np.float32(_SHIFT_PRIOR_PX),
-                by_tilt * np.float32(_TILT_PRIOR_DEG),
-            ],
-            axis=1,
+        self._priors = np.array(
+            [_SHIFT_PRIOR_PX, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, FACTOR_PRIOR, BACKGROUND_PRIOR * self._top]
         )
+        own_slopes = slopes_of(projected, self._gain * by_tilt, exposures.factors)
+        self._per_tilt = own_slopes * self._priors.astype(np.float32)[:, None, None]
         weighted = (self._weight * part for part in self._everywhere)
         own = [[float(np.vdot(part, other)) for other in self._everywhere] for part in weighted]
         self._everywhere_own = np.array(own) + np.eye(len(own))
         own_of_tilts = np.einsum("tiyx,tyx,tjyx->tij", self._per_tilt, self._weight, self._per_tilt, optimize=True)
-        self._per_tilt_own = own_of_tilts.astype(np.float64) + np.eye(3)
+        self._per_tilt_own = own_of_tilts.astype(np.float64) + np.eye(5)
         self._outside = self._surface_prior * (model.shell_level - model.displaced) * occupancy_slope(model.outside)
         self._interface = self._surface_prior * model.core_step * occupancy_slope(model.interface)
         waves, cells = _squared_waves(model.outside.shape), _squared_waves(model.surroundings.shape)
@@ -84,39 +92,41 @@ class LinearProjections:
     def forward(self, unknowns: Unknowns) -> Stack:
         """Change of the projections."""
         box = self._outside * self._moved(unknowns[0]) + self._interface * self._moved(unknowns[1])
-        change = self._surroundings(self._cells(unknowns[2]), box)
+        change = self._gain * self._surroundings(self._cells(unknowns[2]), box)
         change += np.tensordot(unknowns[3].astype(np.float32), self._everywhere, 1)
         change += np.einsum("ti,tiyx->tyx", unknowns[4].astype(np.float32), self._per_tilt)
         return change
 
     def backward(self, change: Stack) -> Unknowns:
         """The exact adjoint of `forward`."""
-        box = self._scene.particle_back(change)
+        scattered = self._gain * change
+        box = self._scene.particle_back(scattered)
         displaced = along_axes(self._model.metal * box, self._model.coarser)
         return [
             self._surface_waves * to_waves(self._outside * box),
             self._surface_waves * to_waves(self._interface * box),
-            self._cell_waves * to_waves(self._scene.around_back(change) - displaced),
+            self._cell_waves * to_waves(self._scene.around_back(scattered) - displaced),
             np.tensordot(self._everywhere, change, 3).astype(np.float64),
             np.einsum("tiyx,tyx->ti", self._per_tilt, change).astype(np.float64),
         ]
 
-    def step(self, way: Unknowns | None) -> tuple[ParticleModel, NDArray[np.float64], NDArray[np.float64], Unknowns]:
-        """One Gauss-Newton step: the better model, the shifts and turns to add, and the fields' way from the start.
+    def step(self, way: Unknowns | None) -> tuple[ParticleModel, Exposures, Unknowns]:
+        """One Gauss-Newton step: the better model and exposures, and the fields' way from the start.
 
         The prior holds for the whole way: were it one for each step, every round would fit a little more noise.
         """
         right = self.backward(self._weight * self._residual)
         if way is not None:
             right[:3] = [r - w for r, w in zip(right, way, strict=False)]
-        right[4][:, 2] -= self._errors_deg / _TILT_PRIOR_DEG
-
+        right[4] -= self._exposures.away(_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, self._top)
+        right[3][3] -= self._model.response.curvature / _CURVATURE_PRIOR
+        right[3][4] -= self._model.mixed_px2 / _MIXED_PRIOR_PX2
         found = conjugate_gradients(self._normal, right, self._precondition, _CG_STEPS)
         moved = [np.clip(self._surface_prior * self._moved(f), -1.0, 1.0).astype(np.float32) for f in found[:2]]
         model = self._model
         levels = 1.0 + _LEVEL_PRIOR * found[3][:2]
         around = self._cells(found[2])
-        for size, layer in zip(found[3][3:], self._coats, strict=True):
+        for size, layer in zip(found[3][_COATS_FROM:], self._coats, strict=True):
             around += np.float32(size) * layer
         better = replace(
             model,
@@ -126,10 +136,11 @@ class LinearProjections:
             core_step=model.core_step * float(levels[1]),
             blur_px=float(np.sqrt(max(0.1, model.blur_px**2 + _BLUR_PRIOR_PX2 * float(found[3][2])))),
             surroundings=model.surroundings + around,
+            response=model.response.bent(_CURVATURE_PRIOR * float(found[3][3])),
+            mixed_px2=max(0.0, model.mixed_px2 + _MIXED_PRIOR_PX2 * float(found[3][4])),
         )
-        per_projection = np.asarray(found[4], np.float64)
         way = found[:3] if way is None else [w + f for w, f in zip(way, found, strict=False)]
-        return better, _SHIFT_PRIOR_PX * per_projection[:, :2], _TILT_PRIOR_DEG * per_projection[:, 2], way
+        return better, self._exposures.moved(np.asarray(found[4], np.float64) * self._priors), way
 
     def std_of(self, s: Sensitivity) -> float:
         """Standard deviation of ln D by what these projections leave open of the unheated particle.
@@ -142,10 +153,12 @@ class LinearProjections:
         ):
             mean = np.asarray(slope / slope.sum(), np.float32)
             gradient[place] = self._surface_waves * to_waves(mean) * np.float32(-per_px * self._surface_prior)
-        gradient[3][:3] = (
+        gradient[3][:_COATS_FROM] = (
             s.shell_level * _LEVEL_PRIOR,
             s.core_step * _LEVEL_PRIOR,
             s.blur_per_px2 * _BLUR_PRIOR_PX2,
+            s.curvature * _CURVATURE_PRIOR,
+            s.mixed_per_px2 * _MIXED_PRIOR_PX2,
         )
         found = conjugate_gradients(self._normal, gradient, self._precondition, _CG_STEPS)
         return float(np.sqrt(sum(float(np.vdot(g, f)) for g, f in zip(gradient, found, strict=True))))
@@ -161,7 +174,7 @@ class LinearProjections:
             np.zeros(self._model.outside.shape, np.float32),
             np.zeros(self._model.surroundings.shape, np.float32),
             np.zeros(len(self._everywhere)),
-            np.zeros((len(self._errors_deg), 3)),
+            np.zeros((len(self._exposures.factors), 5)),
         ]
 
     def _surroundings(self, field: Volume, box: Volume | None = None) -> Stack:

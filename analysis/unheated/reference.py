@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from analysis.alloying.simulated_measurement import ITERATIONS, AlloyingCurve, Reading, SimulatedMeasurement, aspect_of
 from analysis.alloying.spread import SPREADS
-from analysis.diffusion.interdiffusion import SLOPES, steeper_trajectories
 from analysis.diffusion.trajectory import CompositionTrajectory
+from analysis.particle_model.exposures import Exposures
 from analysis.results import Estimate
 from analysis.tomography.alignment import shifted
 from analysis.tomography.noise import Noise, estimate_noise
@@ -54,10 +54,6 @@ class Reference:
     first_ln_std: float
     """Of ln D, by what the counting noise of the first tilt series leaves open: surfaces, levels, blur."""
     trajectory: CompositionTrajectory
-    steeper: tuple[CompositionTrajectory, ...]
-    """Paths with D changing with composition, at `interdiffusion.SLOPES`; empty when not asked for."""
-    first_slope_std: float
-    """Of the slope of ln D with composition, by what the first tilt series leaves open."""
     noise: Noise
     volume_nm3: float
     pixel_nm: float
@@ -104,7 +100,7 @@ class NotCoreShell(Exception):
 
 
 def fit_reference(
-    series: AlignedSeries, seed: int, spread: str, problems: list[str], *, d_of_c: bool = False
+    series: AlignedSeries, seed: int, spread: str, problems: list[str]
 ) -> tuple[Reference, Volume]:
     """Fit the unheated particle and simulate how it will alloy; also gives its reconstruction.
 
@@ -129,7 +125,7 @@ def fit_reference(
     elif not first.settled:
         problems.append("the fit of the unheated particle was still improving when it was stopped")
     crop = particle.crop(series.raw.shape[2], _MARGIN_PX)
-    volume = reconstruct_crop(series, first.shifts_px, first.tilt_errors_deg, crop)
+    volume = reconstruct_crop(series, first.exposures, crop)
     measurement = SimulatedMeasurement(particle, crop, tilts_deg, noise, seed)
     trajectory = CompositionTrajectory(particle, header.pixel_nm)
     curve = measurement.curve(trajectory, spread)
@@ -144,10 +140,6 @@ def fit_reference(
     level = 0.5 * abs(measure(reading.values, alloyed) - measure(simulated, alloyed)) / range_ + _LEVEL_STD
     if level > _WORST_LEVEL:
         raise NotCoreShell("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
-    first_slope_std, steeper = 0.0, steeper_trajectories(particle, trajectory) if d_of_c else ()
-    if steeper:
-        beyond = SLOPES[-1], steeper[-1]
-        first_slope_std = first.linear.std_of(sensitivity(particle, trajectory, tilts_deg, noise, beyond))
     return Reference(
         field_px=series.raw.shape[1:],
         crop=crop,
@@ -159,8 +151,6 @@ def fit_reference(
         per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
         first_ln_std=first.linear.std_of(sensitivity(particle, trajectory, tilts_deg, noise)),
         trajectory=trajectory,
-        steeper=steeper,
-        first_slope_std=first_slope_std,
         noise=noise,
         volume_nm3=particle.volume_px * header.pixel_nm**3,
         pixel_nm=header.pixel_nm,
@@ -171,11 +161,13 @@ def fit_reference(
 
 
 def reconstruct_crop(
-    series: AlignedSeries, shifts_px: NDArray[np.float64], errors_deg: NDArray[np.float64], crop: tuple[slice, slice]
+    series: AlignedSeries, exposures: Exposures, crop: tuple[slice, slice]
 ) -> Volume:
     """The particle's window, with shifts and tilts that a fit has refined."""
-    stack = shifted(series.raw, shifts_px)[:, crop[0], crop[1]]
-    return reconstruct(np.ascontiguousarray(stack), series.tilts_deg + errors_deg, iterations=ITERATIONS)
+    even = (series.raw - exposures.backgrounds[:, None, None]) / exposures.factors[:, None, None]
+    stack = shifted(np.asarray(even, np.float32), exposures.shifts_px)[:, crop[0], crop[1]]
+    tilts_deg = series.tilts_deg + exposures.tilt_errors_deg
+    return reconstruct(np.ascontiguousarray(stack), tilts_deg, iterations=ITERATIONS)
 
 
 def _check_start(start: TwoPhase) -> None:

@@ -15,12 +15,12 @@ from analysis.tomography.projector import Stack
 
 _DEGREE = 0.6
 """Of alloying, where a heated state tells most of D."""
-_STEP_PX, _LEVEL_STEP, _BLUR_STEP_PX2 = 0.2, 0.02, 0.05
+_STEP_PX, _LEVEL_STEP, _BLUR_STEP_PX2, _CURVATURE_STEP, _MIXED_STEP_PX2 = 0.2, 0.02, 0.05, 0.02, 0.3
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Change of ln D, or of its slope with composition, as the projections of a half-alloyed state would give it."""
+    """Change of ln D, as the projections of a half-alloyed state would give it."""
 
     outside_per_px: float
     """When the outside moves outwards everywhere."""
@@ -30,6 +30,10 @@ class Sensitivity:
     """Per relative change."""
     core_step: float
     blur_per_px2: float
+    curvature: float
+    """Of the response."""
+    mixed_per_px2: float
+    """When the metals are mixed more before any heat."""
 
 
 def sensitivity(
@@ -37,30 +41,25 @@ def sensitivity(
     trajectory: CompositionTrajectory,
     tilts_deg: NDArray[np.float64],
     noise: Noise,
-    steeper: tuple[float, CompositionTrajectory] | None = None,
 ) -> Sensitivity:
-    """Finite differences of a heated state's projections, each matched by a change of ln tau and of the scale.
-
-    With a `steeper` trajectory, of that slope of ln D, it is the slope's change that is told.
-    """
+    """Finite differences of a heated state's projections, each matched by a change of ln tau and of the scale."""
     ln_tau = trajectory.ln_tau_at(_DEGREE)
     tau_nm2 = float(np.exp(ln_tau))
     scene = model.scene(tilts_deg)
+    around = scene.around(model.surroundings)
     by_tau = scene.particle(model.metal * trajectory.at(ln_tau)[1] * np.float32(model.core_step))
 
     def seen(changed: ParticleModel) -> Stack:
         (alloyed,) = diffuse(changed.composition, changed.metal, [tau_nm2], trajectory.voxel_nm, changed.face_fractions)
-        return changed.scene(tilts_deg).particle(changed.intensity(alloyed))
+        scattered = changed.scene(tilts_deg).particle(changed.intensity(alloyed)) + around
+        return changed.response.signal(scattered)
 
     plain = seen(model)
-    weight = noise.weights(plain + scene.around(model.surroundings))
-    beside, told = [plain], by_tau
-    if steeper is not None:
-        bent = (steeper[1].at(ln_tau)[0] - trajectory.at(ln_tau)[0]) / np.float32(steeper[0])
-        beside, told = [plain, by_tau], scene.particle(model.metal * bent * np.float32(model.core_step))
-    overlap = [[float(np.vdot(weight * a, b)) for b in beside] for a in beside]
-    parts = np.linalg.solve(overlap, [float(np.vdot(weight * a, told)) for a in beside])
-    score = weight * (told - sum(np.float32(p) * a for p, a in zip(parts, beside, strict=True)))
+    weight = noise.weights(plain)
+    gain = model.response.slope(scene.particle(model.intensity(trajectory.at(ln_tau)[0])) + around)
+    told = gain * by_tau
+    part = float(np.vdot(weight * plain, told)) / float(np.vdot(weight * plain, plain))
+    score = weight * (told - np.float32(part) * plain)
     sharpness = float(np.vdot(score, told))
 
     def slope(step: float, changed: ParticleModel) -> float:
@@ -71,5 +70,7 @@ def sensitivity(
         interface_per_px=slope(_STEP_PX, replace(model, interface=model.interface - np.float32(_STEP_PX))),
         shell_level=slope(_LEVEL_STEP, replace(model, shell_level=model.shell_level * (1.0 + _LEVEL_STEP))),
         core_step=slope(_LEVEL_STEP, replace(model, core_step=model.core_step * (1.0 + _LEVEL_STEP))),
+        curvature=slope(_CURVATURE_STEP, replace(model, response=model.response.bent(_CURVATURE_STEP))),
+        mixed_per_px2=slope(_MIXED_STEP_PX2, replace(model, mixed_px2=model.mixed_px2 + _MIXED_STEP_PX2)),
         blur_per_px2=slope(_BLUR_STEP_PX2, replace(model, blur_px=float(np.hypot(model.blur_px, _BLUR_STEP_PX2**0.5)))),
     )
