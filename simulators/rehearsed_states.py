@@ -1,0 +1,108 @@
+"""A specimen after each pulse of a rehearsed session, and how the beam meets it there, imperfections and all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.diffusion import diffuse, regular_solution
+from simulators.erosion import eroded, with_margin
+from simulators.imaging import Response, attenuation, brightest, scatterers
+from simulators.imperfections import Imperfections
+from simulators.reshaping import rounded
+from simulators.scene import Scene, bright_tilts_deg, membranes, neighbours, radius_of, response
+from simulators.specimens import Specimen, Voxels, build
+from simulators.surroundings import carbon
+from simulators.thermal_history import arrhenius
+from simulators.turning import rotation, turned
+
+State = tuple[Voxels, NDArray[np.float32]]
+"""Voxels and gold fraction (z, y, x)."""
+
+_MARGIN = 4
+"""Voxels; a surface that moves outwards needs room."""
+
+
+def taus_nm2(
+    specimen: Specimen,
+    pulses_s: tuple[float, ...],
+    temperature_c: float,
+    flaws: Imperfections,
+    rng: np.random.Generator,
+) -> tuple[float, ...]:
+    """What D t each pulse truly does, in nm2."""
+    d_m2_per_s = arrhenius(specimen.d_450_m2_per_s, specimen.q_j_per_mol)
+    true_c = temperature_c + flaws.hotter_c + flaws.pulse_error_c * rng.normal(size=len(pulses_s))
+    late_s = flaws.pulse_time_error_s * rng.normal(size=len(pulses_s))
+    true_s = np.maximum(np.array(pulses_s) + late_s, 0.0)
+    return tuple(float(d * 1e18 * s) for d, s in zip(d_m2_per_s(true_c), true_s, strict=True))
+
+
+@lru_cache(maxsize=1)
+def heated(
+    specimen: Specimen, voxels_across: float, steps_nm2: tuple[float, ...], flaws: Imperfections
+) -> tuple[State, ...]:
+    """The specimen and its composition before and after each pulse."""
+    voxels = build(specimen, voxels_across)
+    moving = flaws.rounding_nm > 0.0 or flaws.silver_lost_percent > 0.0
+    if moving:
+        voxels = with_margin(voxels, _MARGIN)
+    law = regular_solution(voxels.gold_fraction(voxels.gold), flaws.ln_d_fall, flaws.interaction_rt)
+    before_nm2 = (0.5 * flaws.interface_nm) ** 2
+    gold = diffuse(voxels.gold, voxels, before_nm2, law)
+    states, first_nm3, tau_nm2 = [(voxels, gold)], voxels.volume_nm3, 0.0
+    for number, step_nm2 in enumerate(steps_nm2, 1):
+        gold = diffuse(gold, voxels, step_nm2, law, before_nm2 + tau_nm2)
+        tau_nm2 += step_nm2
+        if moving:
+            left = 1.0 - 0.01 * flaws.silver_lost_percent * number / len(steps_nm2)
+            voxels, gold = eroded(voxels, gold, left * first_nm3, flaws.rounding_nm / len(steps_nm2) ** 0.5)
+        states.append(rounded(specimen, voxels, gold, tau_nm2))
+    return tuple(states)
+
+
+@dataclass(frozen=True)
+class Series:
+    """How one state's tilt series is recorded."""
+
+    scene: Scene
+    probe_sigma_nm: float
+    response: Response | None
+
+
+class Beam:
+    """What all series of one session have in common, and what each has of its own.
+
+    Parameters
+    ----------
+    first : the first state
+    """
+
+    def __init__(self, specimen: Specimen, first: State, flaws: Imperfections, rng: np.random.Generator) -> None:
+        self._flaws, self._rng = flaws, rng
+        self._bow = 0.01 * flaws.composition_bow_percent
+        self._beside = (*membranes(flaws, radius_of(specimen)), *neighbours(specimen, flaws))
+        self._bright_deg = bright_tilts_deg(flaws, rng)
+        self._brightest = brightest(scatterers(*first, self._bow)[0]) if flaws.told() else 0.0
+        self.attenuation = attenuation(self._brightest, 0.01 * flaws.attenuation_percent)
+
+    def series(self, state: State, progress: float, probe_sigma_nm: float) -> Series:
+        """A state's; `progress` is the part of all pulses that it has behind it, 0..1."""
+        flaws, rng = self._flaws, self._rng
+        turned_deg = rng.uniform(-1.0, 1.0, 4) * (flaws.turned_about_beam_deg, *[flaws.turned_deg] * 3)
+        blur_nm, gain = flaws.blur_nm * rng.uniform(), 1.0 + 0.01 * flaws.gain_percent * rng.normal()
+        densities = list(scatterers(*state, self._bow))
+        if progress > 0.0 and flaws.contamination_nm:
+            densities.append(carbon(state[0], progress * flaws.contamination_nm))
+        if progress > 0.0 and np.any(turned_deg):
+            matrix = rotation(turned_deg[0]) @ rotation(*turned_deg[1:])
+            densities = [(turned(density, matrix), voxel_nm) for density, voxel_nm in densities]
+        metal, *coats = densities
+        return Series(
+            Scene(metal, tuple(coats), self._beside, self._bright_deg, 0.01 * flaws.diffraction_percent),
+            float(np.hypot(probe_sigma_nm, blur_nm)),
+            response(flaws, self._brightest, float(gain)),
+        )
