@@ -77,6 +77,8 @@ class Imperfections(Strict):
     """Length over which curvature has moved the surface by the last state, at constant volume (see `erosion`)."""
     silver_lost_percent: float = Field(0.0, ge=0.0, le=40.0)
     """Of the first volume, lost from the surface by the last state; no gold is lost."""
+    void_percent: float = Field(0.0, ge=0.0, le=20.0)
+    """Of the first volume: a hole between core and shell by the last state; the outside grows by as much."""
     interface_nm: float = Field(0.0, ge=0.0, le=20.0)
     """Core and shell are interdiffused over this length, twice the root of D t, before the first state."""
     ln_d_fall: float = Field(0.0, ge=-4.0, le=4.0)
@@ -92,6 +94,10 @@ class Imperfections(Strict):
     """Error of the temperature of each pulse, one standard deviation."""
     pulse_time_error_s: float = Field(0.0, ge=0.0, le=10.0)
     """Error of the duration of each pulse, one standard deviation."""
+
+    def only(self, names: Sequence[str]) -> Imperfections:
+        """These effects without all others."""
+        return Imperfections.model_validate({k: v for k, v in self.told().items() if k in names})
 
     def told(self) -> dict[str, float]:
         """Those that are on, by name."""
@@ -120,6 +126,7 @@ SIZES: dict[str, dict[str, float]] = {
     "turned": {"turned_deg": 15.0},
     "rounding": {"rounding_nm": 3.0},
     "silver_lost": {"silver_lost_percent": 5.0},
+    "void": {"void_percent": 2.0},
     "interface": {"interface_nm": 2.0},
     "d_falls_with_gold": {"ln_d_fall": 1.2},
     "thermodynamic_factor": {"interaction_rt": -2.0},
@@ -145,6 +152,15 @@ _EITHER_WAY = (
 _TYPICAL_CLIP_PERCENT = (95.0, 110.0)
 _TYPICAL_NEIGHBOUR_DEG = (60.0, 80.0)
 
+OF_THE_PARTICLE = (
+    "rounding_nm",
+    "silver_lost_percent",
+    "void_percent",
+    "interface_nm",
+    "ln_d_fall",
+    "interaction_rt",
+)
+"""Those that change what a particle is like after a given D t."""
 OF_THE_MICROSCOPE = (
     "attenuation_percent",
     "composition_bow_percent",
@@ -229,11 +245,11 @@ def of_the_microscope(asked: str | Mapping[str, Any], rng: np.random.Generator) 
         found = named(asked, rng) if isinstance(asked, str) else Imperfections.model_validate(dict(asked))
     except ValidationError as error:
         raise ConfigError(where, [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]) from error
-    lacking = [f for f in found.told() if f not in OF_THE_MICROSCOPE]
-    if lacking and asked != TYPICAL:
+    lacking = [] if asked == TYPICAL else [f for f in found.told() if f not in OF_THE_MICROSCOPE]
+    if lacking:
         words = f"{', '.join(lacking)}: only `alloyscope validate` has it; the microscope has"
         raise ConfigError(where, [f"{words} {', '.join(OF_THE_MICROSCOPE)}"])
-    return found.model_copy(update={f: Imperfections.model_fields[f].default for f in lacking})
+    return found.only(OF_THE_MICROSCOPE)
 
 
 def _sizes(name: str, elongated: bool) -> dict[str, float]:

@@ -17,7 +17,7 @@ from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.interfaces import Rehearsed
 from simulators.imaging import Optics, View, detect, exposed
-from simulators.imperfections import NONE, Imperfections, imperfections, named
+from simulators.imperfections import NONE, OF_THE_PARTICLE, Imperfections, imperfections, named
 from simulators.rehearsed_states import Beam, heated, taus_nm2
 from simulators.scene import magnified
 from simulators.specimens import SPECIMENS, Specimen
@@ -135,7 +135,7 @@ def _items(
 ) -> Iterator[StreamItem]:
     specimen, pulses_s = _lying(particle, seed), conditions.pulses_s
     steps_nm2 = taus_nm2(specimen, pulses_s, TEMPERATURE_C, flaws, flaws_rng)
-    states = heated(specimen, voxels_across(specimen), steps_nm2, flaws)
+    states = heated(specimen, voxels_across(specimen), steps_nm2, flaws.only(OF_THE_PARTICLE))
     beam = Beam(specimen, states[0], flaws, flaws_rng)
     imaging = IMAGING[particle]
     rng = np.random.default_rng([seed, 71])

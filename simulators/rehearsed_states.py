@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.diffusion import diffuse, regular_solution
-from simulators.erosion import eroded, with_margin
+from simulators.erosion import Void, eroded, with_margin
 from simulators.imaging import Response, attenuation, brightest, scatterers
 from simulators.imperfections import Imperfections
 from simulators.reshaping import rounded
@@ -22,6 +22,8 @@ from simulators.turning import rotation, turned
 State = tuple[Voxels, NDArray[np.float32]]
 """Voxels and gold fraction (z, y, x)."""
 
+_VOID_AT = 0.6
+"""Radii of a ball as large as the particle."""
 _MARGIN = 4
 """Voxels; a surface that moves outwards needs room."""
 
@@ -47,7 +49,7 @@ def heated(
 ) -> tuple[State, ...]:
     """The specimen and its composition before and after each pulse."""
     voxels = build(specimen, voxels_across)
-    moving = flaws.rounding_nm > 0.0 or flaws.silver_lost_percent > 0.0
+    moving = any((flaws.rounding_nm, flaws.silver_lost_percent, flaws.void_percent))
     if moving:
         voxels = with_margin(voxels, _MARGIN)
     law = regular_solution(voxels.gold_fraction(voxels.gold), flaws.ln_d_fall, flaws.interaction_rt)
@@ -58,10 +60,21 @@ def heated(
         gold = diffuse(gold, voxels, step_nm2, law, before_nm2 + tau_nm2)
         tau_nm2 += step_nm2
         if moving:
-            left = 1.0 - 0.01 * flaws.silver_lost_percent * number / len(steps_nm2)
-            voxels, gold = eroded(voxels, gold, left * first_nm3, flaws.rounding_nm / len(steps_nm2) ** 0.5)
+            progress = number / len(steps_nm2)
+            left_nm3 = (1.0 - 0.01 * flaws.silver_lost_percent * progress) * first_nm3
+            void = _void(specimen, 0.01 * flaws.void_percent * progress * first_nm3)
+            voxels, gold = eroded(voxels, gold, left_nm3, flaws.rounding_nm / len(steps_nm2) ** 0.5, void)
         states.append(rounded(specimen, voxels, gold, tau_nm2))
     return tuple(states)
+
+
+def _void(specimen: Specimen, volume_nm3: float) -> Void | None:
+    """On the long axis, about where core and shell meet."""
+    if volume_nm3 <= 0.0:
+        return None
+    away_nm, turn = _VOID_AT * radius_of(specimen), np.radians(specimen.in_plane_deg)
+    centre_nm = (0.0, away_nm * float(np.sin(turn)), away_nm * float(np.cos(turn)))
+    return Void(centre_nm, float(np.cbrt(0.75 / np.pi * volume_nm3)))
 
 
 @dataclass(frozen=True)

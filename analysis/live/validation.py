@@ -110,7 +110,7 @@ def validate(
     workers = processes or os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         tasks = [
-            (p, variant, s, i) for s in range(first_seed, first_seed + seeds) for i in imperfections for p in particles
+            (p, variant, s, i) for s in range(first_seed, first_seed + seeds) for p in particles for i in imperfections
         ]
         try:
             for trial in pool.map(_trial, tasks):
