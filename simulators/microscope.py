@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from drivers.errors import ConfigError, DeviceError
 from drivers.interfaces import DriverContext, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
+from simulators.beam_path import BeamPath, bright_tilts_deg, magnified, membranes, neighbours, response
 from simulators.chip import WINDOW_OFFSETS_C
 from simulators.imaging import Optics, Response, View, attenuation, brightest, detect, exposed, scatterers
 from simulators.imperfections import NONE, of_the_microscope
-from simulators.scene import Scene, bright_tilts_deg, magnified, membranes, neighbours, response
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS
 from simulators.twin import Particle, Place, Twin
 
@@ -218,8 +218,8 @@ class SimulatedMicroscope:
         for particle, view in self.views(pixel_nm, shape, tilt_deg):
             metal, coat = scatterers(*particle.shown, 0.01 * flaws.composition_bow_percent)
             beside = neighbours(particle.specimen, flaws)
-            scene = Scene(metal, (coat,), beside, self._bright_deg, 0.01 * flaws.diffraction_percent)
-            image += scene.seen(replace(view, attenuation=self._attenuation), tilt_deg)
+            path = BeamPath(metal, (coat,), beside, self._bright_deg, 0.01 * flaws.diffraction_percent)
+            image += path.seen(replace(view, attenuation=self._attenuation), tilt_deg)
         if membrane := membranes(flaws, _MEMBRANE_BAND_NM):
             image += self._view(Place(""), pixel_nm, shape, tilt_deg).of(beside=membrane)
         return image

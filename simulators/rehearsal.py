@@ -16,10 +16,10 @@ import numpy as np
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.interfaces import Rehearsed
+from simulators.beam_path import magnified
 from simulators.imaging import Optics, View, detect, exposed
 from simulators.imperfections import NONE, OF_THE_PARTICLE, Imperfections, imperfections, named
-from simulators.rehearsed_states import Beam, heated, taus_nm2
-from simulators.scene import magnified
+from simulators.rehearsed_states import SessionOptics, heated, taus_nm2
 from simulators.specimens import SPECIMENS, Specimen
 
 PULSES_S = (15.0, 15.0, 15.0, 15.0, 30.0, 30.0, 60.0, 120.0, 300.0)
@@ -136,7 +136,7 @@ def _items(
     specimen, pulses_s = _lying(particle, seed), conditions.pulses_s
     steps_nm2 = taus_nm2(specimen, pulses_s, TEMPERATURE_C, flaws, flaws_rng)
     states = heated(specimen, voxels_across(specimen), steps_nm2, flaws.only(OF_THE_PARTICLE))
-    beam = Beam(specimen, states[0], flaws, flaws_rng)
+    session_optics = SessionOptics(specimen, states[0], flaws, flaws_rng)
     imaging = IMAGING[particle]
     rng = np.random.default_rng([seed, 71])
     optics = Optics(probe_sigma_nm=conditions.probe_sigma_nm)
@@ -145,7 +145,7 @@ def _items(
     heat: tuple[HeatPulse, ...] = ()
     larger, tilted = 1.0 + 0.01 * flaws.magnification_percent, 1.0 + 0.01 * flaws.tilt_scale_percent
     for number, state in enumerate(states):
-        series = beam.series(state, number / len(pulses_s), conditions.probe_sigma_nm)
+        series = session_optics.series(state, number / len(pulses_s), conditions.probe_sigma_nm)
         if number:
             heat = (*heat, HeatPulse(TEMPERATURE_C, pulses_s[number - 1]))
         step = f"c{number:02d}/{particle}/tilt"
@@ -170,9 +170,9 @@ def _items(
                 probe_sigma_nm=series.probe_sigma_nm,
                 magnified=magnified(flaws),
                 shear=0.01 * flaws.shear_percent,
-                attenuation=beam.attenuation,
+                attenuation=session_optics.attenuation,
             )
-            fraction = exposed(partial(series.scene.seen, view), true_deg, conditions.swept_deg)
+            fraction = exposed(partial(series.path.seen, view), true_deg, conditions.swept_deg)
             header = FrameHeader(
                 seq=seq,
                 session="rehearsal",

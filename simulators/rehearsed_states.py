@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.beam_path import BeamPath, bright_tilts_deg, membranes, neighbours, radius_of, response
 from simulators.diffusion import diffuse, regular_solution
 from simulators.erosion import Void, eroded, with_margin
 from simulators.imaging import Response, attenuation, brightest, scatterers
 from simulators.imperfections import Imperfections
 from simulators.reshaping import rounded
-from simulators.scene import Scene, bright_tilts_deg, membranes, neighbours, radius_of, response
 from simulators.specimens import Specimen, Voxels, build
 from simulators.surroundings import carbon
 from simulators.thermal_history import arrhenius
@@ -50,12 +50,13 @@ def heated(
     """The specimen and its composition before and after each pulse."""
     voxels = build(specimen, voxels_across)
     moving = any((flaws.rounding_nm, flaws.silver_lost_percent, flaws.void_percent))
-    if moving:
-        voxels = with_margin(voxels, _MARGIN)
     law = regular_solution(voxels.gold_fraction(voxels.gold), flaws.ln_d_fall, flaws.interaction_rt)
     before_nm2 = (0.5 * flaws.interface_nm) ** 2
     gold = diffuse(voxels.gold, voxels, before_nm2, law)
     states, first_nm3, tau_nm2 = [(voxels, gold)], voxels.volume_nm3, 0.0
+    if moving:
+        voxels = with_margin(replace(voxels, gold=gold), _MARGIN)
+        gold = voxels.gold
     for number, step_nm2 in enumerate(steps_nm2, 1):
         gold = diffuse(gold, voxels, step_nm2, law, before_nm2 + tau_nm2)
         tau_nm2 += step_nm2
@@ -81,12 +82,12 @@ def _void(specimen: Specimen, volume_nm3: float) -> Void | None:
 class Series:
     """How one state's tilt series is recorded."""
 
-    scene: Scene
+    path: BeamPath
     probe_sigma_nm: float
     response: Response | None
 
 
-class Beam:
+class SessionOptics:
     """What all series of one session have in common, and what each has of its own.
 
     Parameters
@@ -115,7 +116,7 @@ class Beam:
             densities = [(turned(density, matrix), voxel_nm) for density, voxel_nm in densities]
         metal, *coats = densities
         return Series(
-            Scene(metal, tuple(coats), self._beside, self._bright_deg, 0.01 * flaws.diffraction_percent),
+            BeamPath(metal, tuple(coats), self._beside, self._bright_deg, 0.01 * flaws.diffraction_percent),
             float(np.hypot(probe_sigma_nm, blur_nm)),
             response(flaws, self._brightest, float(gain)),
         )

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from simulators.beam_path import BeamPath, bright_tilts_deg, membranes, neighbours
 from simulators.imaging import View, attenuation, brightest, scatterers, scattering
 from simulators.imperfections import Imperfections
-from simulators.scene import Scene, membranes, neighbours
 from simulators.specimens import SPECIMENS, Voxels, build
 from simulators.surroundings import carbon
 from simulators.turning import rotation, turned
@@ -48,11 +48,19 @@ def test_an_alloy_of_both_scatters_more_by_its_bow(cube):
 
 
 def test_a_crystal_is_brighter_in_its_own_two_degrees_only(cube):
-    scene = Scene(*[scatterers(cube, cube.gold)[0], ()], bright_deg=(20.0,), brighter=0.3)
+    path = BeamPath(*[scatterers(cube, cube.gold)[0], ()], bright_deg=(20.0,), brighter=0.3)
     for tilt_deg, factor in ((20.4, 1.3), (21.2, 1.0), (0.0, 1.0)):
-        seen = scene.seen(VIEW, tilt_deg)
+        seen = path.seen(VIEW, tilt_deg)
         plain = scattering(cube, cube.gold, replace(VIEW, tilt_deg=tilt_deg))
         np.testing.assert_allclose(seen, factor * plain, rtol=1e-5, atol=1e-7)
+
+
+def test_seven_of_71_tilts_are_bright():
+    for seed in range(20):
+        bright_deg = bright_tilts_deg(Imperfections(diffraction_tilts=7), np.random.default_rng(seed))
+        every_other_deg = np.arange(-70.0, 71.0, 2.0)
+        assert sum(any(abs(t - b) < 1.0 for b in bright_deg) for t in every_other_deg) == 7
+    assert bright_tilts_deg(Imperfections(), np.random.default_rng(1)) == ()
 
 
 # Of the geometry

@@ -9,13 +9,27 @@ from drivers.errors import ConfigError
 from drivers.frames import Frame
 from drivers.interfaces import DriverContext, ScanSettings, StagePosition
 from simulators.imaging import Optics, Response, detect
-from simulators.imperfections import OF_THE_MICROSCOPE, SIZES, Imperfections, imperfections, named, typical
+from simulators.imperfections import OF_THE_MICROSCOPE, SIZES, Imperfections, named, typical
 from simulators.microscope import SimulatedMicroscope
 from simulators.rehearsed_states import taus_nm2
 from simulators.specimens import SPECIMENS
 
 SHORT = rehearsal.Conditions(step_deg=70.0, pulses_s=(2.0, 4.0))
 """Three tilts of three states."""
+LATER = (
+    "contamination",
+    "turned_about_beam",
+    "turned",
+    "rounding",
+    "silver_lost",
+    "void",
+    "d_falls_with_gold",
+    "thermodynamic_factor",
+    "hotter_chip",
+    "pulse_temperatures",
+    "pulse_times",
+)
+"""Effects that the first state has not yet."""
 
 
 @pytest.fixture
@@ -30,26 +44,25 @@ def frames(imperfections: str = "none", seed: int = 3) -> list[np.ndarray]:
     return [item.image for item in session.items if isinstance(item, Frame)]
 
 
-def signal(images: list[np.ndarray], which: slice) -> float:
-    return float(np.mean([image.astype(float) - 420.0 for image in images[which]]))
+@pytest.fixture(scope="module")
+def plain() -> list[np.ndarray]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(rehearsal.VARIANTS, "short", SHORT)
+        return frames()
 
 
-@pytest.mark.parametrize("name", imperfections())
-def test_every_effect_changes_frames_and_no_truth_and_a_seed_gives_the_same(name, short):
-    plain, flawed = frames(), frames(name)
-    same = [np.array_equal(a, b) for a, b in zip(plain, flawed, strict=True)]
-    assert all(same) == (name == "none")
-    assert all(np.array_equal(a, b) for a, b in zip(flawed, frames(name), strict=True))
+@pytest.mark.parametrize("name", [n for n in SIZES if n != "diffraction"])  # three tilts may miss its seven
+def test_every_effect_changes_frames_and_no_truth(name, short, plain):
+    flawed = frames(name)
+    for index, (a, b) in enumerate(zip(plain, flawed, strict=True)):
+        assert np.array_equal(a, b) == (name in LATER and index < 3), index
 
 
-def test_effects_that_grow_with_the_states_leave_the_first_alone(short):
-    plain = frames()
-    for name in ("turned", "turned_about_beam", "rounding", "silver_lost", "void", "contamination", "hotter_chip"):
-        flawed = frames(name)
-        bright = plain[1] > 0.5 * plain[1].max()
-        assert np.array_equal(plain[1], flawed[1]) or np.mean(flawed[1][bright] / plain[1][bright]) == pytest.approx(
-            1.0, abs=0.02
-        ), name
+def test_a_seed_gives_the_same_frames_and_another_does_not(short, plain):
+    assert [i.tobytes() for i in frames("none")] == [i.tobytes() for i in plain]
+    first, again, other = (frames("typical", seed) for seed in (3, 3, 4))
+    assert [i.tobytes() for i in first] == [i.tobytes() for i in again]
+    assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 def test_unknown_names_and_sizes_are_refused_with_what_there_is():
@@ -151,14 +164,16 @@ def scan(stepped, folder: Path, tilt_deg: float = 0.0, **options: object) -> np.
 def test_the_microscope_has_the_effects_that_are_its_own(stepped, tmp_path):
     plain = scan(stepped, tmp_path / "plain")
     assert np.array_equal(plain, scan(stepped, tmp_path / "none", imperfections={}))
+    tilted = scan(stepped, tmp_path / "tilted", 60.0)
     for field in OF_THE_MICROSCOPE:
         size = next(group[field] for group in SIZES.values() if field in group)
-        table = {field: size, "diffraction_tilts": 40} if field.startswith("diffraction") else {field: size}
+        table = {field: size, "diffraction_tilts": 40} if field == "diffraction_percent" else {field: size}
         flawed = scan(stepped, tmp_path / field, 60.0, imperfections=table)
-        unheated = field in ("ln_d_fall", "interaction_rt", "hotter_c")
-        assert np.array_equal(flawed, scan(stepped, tmp_path / f"{field}-not", 60.0)) == unheated, field
+        unheated = field in ("ln_d_fall", "interaction_rt", "hotter_c", "diffraction_tilts")
+        assert np.array_equal(flawed, tilted) == unheated, field
     level = scan(stepped, tmp_path / "black", imperfections={"black_level_percent": 3.0})
-    assert np.median(level[:5]) / level.max() == pytest.approx(0.03, abs=0.006)
+    lifted = np.mean(level - plain) / 0.03
+    assert plain.max() < lifted < 1.4 * plain.max()  # the brightest path is that of another tilt
     truth = (tmp_path / "black" / "truth").glob("*.json")
     assert any('"black_level_percent": 3.0' in path.read_text() for path in truth)
     assert not np.array_equal(plain, scan(stepped, tmp_path / "typical", imperfections="typical"))

@@ -65,7 +65,10 @@ def test_unknown_names_are_refused_before_anything_runs():
 
 def test_imperfections_are_scored_each_for_itself():
     plain = [trial(i, 2.0e-19, 0.04e-19) for i in (1, 2)]
-    lifted = [replace(t, imperfections="black_level", fitted_m2_per_s={"projections": 2.2e-19}) for t in plain]
+    lifted = [
+        replace(t, imperfections="black_level", fitted_m2_per_s=dict.fromkeys(t.fitted_m2_per_s, 2.2e-19))
+        for t in plain
+    ]
     scores = [score([*plain, *lifted], "NC2", "projections", name) for name in ("none", "black_level")]
     assert [s.bias_percent for s in scores] == pytest.approx([0.0, 10.0])
     assert [s.seeds for s in scores] == [2, 2]

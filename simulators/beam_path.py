@@ -17,7 +17,7 @@ _HALF_WIDTH_DEG = 1.0
 
 
 @dataclass(frozen=True)
-class Scene:
+class BeamPath:
     """What scatters."""
 
     metal: Density
