@@ -7,7 +7,7 @@ raise `DeviceError`; the caller sets the time limit.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -247,6 +247,8 @@ class Rehearsed:
     """True diffusion coefficient."""
     volume_nm3: float
     items: Iterator[StreamItem]
+    imperfections: Mapping[str, float] = field(default_factory=dict)
+    """Sizes of the effects that the session has and its headers do not tell, by their names."""
 
 
 class Rehearsal(Protocol):
@@ -256,4 +258,10 @@ class Rehearsal(Protocol):
 
     def variants(self) -> Sequence[str]: ...
 
-    def session(self, particle: str, seed: int, variant: str = "standard") -> Rehearsed: ...
+    def imperfections(self) -> Sequence[str]:
+        """What sessions may suffer from; ``none`` is the first."""
+        ...
+
+    def session(
+        self, particle: str, seed: int, variant: str = "standard", imperfections: str = "none"
+    ) -> Rehearsed: ...

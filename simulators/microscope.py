@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from drivers.errors import ConfigError, DeviceError
 from drivers.interfaces import DriverContext, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
+from simulators.beam_path import BeamPath, bright_tilts_deg, magnified, membranes, neighbours, response
 from simulators.chip import WINDOW_OFFSETS_C
-from simulators.imaging import Optics, View, detect, exposed, scattering
+from simulators.imaging import Optics, Response, View, attenuation, brightest, detect, exposed, scatterers
+from simulators.imperfections import NONE, of_the_microscope
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS
 from simulators.twin import Particle, Place, Twin
 
@@ -23,6 +25,7 @@ _SETTLE_S = 0.5
 _CONVERGENCE_RAD = 0.01
 _THERMAL_DRIFT_NM_PER_C = 0.012
 _THERMAL_DRIFT_S = 40.0
+_MEMBRANE_BAND_NM = 30.0
 _RESUMED_S = 30.0
 """A clock that begins later is that of a session which goes on."""
 
@@ -43,6 +46,8 @@ class SimulatedMicroscope:
     tilt_speed_deg_per_s : of the stage on its way to a tilt
     bulge_nm_per_c : how the hot window moves in (z, y, x); the part `left_behind` of it stays after each quench
     voxels_across : fineness of the twin's grid; lower it only for quick looks
+    imperfections : ``typical``, the name of an effect, or a table of sizes (`Imperfections`); those of a state, a
+        series or a pulse are in ``alloyscope validate`` alone
     """
 
     simulated = True
@@ -68,6 +73,7 @@ class SimulatedMicroscope:
         max_tilt_deg: float = 75.0,
         tilt_speed_deg_per_s: float = 2.0,
         voxels_across: float = VOXELS_ACROSS,
+        imperfections: str | Mapping[str, Any] = NONE,
     ) -> None:
         if chip_design not in WINDOW_OFFSETS_C:
             raise ConfigError(
@@ -85,11 +91,16 @@ class SimulatedMicroscope:
         self._offsets_c = dict(window_offsets_c or WINDOW_OFFSETS_C[chip_design])
         self._current_pa = current_pa
         self._optics = Optics(probe_sigma_nm, gain, offset, read_noise)
-        self._tilt_error_deg, self._jitter_nm = tilt_error_deg, jitter_nm
-        self._walk_nm, self._height_change_nm = drift_nm_per_sqrt_s, height_change_nm
+        self._jitter_nm, self._walk_nm, self._height_change_nm = jitter_nm, drift_nm_per_sqrt_s, height_change_nm
         self._bulge_nm_per_c, self._left_behind = np.asarray(bulge_nm_per_c, float), left_behind
         self._max_tilt_deg, self._tilt_speed_deg_per_s = max_tilt_deg, tilt_speed_deg_per_s
         self._voxels_across = voxels_across
+        flaws_rng = np.random.default_rng([context.seed, 73])
+        self._flaws = of_the_microscope(imperfections, flaws_rng)
+        self._bright_deg = bright_tilts_deg(self._flaws, flaws_rng)
+        self._tilt_error_deg = float(np.hypot(tilt_error_deg, self._flaws.tilt_error_deg))
+        self._attenuation = 0.0
+        self._response: Response | None = None
         self._rng = np.random.default_rng([context.seed, 23])
         self._twin: Twin | None = None
         self._stage = StagePosition()
@@ -112,9 +123,10 @@ class SimulatedMicroscope:
     async def connect(self) -> None:
         with self._clock.working():
             self._twin = await asyncio.to_thread(
-                Twin, self._context.folder, self._places, self._offsets_c, self._voxels_across
+                Twin, self._context.folder, self._places, self._offsets_c, self._voxels_across, self._flaws
             )
-            self._twin.write_truth({"seed": self._context.seed})
+            self._twin.write_truth({"seed": self._context.seed, "imperfections": self._flaws.told()})
+            await asyncio.to_thread(self._know_brightest, self._twin)
             # The first call compiles the kernels: now, with the chip cold, not in the middle of a session.
             await asyncio.to_thread(self._render, 4.0, (8, 8), 0.0)
 
@@ -171,7 +183,9 @@ class SimulatedMicroscope:
             yield await self._scan_at(settings, float(tilt_deg - 0.5 * np.sign(way) * swept_deg), float(swept_deg))
 
     async def _scan_at(self, settings: ScanSettings, tilt_deg: float, swept_deg: float = 0.0) -> Scan:
-        true_deg = tilt_deg + self._rng.normal(0.0, self._tilt_error_deg)
+        flaws = self._flaws
+        true_deg = (1.0 + 0.01 * flaws.tilt_scale_percent) * tilt_deg + flaws.tilt_offset_deg
+        true_deg += self._rng.normal(0.0, self._tilt_error_deg)
         with self._clock.working():
             fraction = await asyncio.to_thread(
                 exposed, lambda at_deg: self._render(settings.pixel_nm, settings.shape, at_deg), true_deg, swept_deg
@@ -179,7 +193,7 @@ class SimulatedMicroscope:
         dose = electrons_per_nm2(self._current_pa, settings.dwell_s, settings.pixel_nm)
         electrons = 0.0 if self._blanked else dose * settings.pixel_nm**2
         return Scan(
-            image=detect(fraction, electrons, self._optics, self._rng),
+            image=detect(fraction, electrons, self._optics, self._rng, self._response),
             time_s=self._clock.now(),
             stage=replace(self._stage, tilt_deg=tilt_deg),
             pixel_nm=settings.pixel_nm,
@@ -191,10 +205,23 @@ class SimulatedMicroscope:
             swept_deg=swept_deg,
         )
 
+    def _know_brightest(self, twin: Twin) -> None:
+        flaws = self._flaws
+        if flaws.told():
+            metals = [scatterers(*p.shown, 0.01 * flaws.composition_bow_percent)[0] for p in twin.particles]
+            top = max(brightest(metal) for metal in metals)
+            self._attenuation = attenuation(top, 0.01 * flaws.attenuation_percent)
+            self._response = response(flaws, top)
+
     def _render(self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float) -> NDArray[np.float32]:
-        image = np.zeros(shape, np.float32)
+        image, flaws = np.zeros(shape, np.float32), self._flaws
         for particle, view in self.views(pixel_nm, shape, tilt_deg):
-            image += scattering(*particle.shown, view)
+            metal, coat = scatterers(*particle.shown, 0.01 * flaws.composition_bow_percent)
+            beside = neighbours(particle.specimen, flaws)
+            path = BeamPath(metal, (coat,), beside, self._bright_deg, 0.01 * flaws.diffraction_percent)
+            image += path.seen(replace(view, attenuation=self._attenuation), tilt_deg)
+        if membrane := membranes(flaws, _MEMBRANE_BAND_NM):
+            image += self._view(Place(""), pixel_nm, shape, tilt_deg).of(beside=membrane)
         return image
 
     def views(self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float) -> Iterator[tuple[Particle, View]]:
@@ -202,28 +229,33 @@ class SimulatedMicroscope:
         assert self._twin is not None, "connect() builds the twin"
         self._twin.catch_up()
         self._drift()
+        field_nm = pixel_nm * max(shape)
+        for particle in self._twin.particles:
+            view = self._view(particle.place, pixel_nm, shape, tilt_deg)
+            if max(abs(c + s) for c, s in zip(view.centre_nm[1:], view.image_shift_nm, strict=True)) <= field_nm:
+                yield particle, view
+
+    def _view(self, place: Place, pixel_nm: float, shape: tuple[int, int], tilt_deg: float) -> View:
+        """How what lies at a place is now seen."""
+        assert self._twin is not None, "connect() builds the twin"
         heated_c = self._twin.warmer_c + self._left_behind * self._twin.quenched_c
         bulge_nm = self._bulge_nm_per_c * heated_c
         height_nm = self._height_change_nm * np.sin(np.radians(tilt_deg)) + bulge_nm[0]
         shift_nm = self._image_shift_nm + self._jitter
-        field_nm = pixel_nm * max(shape)
-        for particle in self._twin.particles:
-            place = particle.place
-            from_stage_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm])
-            y_nm, x_nm = from_stage_nm + self._drift_nm + bulge_nm[1:]
-            if max(abs(y_nm + shift_nm[0]), abs(x_nm + shift_nm[1])) > field_nm:
-                continue
-            z_nm = self._stage.z_nm - place.z_nm + height_nm
-            blur_nm = np.hypot(self._optics.probe_sigma_nm, _CONVERGENCE_RAD * (self._defocus_nm - z_nm))
-            view = View(
-                tilt_deg=tilt_deg,
-                centre_nm=(z_nm, y_nm, x_nm),
-                image_shift_nm=(float(shift_nm[0]), float(shift_nm[1])),
-                pixel_nm=pixel_nm,
-                shape=shape,
-                probe_sigma_nm=float(blur_nm),
-            )
-            yield particle, view
+        from_stage_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm])
+        y_nm, x_nm = from_stage_nm + self._drift_nm + bulge_nm[1:]
+        z_nm = self._stage.z_nm - place.z_nm + height_nm
+        blur_nm = np.hypot(self._optics.probe_sigma_nm, _CONVERGENCE_RAD * (self._defocus_nm - z_nm))
+        return View(
+            tilt_deg=tilt_deg,
+            centre_nm=(z_nm, y_nm, x_nm),
+            image_shift_nm=(float(shift_nm[0]), float(shift_nm[1])),
+            pixel_nm=(1.0 + 0.01 * self._flaws.magnification_percent) * pixel_nm,
+            shape=shape,
+            probe_sigma_nm=float(blur_nm),
+            magnified=magnified(self._flaws),
+            shear=0.01 * self._flaws.shear_percent,
+        )
 
     def _drift(self) -> None:
         """A random walk, and a creep after each change of temperature that dies away in a minute."""

@@ -1,31 +1,32 @@
 """Whole heating sessions of one specimen with a known truth, for validating the analysis.
 
 The same specimens, diffusion, projector and detector as the simulated microscope, without stage, chip and clock: the
-times at temperature are exact, so that what is scored is the analysis alone. Each seed lays the specimen
-differently. Same specimen, conditions and seed, same frames.
+times at temperature are exact, so that what is scored is the analysis alone, unless imperfections are asked for. Each
+seed lays the specimen differently. Same specimen, conditions, imperfections and seed, same frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.interfaces import Rehearsed
-from simulators.diffusion import diffuse
-from simulators.imaging import Optics, View, detect, exposed, scattering
-from simulators.reshaping import rounded
-from simulators.specimens import SPECIMENS, Specimen, Voxels, build
+from simulators.beam_path import magnified
+from simulators.imaging import Optics, View, detect, exposed
+from simulators.imperfections import NONE, OF_THE_PARTICLE, Imperfections, imperfections, named
+from simulators.rehearsed_states import SessionOptics, heated, taus_nm2
+from simulators.specimens import SPECIMENS, Specimen
 
 PULSES_S = (15.0, 15.0, 15.0, 15.0, 30.0, 30.0, 60.0, 120.0, 300.0)
 """Mychinko et al., Small 2021: 15, 30, 45, 60, 90, 120, 180, 300, 600 s in all."""
 TEMPERATURE_C = 450.0
 _MOST_IN_PLANE_DEG = 15.0
+_ELONGATED = 1.5
 _FINER = 1.637
 
 
@@ -66,6 +67,7 @@ class Conditions:
     """Tilt during one exposure."""
     height_nm: float = 3.0
     """Particle's height above the tilt axis, one standard deviation."""
+    pulses_s: tuple[float, ...] = PULSES_S
 
 
 VARIANTS = {
@@ -75,6 +77,7 @@ VARIANTS = {
     "10 tilts dropped": Conditions(dropped_tilts=10),
     "scrambled tilts": Conditions(scrambled=True),
     "continuous tilt": Conditions(swept_deg=2.0),
+    "six states": Conditions(pulses_s=(15.0, 30.0, 60.0, 120.0, 240.0)),
 }
 
 
@@ -87,22 +90,28 @@ class SimulatedRehearsal:
     def variants(self) -> Sequence[str]:
         return list(VARIANTS)
 
-    def session(self, particle: str, seed: int, variant: str = "standard") -> Rehearsed:
+    def imperfections(self) -> Sequence[str]:
+        return imperfections()
+
+    def session(self, particle: str, seed: int, variant: str = "standard", imperfections: str = NONE) -> Rehearsed:
         """A session's truth and its stream of frames.
 
         Raises
         ------
         ConfigError
-            When no specimen or variant has that name.
+            When no specimen, variant or imperfection has that name.
         """
         if particle not in IMAGING:
             raise ConfigError("particle", [f"no specimen {particle!r}; there are {', '.join(IMAGING)}"])
         if variant not in VARIANTS:
             raise ConfigError("variant", [f"no variant {variant!r}; there are {', '.join(VARIANTS)}"])
+        rng = np.random.default_rng([seed, 73])
+        flaws = named(imperfections, rng, elongated=SPECIMENS[particle].aspect > _ELONGATED)
         return Rehearsed(
             d_m2_per_s=SPECIMENS[particle].d_450_m2_per_s,
             volume_nm3=SPECIMENS[particle].volume_nm3,
-            items=_items(particle, seed, VARIANTS[variant]),
+            items=_items(particle, seed, VARIANTS[variant], flaws, rng),
+            imperfections=flaws.told(),
         )
 
 
@@ -121,35 +130,24 @@ def voxels_across(specimen: Specimen) -> float:
     return _FINER * float(np.cbrt(specimen.volume_nm3)) / IMAGING[specimen.name].pixel_nm
 
 
-@lru_cache(maxsize=1)
-def _states(specimen: Specimen) -> tuple[tuple[Voxels, NDArray[np.float32]], ...]:
-    """The specimen and its composition before and after each pulse."""
-    voxels = build(specimen, voxels_across(specimen))
-    gold, tau_nm2 = voxels.gold, 0.0
-    states = [(voxels, gold)]
-    for pulse_s in PULSES_S:
-        step_nm2 = specimen.d_450_m2_per_s * 1e18 * pulse_s
-        gold = diffuse(gold, voxels, step_nm2)
-        tau_nm2 += step_nm2
-        states.append(rounded(specimen, voxels, gold, tau_nm2))
-    return tuple(states)
-
-
-def _seen(voxels: Voxels, gold: NDArray[np.float32], view: View, tilt_deg: float) -> NDArray[np.float32]:
-    return scattering(voxels, gold, replace(view, tilt_deg=tilt_deg))
-
-
-def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamItem]:
-    states = _states(_lying(particle, seed))
+def _items(
+    particle: str, seed: int, conditions: Conditions, flaws: Imperfections, flaws_rng: np.random.Generator
+) -> Iterator[StreamItem]:
+    specimen, pulses_s = _lying(particle, seed), conditions.pulses_s
+    steps_nm2 = taus_nm2(specimen, pulses_s, TEMPERATURE_C, flaws, flaws_rng)
+    states = heated(specimen, voxels_across(specimen), steps_nm2, flaws.only(OF_THE_PARTICLE))
+    session_optics = SessionOptics(specimen, states[0], flaws, flaws_rng)
     imaging = IMAGING[particle]
     rng = np.random.default_rng([seed, 71])
     optics = Optics(probe_sigma_nm=conditions.probe_sigma_nm)
     electrons = imaging.electrons_per_pixel * conditions.dose_factor
     seq = 0
     heat: tuple[HeatPulse, ...] = ()
-    for number, (voxels, gold) in enumerate(states):
+    larger, tilted = 1.0 + 0.01 * flaws.magnification_percent, 1.0 + 0.01 * flaws.tilt_scale_percent
+    for number, state in enumerate(states):
+        series = session_optics.series(state, number / len(pulses_s), conditions.probe_sigma_nm)
         if number:
-            heat = (*heat, HeatPulse(TEMPERATURE_C, PULSES_S[number - 1]))
+            heat = (*heat, HeatPulse(TEMPERATURE_C, pulses_s[number - 1]))
         step = f"c{number:02d}/{particle}/tilt"
         tilts_deg = np.arange(-conditions.highest_deg, conditions.highest_deg + 1e-6, conditions.step_deg)
         planned = len(tilts_deg)
@@ -161,16 +159,20 @@ def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamI
         for index, tilt_deg in enumerate(tilts_deg):
             # Recentring pulls a wandering particle back, a tenth of the way at each tilt.
             place_nm = 0.9 * place_nm + rng.normal(0.0, conditions.drift_nm / np.sqrt(2.0), 2)
-            true_deg = float(tilt_deg + rng.normal(0.0, conditions.tilt_error_deg))
+            true_deg = float(tilted * tilt_deg + flaws.tilt_offset_deg + rng.normal(0.0, conditions.tilt_error_deg))
+            true_deg += flaws.tilt_error_deg * float(flaws_rng.normal())
             view = View(
                 tilt_deg=true_deg,
                 centre_nm=(height_nm, 0.0, 0.0),
                 image_shift_nm=(float(place_nm[0]), float(place_nm[1])),
-                pixel_nm=imaging.pixel_nm,
+                pixel_nm=larger * imaging.pixel_nm,
                 shape=imaging.shape,
-                probe_sigma_nm=conditions.probe_sigma_nm,
+                probe_sigma_nm=series.probe_sigma_nm,
+                magnified=magnified(flaws),
+                shear=0.01 * flaws.shear_percent,
+                attenuation=session_optics.attenuation,
             )
-            fraction = exposed(partial(_seen, voxels, gold, view), true_deg, conditions.swept_deg)
+            fraction = exposed(partial(series.path.seen, view), true_deg, conditions.swept_deg)
             header = FrameHeader(
                 seq=seq,
                 session="rehearsal",
@@ -189,7 +191,7 @@ def _items(particle: str, seed: int, conditions: Conditions) -> Iterator[StreamI
                 offset=optics.offset,
                 simulated=True,
             )
-            yield Frame(header, detect(fraction, electrons, optics, rng))
+            yield Frame(header, detect(fraction, electrons, optics, rng, series.response))
             seq += 1
         yield SeriesEnd(seq=seq, step=step, particle=particle, frames=len(tilts_deg), planned=planned)
         seq += 1

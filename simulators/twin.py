@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.recorded.folder import SessionFolder
-from simulators.diffusion import diffuse
+from simulators.diffusion import diffuse, regular_solution
+from simulators.imperfections import Imperfections
 from simulators.reshaping import rounded
 from simulators.segregation import segregated
-from simulators.specimens import SPECIMENS, VOXELS_ACROSS, Specimen, Voxels, build
+from simulators.specimens import SPECIMENS, Specimen, Voxels, build
 from simulators.thermal_history import AMBIENT_C, ThermalHistory, arrhenius, tau_nm2
 
 _COOL_C = 30.0
@@ -57,20 +58,23 @@ class Place:
 class Particle:
     """One specimen that alloys."""
 
-    def __init__(self, specimen: Specimen, place: Place, voxels_across: float) -> None:
+    def __init__(self, specimen: Specimen, place: Place, voxels_across: float, flaws: Imperfections) -> None:
         self.specimen = specimen
         self.place = place
         self.voxels: Voxels = build(specimen, voxels_across)
-        self.gold = self.voxels.gold
+        fraction = self.voxels.gold_fraction(self.voxels.gold)
+        self._relative_d = regular_solution(fraction, flaws.ln_d_fall, flaws.interaction_rt)
+        self._before_nm2 = (0.5 * flaws.interface_nm) ** 2
+        self.gold = diffuse(self.voxels.gold, self.voxels, self._before_nm2, self._relative_d)
         self.tau_nm2 = 0.0
         self.shown = self.voxels, self.gold
         """Voxels and gold fraction in the shape that heating has left."""
-        fraction = self.voxels.gold_fraction(self.gold)
         self._start_spread = math.sqrt(fraction * (1.0 - fraction))
 
     def heat(self, tau_nm2: float) -> None:
         if tau_nm2 > 1e-6:
-            self.gold = diffuse(self.gold, self.voxels, tau_nm2)
+            before_nm2 = self._before_nm2 + self.tau_nm2
+            self.gold = diffuse(self.gold, self.voxels, tau_nm2, self._relative_d, before_nm2)
             self.tau_nm2 += tau_nm2
             gold = segregated(self.specimen, self.voxels, self.gold, self.tau_nm2)
             self.shown = rounded(self.specimen, self.voxels, gold, self.tau_nm2)
@@ -84,12 +88,18 @@ class Twin:
     """All particles of a chip; writes its truth under ``truth/`` in the session folder."""
 
     def __init__(
-        self, folder: Path, places: list[Place], offsets_c: Mapping[str, float], voxels_across: float = VOXELS_ACROSS
+        self,
+        folder: Path,
+        places: list[Place],
+        offsets_c: Mapping[str, float],
+        voxels_across: float,
+        flaws: Imperfections,
     ) -> None:
         self._folder = SessionFolder(folder)
         self._history = ThermalHistory(folder)
         self.offsets_c = dict(offsets_c)
-        self.particles = [Particle(p.as_laid(), p, voxels_across) for p in places]
+        self._hotter_c = flaws.hotter_c
+        self.particles = [Particle(p.as_laid(), p, voxels_across, flaws) for p in places]
         self.last_change: tuple[float, float] | None = None
         """Time and size of the last change of temperature, in s and C."""
         self.warmer_c = 0.0
@@ -126,7 +136,7 @@ class Twin:
         moved = False
         for particle in self.particles:
             law = arrhenius(particle.specimen.d_450_m2_per_s, particle.specimen.q_j_per_mol)
-            tau = tau_nm2(points, law, self.offsets_c.get(particle.place.window, 0.0))
+            tau = tau_nm2(points, law, self.offsets_c.get(particle.place.window, 0.0) + self._hotter_c)
             particle.heat(tau)
             moved |= tau > 1e-6
         if moved:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing import active_children, get_context
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from drivers.registry import find
 
 Estimator = Literal["projections", "curve"]
 ESTIMATORS: tuple[Estimator, ...] = ("projections", "curve")
+NONE = "none"
+"""Sessions without imperfections."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class Trial:
     """First state's volume over the true one."""
     quality: str
     analysis_s: float
+    imperfections: str = NONE
+    suffered: Mapping[str, float] = field(default_factory=dict)
+    """Sizes of the imperfections, by the names of the effects."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Score:
     within_1_sigma: float
     within_2_sigma: float
     analysis_s: float
+    imperfections: str = NONE
 
 
 def rehearsal() -> Rehearsal:
@@ -72,17 +78,18 @@ def validate(
     variant: str,
     report: Callable[[Trial], None],
     *,
+    imperfections: Sequence[str] = (NONE,),
     first_seed: int = 1,
     processes: int | None = None,
 ) -> tuple[list[Trial], list[Score]]:
-    """Run every particle with so many seeds, one process per core, and score.
+    """Run every particle with so many seeds under each of the imperfections, one process per core, and score.
 
     An interrupt (Ctrl-C) scores what is done by then; all particles get a seed before any gets the next.
 
     Raises
     ------
     ConfigError
-        For a particle or variant that does not exist, before anything runs.
+        For a particle, variant or imperfection that does not exist, before anything runs.
     """
     known = rehearsal()
     problems = [
@@ -90,6 +97,11 @@ def validate(
     ]
     if variant not in known.variants():
         problems.append(f"no variant {variant!r}; there are {', '.join(known.variants())}")
+    problems += [
+        f"no imperfection {i!r}; there are {', '.join(known.imperfections())}"
+        for i in imperfections
+        if i not in known.imperfections()
+    ]
     if problems:
         raise ConfigError("validate", problems)
     for library in ("NUMBA", "OPENBLAS", "OMP"):
@@ -97,7 +109,9 @@ def validate(
     trials = []
     workers = processes or os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        tasks = [(p, variant, s) for s in range(first_seed, first_seed + seeds) for p in particles]
+        tasks = [
+            (p, variant, s, i) for s in range(first_seed, first_seed + seeds) for p in particles for i in imperfections
+        ]
         try:
             for trial in pool.map(_trial, tasks):
                 report(trial)
@@ -106,17 +120,18 @@ def validate(
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in active_children():  # they would still finish what they have taken on
                 worker.terminate()
-    done = [p for p in particles if any(t.particle == p for t in trials)]
-    return trials, [score(trials, p, e) for p in done for e in ESTIMATORS]
+    ran = {(t.particle, t.imperfections) for t in trials}
+    done = [(p, i) for i in imperfections for p in particles if (p, i) in ran]
+    return trials, [score(trials, p, e, i) for p, i in done for e in ESTIMATORS]
 
 
-def _trial(task: tuple[str, str, int]) -> Trial:
+def _trial(task: tuple[str, str, int, str]) -> Trial:
     from analysis.live.pipeline import Pipeline
     from analysis.live.settings import AnalysisSettings
     from analysis.results import DiffusivityResult, StateResult
 
-    particle, variant, seed = task
-    session = rehearsal().session(particle, seed, variant)
+    particle, variant, seed, imperfections = task
+    session = rehearsal().session(particle, seed, variant, imperfections)
     pipeline = Pipeline(AnalysisSettings(seed=seed))
     last: DiffusivityResult | None = None
     volume, spent_s, words = math.nan, 0.0, "no D"
@@ -142,12 +157,14 @@ def _trial(task: tuple[str, str, int]) -> Trial:
         volume=volume,
         quality=words if last is None else last.quality,
         analysis_s=spent_s,
+        imperfections=imperfections,
+        suffered=dict(session.imperfections),
     )
 
 
-def score(trials: Sequence[Trial], particle: str, estimator: str) -> Score:
+def score(trials: Sequence[Trial], particle: str, estimator: str, imperfections: str = NONE) -> Score:
     """Bias, scatter and coverage of one estimator on one particle; trials that only bound D are left out."""
-    own = [t for t in trials if t.particle == particle]
+    own = [t for t in trials if t.particle == particle and t.imperfections == imperfections]
     told = [t for t in own if t.std_m2_per_s.get(estimator) is not None]
     truth = own[0].truth_m2_per_s
     value = np.array([t.fitted_m2_per_s[estimator] for t in told])
@@ -169,6 +186,7 @@ def score(trials: Sequence[Trial], particle: str, estimator: str) -> Score:
         within_1_sigma=float(np.mean(pull < 1.0)) if some else math.nan,
         within_2_sigma=float(np.mean(pull < 2.0)) if some else math.nan,
         analysis_s=float(np.mean([t.analysis_s for t in own])),
+        imperfections=imperfections,
     )
 
 
@@ -176,6 +194,7 @@ def table(scores: Sequence[Score], trials: Sequence[Trial]) -> list[str]:
     """The scores as a Markdown table, and the pooled coverage below it."""
     heads = [
         "particle",
+        "imperfections",
         "estimator",
         "seeds",
         "true D (m2/s)",
@@ -189,8 +208,9 @@ def table(scores: Sequence[Score], trials: Sequence[Trial]) -> list[str]:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for s in scores:
         lines.append(
-            f"| {s.particle} | {s.estimator} | {s.seeds} | {s.truth_m2_per_s:.2e} | {_plain(s.mean_m2_per_s, '.3e')} "
-            f"| {_percent(s.bias_percent, '+.2f')} | {_percent(s.scatter_percent)} | {_percent(s.bound_percent)} "
+            f"| {s.particle} | {s.imperfections} | {s.estimator} | {s.seeds} | {s.truth_m2_per_s:.2e} "
+            f"| {_plain(s.mean_m2_per_s, '.3e')} | {_percent(s.bias_percent, '+.2f')} "
+            f"| {_percent(s.scatter_percent)} | {_percent(s.bound_percent)} "
             f"| {_percent(s.sigma_percent)} | {_percent(100 * s.within_1_sigma, '.0f')} "
             f"| {_percent(100 * s.within_2_sigma, '.0f')} "
             f"| {s.analysis_s:.0f} s |"

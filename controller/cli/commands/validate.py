@@ -16,10 +16,13 @@ def validate(
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="sessions per particle")] = 10,
     first_seed: Annotated[int, typer.Option(min=0, help="seeds count up from here")] = 1,
     variant: Annotated[str, typer.Option(help="how the sessions are recorded, such as 'half dose'")] = "standard",
+    imperfections: Annotated[
+        str, typer.Option(help="what the sessions suffer from, names separated by commas, such as 'typical'")
+    ] = "none",
     json_path: JsonPath = None,
 ) -> None:
     """Score the analysis on simulated sessions whose true D is known."""
-    from analysis.live.validation import Trial, as_json, table
+    from analysis.live.validation import NONE, Trial, as_json, table
     from analysis.live.validation import validate as run_validation
 
     check_writable(json_path)
@@ -30,10 +33,13 @@ def validate(
             + (f" +- {100 * std / trial.truth_m2_per_s:.2f} %" if (std := trial.std_m2_per_s[name]) else " (a bound)")
             for name, d in trial.fitted_m2_per_s.items()
         )
-        print(f"{trial.particle} seed {trial.seed}: {errors or 'no D'}; {trial.quality}", file=sys.stderr, flush=True)
+        what = trial.particle if trial.imperfections == NONE else f"{trial.particle} {trial.imperfections}"
+        print(f"{what} seed {trial.seed}: {errors or 'no D'}; {trial.quality}", file=sys.stderr, flush=True)
 
-    names = [name.strip() for name in particles.split(",") if name.strip()]
-    trials, scores = run_validation(names, seeds, variant, report, first_seed=first_seed)
+    names, suffered = ([n.strip() for n in asked.split(",") if n.strip()] for asked in (particles, imperfections))
+    trials, scores = run_validation(
+        names, seeds, variant, report, imperfections=suffered or [NONE], first_seed=first_seed
+    )
     print("Simulated sessions; truth known.\n")
     print("\n".join(table(scores, trials)))
     write_json(json_path, as_json(trials, scores))

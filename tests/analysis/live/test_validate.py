@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,3 +59,18 @@ def test_unknown_names_are_refused_before_anything_runs():
         validate(["NX"], 1, "standard", lambda _: None)
     with pytest.raises(ConfigError, match="no variant 'fast'"):
         validate(["NC2"], 1, "fast", lambda _: None)
+    with pytest.raises(ConfigError, match="no imperfection 'fog'; there are none, attenuation"):
+        validate(["NC2"], 1, "standard", lambda _: None, imperfections=["none", "fog"])
+
+
+def test_imperfections_are_scored_each_for_itself():
+    plain = [trial(i, 2.0e-19, 0.04e-19) for i in (1, 2)]
+    lifted = [
+        replace(t, imperfections="black_level", fitted_m2_per_s=dict.fromkeys(t.fitted_m2_per_s, 2.2e-19))
+        for t in plain
+    ]
+    scores = [score([*plain, *lifted], "NC2", "projections", name) for name in ("none", "black_level")]
+    assert [s.bias_percent for s in scores] == pytest.approx([0.0, 10.0])
+    assert [s.seeds for s in scores] == [2, 2]
+    rows = [line for line in table(scores, [*plain, *lifted]) if "NC2" in line]
+    assert ["black_level" in row for row in rows] == [False, True]
