@@ -22,8 +22,10 @@ from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
 
 _WIDEST_FACE = 5.0
 """Of the smaller of the two voxels' parts that a face joins: slivers exchange no faster than this."""
-_GROWTH = 0.05
+GROWTH = 0.05
 """A step is this part of the diffusion already behind it: gradients flatten as they age."""
+ROUGHLY = 0.15
+"""The same where only differences between two courses matter."""
 _QUARTIC = 0.6
 """q above: the mean of nx^4 + ny^4 + nz^4 over all directions."""
 _MOST_MADE_UP = 0.4
@@ -37,12 +39,13 @@ def diffuse(
     voxel_nm: float,
     face_fractions: tuple[NDArray[np.float32], ...] | None = None,
     law: DiffusivityLaw = CONSTANT,
+    growth: float = GROWTH,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the concentration (z, y, x) at each of the rising times tau, in nm2.
 
     Parameters ---------- occupancy : (z, y, x) occupied part of each voxel, 0..1; where it is 0, concentration neither
     moves nor matters face_fractions : open part of the faces towards the next voxel along z, y and x; by default the
-    smaller part of the two law : how D changes with concentration
+    smaller part of the two law : how D changes with concentration growth : `GROWTH`, or `ROUGHLY`
 
     The sum of occupancy times concentration is conserved.
     """
@@ -65,7 +68,7 @@ def diffuse(
         if target < now:
             raise ValueError("the times tau must rise")
         while target - now > 1e-9:
-            step = min(target - now, max(0.5, _GROWTH * now))
+            step = min(target - now, max(0.5, growth * now))
             c = _rkl2_step(c, (*faces, capacity), step, limit, flow)
             now += step
         yield c[1:-1, 1:-1, 1:-1] + mean

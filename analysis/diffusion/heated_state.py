@@ -28,7 +28,7 @@ _BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR = 0.1, 1.5, 0.5
 _TURN_PRIOR_DEG = 10.0
 _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 """Part of the volume that is lost; displacement over the cube root of the volume."""
-_COAT_PRIOR, _BLUR_PRIOR_PX2 = 0.05, 0.3
+_COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
 """Of the shell's level."""
 _LONGEST_STEP = 1.0
 _TRIED = 10
@@ -161,17 +161,20 @@ class _Equations:
                 *[shrunk_px] + [_ROUNDING_PRIOR * size_px] * 2,
                 *[_COAT_PRIOR * model.shell_level] * 2,
                 _BLUR_PRIOR_PX2,
+                _CURVATURE_PRIOR,
             ]
         )
         self.farthest = np.array([_LONGEST_STEP, 0.2, 1.0, 0.5, 0.2, 5.0, 5.0, 5.0, *3 * prior[8:]])
         self._prior = prior[self._which] ** -2.0
         self._away = point.away[self._which]
+        self._left = np.flatnonzero((self._which == 0) | (self._which >= len(SHARED)))
 
     def solve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Steps of all unknowns, nothing for those left alone, and (tilt, 5) of the exposures."""
-        found = np.linalg.lstsq(
-            self._information + np.diag(self._prior), self._right - self._prior * self._away, rcond=None
-        )[0]
+        """Steps of ln tau and of what is the state's own, and (tilt, 5) of the exposures."""
+        left = self._left
+        found = np.zeros(len(self._which))
+        matrix = (self._information + np.diag(self._prior))[np.ix_(left, left)]
+        found[left] = np.linalg.lstsq(matrix, (self._right - self._prior * self._away)[left], rcond=None)[0]
         alone = np.einsum("tij,tj->ti", self._inverse, self._own_right - self._cross @ found)
         steps = np.zeros(len(UNKNOWNS))
         steps[self._which] = found
@@ -180,8 +183,7 @@ class _Equations:
     @property
     def ln_std(self) -> float:
         """Of ln tau, what all states share fixed."""
-        mine = np.array([place for place, u in enumerate(self._which) if u == 0 or u >= len(SHARED)])
-        posterior = (self._information + np.diag(self._prior))[np.ix_(mine, mine)]
+        posterior = (self._information + np.diag(self._prior))[np.ix_(self._left, self._left)]
         return float(np.sqrt(np.linalg.pinv(posterior)[0, 0])) if posterior[0, 0] > 0 else np.inf
 
     def shared(self) -> SharedInformation:

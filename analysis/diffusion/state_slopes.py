@@ -18,7 +18,7 @@ from analysis.tomography.projector import Stack, Volume
 
 SHARED = ("ln_tau", "bow", "slope", "peak")
 """What is one for all states of a particle, but for the first, which follows from D."""
-OWN = ("scale", "turn_z", "turn_y", "turn_x", "shrunk", "rounded", "rounded_wide", "coat", "coat_wide", "blur")
+OWN = ("scale", "turn_z", "turn_y", "turn_x", "shrunk", "rounded", "rounded_wide", "coat", "coat_wide", "blur", "curvature")
 UNKNOWNS = (*SHARED, *OWN)
 
 
@@ -38,7 +38,7 @@ class StatePoint:
     def stepped(self, step: NDArray[np.float64]) -> StatePoint:
         """By as much of each of `UNKNOWNS`; the scale's is relative."""
         own = step[len(SHARED) :]
-        change = self.change.stepped(own[1:4], own[4:7], own[7 : 7 + COATS], float(own[-1]))
+        change = self.change.stepped(own[1:4], own[4:7], own[7 : 7 + COATS], float(own[-2]), float(own[-1]))
         law = DiffusivityLaw(self.law.slope + float(step[2]), self.law.peak + float(step[3]))
         return StatePoint(
             self.ln_tau + float(step[0]), self.bow + float(step[1]), law, self.scale * (1.0 + float(own[0])), change
@@ -56,7 +56,7 @@ class StatePoint:
     def away(self) -> NDArray[np.float64]:
         """(unknown,) how far each is from what is expected of it; nothing where anything is."""
         change = self.change
-        return np.array([0.0, *self.shared[1:], *np.zeros(4), *change.moved_px, *change.coats, change.blur_px2])
+        return np.array([0.0, *self.shared[1:], *np.zeros(4), *change.moved_px, *change.coats, change.blur_px2, change.curvature])
 
 
 @dataclass(frozen=True)
@@ -133,4 +133,5 @@ def state_slopes(
             found.append(gain * (scene.around(layer) - scene.particle(displaced)))
         second = [np.gradient(np.gradient(signal, axis=a), axis=a) for a in (1, 2)]
         found.append(0.5 * (second[0] + second[1]))
+        found.append(np.float32(point.scale) * model.response.by_curvature(scattered))
     return StateSlopes(signal, gain * by_tilt, np.stack(found)), model

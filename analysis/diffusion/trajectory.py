@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
-from analysis.diffusion.fick import diffuse
+from analysis.diffusion.fick import ROUGHLY, diffuse
 from analysis.particle_model.model import ParticleModel
+from analysis.particle_model.surfaces import face_fractions
 from analysis.tomography.projector import Volume
 
 _RATIO = 1.35
 _FIRST_PX2 = 0.15
 _MOST_NODES = 40
 _SPREAD_LEFT = 0.002
+_LEAST_OCCUPANCY = 0.02
 
 
 _SLOPE, _PEAK = 1.5, 0.8
@@ -29,51 +29,40 @@ class CompositionTrajectory:
     """
 
     def __init__(self, model: ParticleModel, voxel_nm: float, *, bending: bool = True) -> None:
-        self._shape, self._inside = model.metal.shape, model.metal > 0.0
+        self._inside = model.metal > 0.0
         self._metal = model.metal[self._inside]
         self.voxel_nm = voxel_nm
         start = model.composition[self._inside]
+        self._nearest = _nearest(self._inside)
         self.mean = float(np.vdot(self._metal, start) / self._metal.sum(dtype=np.float64))
         self._start = self._spread(start)
         ladder = _FIRST_PX2 * voxel_nm**2 * _RATIO ** np.arange(_MOST_NODES)
         ladder = ladder[: max(4, int(np.sum(ladder < model.longest_tau_nm2(voxel_nm))))]
         self._nodes: list[NDArray[np.float32]] = []
-        for composition in self._way(model, ladder, CONSTANT):
+        for whole in diffuse(model.composition, model.metal, ladder, voxel_nm, model.face_fractions):
+            composition = whole[self._inside]
             self._nodes.append(composition)
             if len(self._nodes) >= 4 and self._spread(composition) < _SPREAD_LEFT * self._start:
                 break
         ladder = ladder[: len(self._nodes)]
         self._ln_tau = np.log(ladder)
-        laws = [DiffusivityLaw(slope=s) for s in (-_SLOPE, _SLOPE)] + [DiffusivityLaw(peak=p) for p in (-_PEAK, _PEAK)]
-        self._bent = [list(self._way(model, ladder, law)) for law in laws] if bending else []
-
-    def _way(
-        self, model: ParticleModel, ladder: NDArray[np.float64], law: DiffusivityLaw
-    ) -> Iterator[NDArray[np.float32]]:
-        for c in diffuse(model.composition, model.metal, ladder, self.voxel_nm, model.face_fractions, law):
-            yield c[self._inside]
+        self._bends = _Bends(model, ladder / voxel_nm**2, self._inside) if bending else None
 
     def at(self, ln_tau: float, law: DiffusivityLaw = CONSTANT) -> tuple[Volume, Volume]:
         """Composition at ln tau (tau in nm2), and its slope with ln tau."""
         first, value, slope = self._weights(ln_tau)
         whole = value, slope
-        here, by_tau = (self._mixed(self._nodes, first, w) for w in whole)
-        if self._bent and not law.constant:
-            for bent, part in zip(self._bent, _parts(law), strict=True):
-                for total, w in zip((here, by_tau), whole, strict=True):
-                    total += np.float32(part) * (self._mixed(bent, first, w) - self._mixed(self._nodes, first, w))
+        here, by_tau = (_mixed(self._nodes, first, w) for w in whole)
+        if self._bends is not None and not law.constant:
+            here, by_tau = (v + self._bends.away(first, w, law) for v, w in zip((here, by_tau), whole, strict=True))
         return self._volume(here), self._volume(by_tau)
 
     def by_law(self, ln_tau: float, law: DiffusivityLaw = CONSTANT) -> tuple[Volume, Volume]:
         """Change of the composition with the law's slope and with its peak."""
+        assert self._bends is not None, "asked only of one that knows how it bends"
         first, value, _ = self._weights(ln_tau)
-        here = self._mixed(self._nodes, first, value)
-        away = [self._mixed(bent, first, value) - here for bent in self._bent]
-        found = []
-        for place, (size, x) in enumerate(((_SLOPE, law.slope), (_PEAK, law.peak))):
-            below, above = away[2 * place : 2 * place + 2]
-            found.append(self._volume((above - below) / np.float32(2 * size) + np.float32(x / size**2) * (above + below)))
-        return found[0], found[1]
+        by_slope, by_peak = self._bends.slopes(first, value, law)
+        return self._volume(by_slope), self._volume(by_peak)
 
     def _weights(self, ln_tau: float) -> tuple[int, list[float], list[float]]:
         """The first of four nodes, and what each counts for the value and for its slope."""
@@ -88,13 +77,11 @@ class CompositionTrajectory:
             slope.append(float(basis.deriv()(x)))
         return first, value, slope
 
-    def _mixed(self, nodes: list[NDArray[np.float32]], first: int, weights: list[float]) -> NDArray[np.float32]:
-        return sum((np.float32(w) * nodes[first + i] for i, w in enumerate(weights)), np.zeros_like(self._metal))
-
     def _volume(self, inside: NDArray[np.float32]) -> Volume:
-        whole = np.zeros(self._shape, np.float32)
+        """Continued beyond the particle, whose surface may move."""
+        whole = np.zeros(self._inside.shape, np.float32)
         whole[self._inside] = inside
-        return whole
+        return whole[self._nearest]
 
     def degree(self, ln_tau: float) -> float:
         """Degree of alloying: how much of the composition's spread is gone, 0..1."""
@@ -119,16 +106,70 @@ class CompositionTrajectory:
 
     def _spread_at(self, ln_tau: float) -> float:
         first, value, _ = self._weights(ln_tau)
-        return self._spread(self._mixed(self._nodes, first, value))
+        return self._spread(_mixed(self._nodes, first, value))
 
     def _spread(self, composition: NDArray[np.float32]) -> float:
         w = self._metal
         return float(np.sqrt(np.sum(w * (composition - np.float32(self.mean)) ** 2) / np.sum(w)))
 
 
-def _parts(law: DiffusivityLaw) -> list[float]:
-    """How much of each bent way is in that of this law: parabolas through nothing and both ends."""
-    parts: list[float] = []
-    for x in (law.slope / _SLOPE, law.peak / _PEAK):
-        parts += [0.5 * x * (x - 1.0), 0.5 * x * (x + 1.0)]
-    return parts
+class _Bends:
+    """How the way bends where D changes with composition: differences between ways simulated on voxels twice as wide.
+
+    They are small and smooth; what the wide voxels do to them is a few per cent of them.
+    """
+
+    def __init__(self, model: ParticleModel, ladder_px2: NDArray[np.float64], inside: NDArray[np.bool_]) -> None:
+        outside, core, metal = (_halved(f) for f in (model.outside, model.metal * model.composition, model.metal))
+        outside *= np.float32(0.5)
+        metal = np.where(metal > _LEAST_OCCUPANCY, metal, 0.0).astype(np.float32)
+        start = np.asarray(np.divide(core, metal, out=np.zeros_like(core), where=metal > 0))
+        faces = face_fractions(outside)
+        laws = [CONSTANT, *(DiffusivityLaw(slope=s) for s in (-_SLOPE, _SLOPE))]
+        laws += [DiffusivityLaw(peak=p) for p in (-_PEAK, _PEAK)]
+        ways = [list(diffuse(start, metal, ladder_px2, 2.0, faces, law, ROUGHLY)) for law in laws]
+        nearest = _nearest(metal > 0.0)
+        self._away = [[(c - plain)[nearest] for c, plain in zip(way, ways[0], strict=True)] for way in ways[1:]]
+        # The voxel i lies at (i - 1/2) / 2 of the wide ones.
+        self._at = 0.5 * np.argwhere(inside).T.astype(np.float32) - 0.25
+
+    def away(self, first: int, weights: list[float], law: DiffusivityLaw) -> NDArray[np.float32]:
+        """From the way at constant D, inside the particle: parabolas through nothing and both ends."""
+        parts = []
+        for x in (law.slope / _SLOPE, law.peak / _PEAK):
+            parts += [0.5 * x * (x - 1.0), 0.5 * x * (x + 1.0)]
+        return self._fine(first, weights, parts)
+
+    def slopes(
+        self, first: int, weights: list[float], law: DiffusivityLaw
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Change with the law's slope and with its peak."""
+        by = [[(x - 0.5) / size, (x + 0.5) / size] for size, x in ((_SLOPE, law.slope / _SLOPE), (_PEAK, law.peak / _PEAK))]
+        return self._fine(first, weights, [*by[0], 0.0, 0.0]), self._fine(first, weights, [0.0, 0.0, *by[1]])
+
+    def _fine(self, first: int, weights: list[float], parts: list[float]) -> NDArray[np.float32]:
+        from scipy.ndimage import map_coordinates
+
+        wide = np.zeros_like(self._away[0][0])
+        for part, away in zip(parts, self._away, strict=True):
+            if part:
+                wide += np.float32(part) * _mixed(away, first, weights)
+        return np.asarray(map_coordinates(wide, self._at, order=1, mode="nearest"), np.float32)
+
+
+def _mixed(nodes: list[NDArray[np.float32]], first: int, weights: list[float]) -> NDArray[np.float32]:
+    return sum((np.float32(w) * nodes[first + i] for i, w in enumerate(weights)), np.zeros_like(nodes[0]))
+
+
+def _halved(field: Volume) -> Volume:
+    """Means of blocks of two along each axis; an odd end is continued."""
+    padded = np.pad(field, [(0, n % 2) for n in field.shape], mode="edge")
+    z, y, x = (n // 2 for n in padded.shape)
+    return np.asarray(padded.reshape(z, 2, y, 2, x, 2).mean(axis=(1, 3, 5)), np.float32)
+
+
+def _nearest(inside: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
+    """For each voxel, where the nearest one inside is."""
+    from scipy.ndimage import distance_transform_edt
+
+    return tuple(distance_transform_edt(~inside, return_distances=False, return_indices=True))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diffusion.fick import diffuse
+from analysis.diffusion.fick import ROUGHLY, diffuse
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.model import ParticleModel
 from analysis.tomography.noise import Noise
@@ -50,7 +50,8 @@ def sensitivity(
     by_tau = scene.particle(model.metal * trajectory.at(ln_tau)[1] * np.float32(model.core_step))
 
     def seen(changed: ParticleModel) -> Stack:
-        (alloyed,) = diffuse(changed.composition, changed.metal, [tau_nm2], trajectory.voxel_nm, changed.face_fractions)
+        start, metal, faces = changed.composition, changed.metal, changed.face_fractions
+        (alloyed,) = diffuse(start, metal, [tau_nm2], trajectory.voxel_nm, faces, growth=ROUGHLY)
         scattered = changed.scene(tilts_deg).particle(changed.intensity(alloyed)) + around
         return changed.response.signal(scattered)
 
