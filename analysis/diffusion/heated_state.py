@@ -8,13 +8,14 @@ all states share; and of every projection its `Exposures`. What a projection alo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_law import CONSTANT
-from analysis.diffusion.state_slopes import OWN, SHARED, UNKNOWNS, StatePoint, StateSlopes, intensity, state_slopes
+from analysis.diffusion.state_slopes import PLAIN, SHARED, TURNING, UNKNOWNS, StatePoint, intensity, state_slopes
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.change import Change
 from analysis.particle_model.exposures import BACKGROUND_PRIOR, FACTOR_PRIOR, Exposures, slopes_of
@@ -31,6 +32,8 @@ _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 _COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
 """Of the shell's level."""
 _LONGEST_STEP = 1.0
+_TURNED_MISFIT, _REGISTERED_THROUGH, _REGISTERING_ROUNDS = 1.5, (0.12, 0.06, 0.03), 3
+"""Times the usual one, above which a particle may have turned; blurs to find it through, over the cube root of its volume."""
 _TRIED = 10
 
 
@@ -82,6 +85,7 @@ def fit_heated_state(
     near: HeatedState | None = None,
     *,
     whole: bool = True,
+    usual_misfit: float = 1.0,
 ) -> HeatedState:
     """Fit tau to a tilt series.
 
@@ -90,20 +94,53 @@ def fit_heated_state(
     """
     if near is None:
         point, exposures = _start(projections, model, trajectory)
+        equations, point, exposures = _steps(projections, model, trajectory, point, exposures, [PLAIN] * _ROUNDS)
+        if equations.misfit > _TURNED_MISFIT * usual_misfit and whole:
+            point, exposures = _registered(projections, model, trajectory, point, exposures)
     else:
         point, exposures = near.point, near.exposures
-    rounds = [False] * (_ROUNDS if near is None else 0) + [whole] * (_WHOLE_ROUNDS if whole else _ROUNDS)
-    for full in rounds:
-        equations = _Equations(projections, model, trajectory, point, exposures, whole=full)
-        step, of_tilts = equations.solve()
-        low, high = trajectory.range
-        exposures = exposures.moved(of_tilts)
-        point = point.stepped(np.clip(step, *np.array([[-1.0], [1.0]]) * equations.farthest))
-        if not low <= point.ln_tau <= high:
-            point = point.at(float(np.clip(point.ln_tau, low, high)))
+    rounds = [UNKNOWNS] * _WHOLE_ROUNDS if whole else [PLAIN] * _ROUNDS
+    equations, point, exposures = _steps(projections, model, trajectory, point, exposures, rounds)
     at_end = point.ln_tau in trajectory.range
     ln_std = np.inf if at_end else equations.ln_std
     return HeatedState(point, ln_std, exposures, equations.misfit, equations.misfit_of_tilts, equations.shared())
+
+
+def _steps(
+    projections: Projections,
+    model: ParticleModel,
+    trajectory: CompositionTrajectory,
+    point: StatePoint,
+    exposures: Exposures,
+    rounds: Sequence[Sequence[str]],
+) -> tuple[_Equations, StatePoint, Exposures]:
+    """So many steps of such unknowns; also the equations of the last one."""
+    low, high = trajectory.range
+    for which in rounds:
+        equations = _Equations(projections, model, trajectory, point, exposures, which)
+        step, of_tilts = equations.solve()
+        exposures = exposures.moved(of_tilts)
+        point = point.stepped(np.clip(step, -equations.farthest, equations.farthest))
+        point = point.at(float(np.clip(point.ln_tau, low, high)))
+    return equations, point, exposures
+
+
+def _registered(
+    projections: Projections,
+    model: ParticleModel,
+    trajectory: CompositionTrajectory,
+    point: StatePoint,
+    exposures: Exposures,
+) -> tuple[StatePoint, Exposures]:
+    """Onto a particle that turned: what is seen through a wide blur first, which lets it come from afar."""
+    from scipy.ndimage import gaussian_filter
+
+    for part in _REGISTERED_THROUGH:
+        sigma_px = part * float(np.cbrt(model.volume_px))
+        dim = replace(projections, raw=np.asarray(gaussian_filter(projections.raw, (0, sigma_px, sigma_px)), np.float32))
+        blurred = replace(model, blur_px=float(np.hypot(model.blur_px, sigma_px)))
+        _, point, exposures = _steps(dim, blurred, trajectory, point, exposures, [TURNING] * _REGISTERING_ROUNDS)
+    return point, exposures
 
 
 class _Equations:
@@ -116,15 +153,14 @@ class _Equations:
         trajectory: CompositionTrajectory,
         point: StatePoint,
         exposures: Exposures,
-        *,
-        whole: bool,
+        which: Sequence[str],
     ) -> None:
         tilts_deg = projections.tilts_deg + exposures.tilt_errors_deg
         slopes, changed = state_slopes(
-            model, trajectory, point, tilts_deg, projections.raw.shape[2], swept_deg=projections.swept_deg, whole=whole
+            model, trajectory, point, tilts_deg, projections.raw.shape[2], swept_deg=projections.swept_deg, which=which
         )
         self._point = point
-        self._which = np.arange(len(UNKNOWNS)) if whole else np.array([0, len(SHARED)])
+        self._which = np.array([UNKNOWNS.index(name) for name in which])
         stack, seen = projections.moved(exposures.shifts_px, changed.columns)
         signal = exposures.exposed(slopes.signal)
         factors = exposures.factors.astype(np.float32)[:, None, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,8 @@ SHARED = ("ln_tau", "bow", "slope", "peak")
 """What is one for all states of a particle, but for the first, which follows from D."""
 OWN = ("scale", "turn_z", "turn_y", "turn_x", "shrunk", "rounded", "rounded_wide", "coat", "coat_wide", "blur", "curvature")
 UNKNOWNS = (*SHARED, *OWN)
+PLAIN = ("ln_tau", "scale")
+TURNING = (*PLAIN, "turn_z", "turn_y", "turn_x")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class StateSlopes:
     """(tilt, y, x) over `columns`, of the scale."""
     by_tilt: Stack
     unknowns: Stack
-    """(unknown, tilt, y, x) in the order of `UNKNOWNS`; where only some are asked for, those."""
+    """(unknown, tilt, y, x), of those asked for."""
 
 
 def intensity(model: ParticleModel, composition: Volume, bow: float) -> Volume:
@@ -84,9 +87,9 @@ def state_slopes(
     width: int,
     *,
     swept_deg: float = 0.0,
-    whole: bool = True,
+    which: Sequence[str] = UNKNOWNS,
 ) -> tuple[StateSlopes, ParticleModel]:
-    """Signals over the model's columns, with slopes of all unknowns, or but for `whole` of ln tau and the scale alone.
+    """Signals over the model's columns, with slopes of `which` unknowns: `UNKNOWNS`, `TURNING` or `PLAIN`.
 
     Parameters
     ----------
@@ -114,11 +117,12 @@ def state_slopes(
         return gain * scene.particle(np.asarray(field, np.float32))
 
     found = [seen(by_c * by_tau)]
+    whole = len(which) == len(UNKNOWNS)
     if whole:
         found.append(seen(4.0 * mixed * c * (1.0 - c)))
         found += [seen(by_c * lying(f)) for f in trajectory.by_law(point.ln_tau, point.law)]
     found.append(signal)
-    if whole:
+    if whole or len(which) == len(TURNING):
         at = [np.arange(n, dtype=np.float32) - 0.5 * (n - 1) for n in box.shape]
         z, y, x = np.meshgrid(*at, indexing="ij", sparse=True)
         gz, gy, gx = np.gradient(box)
@@ -126,6 +130,7 @@ def state_slopes(
             moved = np.tensordot(np.radians(generator), np.stack(np.broadcast_arrays(z, y, x)), 1)
             found.append(seen(-(gz * moved[0] + gy * moved[1] + gx * moved[2])))
         found.append(gain * by_tilt)
+    if whole:
         surface = (box / np.maximum(model.metal, 1e-3)) * occupancy_slope(model.outside)
         found += [seen(surface * mode) for mode in shape_modes(model)]
         for layer in model.coats()[:COATS]:

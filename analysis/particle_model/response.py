@@ -13,7 +13,7 @@ import numpy as np
 from analysis.tomography.projector import Stack
 
 _MOST = 0.35
-"""Of the curvature: beyond, a stronger signal would hardly be stronger."""
+"""Of the curvature, which is none or more: beyond, a stronger signal would hardly be stronger."""
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ class Response:
         return -projected * projected / np.float32(self.top)
 
     def bent(self, curvature_step: float) -> Response:
-        return Response(float(np.clip(self.curvature + curvature_step, -_MOST, _MOST)), self.top)
+        return Response(float(np.clip(self.curvature + curvature_step, 0.0, _MOST)), self.top)

@@ -88,6 +88,7 @@ class LinearProjections:
         self._surface_waves = np.exp(-0.5 * self._smooth_px**2 * waves)
         self._cell_waves = model.shell_level * (_CELL_PRIOR + _CLOUD_PRIOR * np.exp(-0.5 * _CLOUD_CELLS**2 * cells))
         self._stiffness = self._find_stiffness()
+        self._free = self._not_at_bounds()
 
     def forward(self, unknowns: Unknowns) -> Stack:
         """Change of the projections."""
@@ -121,7 +122,8 @@ class LinearProjections:
         right[4] -= self._exposures.away(_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, self._top)
         right[3][3] -= self._model.response.curvature / _CURVATURE_PRIOR
         right[3][4] -= self._model.mixed_px2 / _MIXED_PRIOR_PX2
-        found = conjugate_gradients(self._normal, right, self._precondition, _CG_STEPS)
+        right[3] *= self._free
+        found = conjugate_gradients(self._bounded, right, self._precondition_bounded, _CG_STEPS)
         moved = [np.clip(self._surface_prior * self._moved(f), -1.0, 1.0).astype(np.float32) for f in found[:2]]
         model = self._model
         levels = 1.0 + _LEVEL_PRIOR * found[3][:2]
@@ -142,11 +144,16 @@ class LinearProjections:
         way = found[:3] if way is None else [w + f for w, f in zip(way, found, strict=False)]
         return better, self._exposures.moved(np.asarray(found[4], np.float64) * self._priors), way
 
-    def std_of(self, s: Sensitivity) -> float:
-        """Standard deviation of ln D by what these projections leave open of the unheated particle.
+    def stds_of(self, s: Sensitivity) -> tuple[float, float]:
+        """Standard deviations of ln D by what these projections leave open of the unheated particle.
 
-        With the prior it is the Cramer-Rao bound of a fit to this tilt series: gradient, inverse information, gradient.
+        With the prior it is the Cramer-Rao bound of a fit to this tilt series: gradient, inverse information, gradient. The first
+        is that of a proportional response and of sharp metals, the second what not knowing these adds.
         """
+        known, free = (self._std_of(s, nuisances=n) for n in (False, True))
+        return known, float(np.sqrt(max(free**2 - known**2, 0.0)))
+
+    def _std_of(self, s: Sensitivity, *, nuisances: bool) -> float:
         gradient = self._nothing()
         for place, (per_px, slope) in enumerate(
             ((s.outside_per_px, self._outside), (s.interface_per_px, self._interface))
@@ -160,8 +167,30 @@ class LinearProjections:
             s.curvature * _CURVATURE_PRIOR,
             s.mixed_per_px2 * _MIXED_PRIOR_PX2,
         )
-        found = conjugate_gradients(self._normal, gradient, self._precondition, _CG_STEPS)
+        self._free = np.ones(len(self._everywhere))
+        self._free[3:_COATS_FROM] = float(nuisances)
+        gradient[3] *= self._free
+        found = conjugate_gradients(self._bounded, gradient, self._precondition_bounded, _CG_STEPS)
         return float(np.sqrt(sum(float(np.vdot(g, f)) for g, f in zip(gradient, found, strict=True))))
+
+    def _not_at_bounds(self) -> NDArray[np.float64]:
+        """0 for what is none and would become less than none, else 1: a signal is not too strong, metals are not unmixed."""
+        free = np.ones(len(self._everywhere))
+        model = self._model
+        for place, value in ((3, model.response.curvature), (4, model.mixed_px2)):
+            wants = float(np.vdot(self._everywhere[place], self._weight * self._residual))
+            free[place] = float(value > 0.0 or wants > 0.0)
+        return free
+
+    def _bounded(self, unknowns: Unknowns) -> Unknowns:
+        image = self._normal(unknowns)
+        image[3] = image[3] * self._free
+        return image
+
+    def _precondition_bounded(self, unknowns: Unknowns) -> Unknowns:
+        found = self._precondition(unknowns)
+        found[3] = found[3] * self._free
+        return found
 
     def _normal(self, unknowns: Unknowns) -> Unknowns:
         image = self.backward(self._weight * self.forward(unknowns))

@@ -53,6 +53,10 @@ class Reference:
     """Change of ln D when the surface moves by one px (D scales with length squared), more where the model misfits."""
     first_ln_std: float
     """Of ln D, by what the counting noise of the first tilt series leaves open: surfaces, levels, blur."""
+    response_ln_std: float
+    """Of ln D, by what it leaves open besides of the response and of an interface that is not sharp."""
+    misfit: float
+    """Mean squared miss of a pixel of the first tilt series, in units of its variance."""
     trajectory: CompositionTrajectory
     noise: Noise
     volume_nm3: float
@@ -140,6 +144,7 @@ def fit_reference(
     level = 0.5 * abs(measure(reading.values, alloyed) - measure(simulated, alloyed)) / range_ + _LEVEL_STD
     if level > _WORST_LEVEL:
         raise NotCoreShell("no core in a shell explains the first tilt series: already alloyed, or not core-shell")
+    first_ln_std, response_ln_std = first.linear.stds_of(sensitivity(particle, trajectory, tilts_deg, noise))
     return Reference(
         field_px=series.raw.shape[1:],
         crop=crop,
@@ -149,7 +154,9 @@ def fit_reference(
         artefacts=artefacts,
         level_degree=_LEVEL_STD if explained else level,
         per_surface_px=2.0 / 3.0 * particle.surface_px2 / particle.volume_px * max(1.0, first.misfit) ** 0.5,
-        first_ln_std=first.linear.std_of(sensitivity(particle, trajectory, tilts_deg, noise)),
+        first_ln_std=first_ln_std,
+        response_ln_std=response_ln_std,
+        misfit=first.misfit,
         trajectory=trajectory,
         noise=noise,
         volume_nm3=particle.volume_px * header.pixel_nm**3,
