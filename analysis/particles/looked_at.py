@@ -38,19 +38,20 @@ def look_at(
 ) -> LookedAt:
     """Outline and measure particles, labels and scale bars left out; raises as `outlines` does."""
     drawn = annotations_of(image)
-    part = image[drawn.rows]
+    part = image[drawn.field]
     found, left_out = drawn.without_labels(outlines(part, method, denoised, bright_field=bright_field))
     bodies = measured(part, found, pixel_nm, pixel_std)
     labels = np.zeros(image.shape, np.int32)
-    labels[drawn.rows] = found
+    labels[drawn.field] = found
     notes = []
-    if len(part) < len(image):
-        notes.append(f"a bar with a label, {len(image) - len(part)} rows of pixels at the edge, was left out")
+    for cut, what in zip(np.subtract(image.shape, part.shape), ("rows", "columns"), strict=True):
+        if cut:
+            notes.append(f"a bar with a label, {cut} {what} of pixels at the edge, was left out")
     if left_out:
-        words = "a scale bar or ruler drawn on the image, and what lies in the place of its label"
-        notes.append(f"{words}, was left out: {left_out} outlines")
-    top = drawn.rows.start
-    placed = tuple(replace(body, y_px=body.y_px + top) for body in bodies)
+        words = "words, a scale bar or a ruler drawn on the image, and what lies in the place of a label"
+        notes.append(f"{words}, were left out: {left_out} outlines")
+    top, left = (span.start for span in drawn.field)
+    placed = tuple(replace(body, y_px=body.y_px + top, x_px=body.x_px + left) for body in bodies)
     values = np.asarray(part, np.float64)
     tops = tops_in(-values if bright_field else values, found)
     if tops > _MERGED * len(bodies):
