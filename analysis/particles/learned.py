@@ -31,8 +31,8 @@ _RIM_SMOOTHED = 0.65
 _SEVERAL, _MANY, _FILLED, _FULL = 3, 6, 0.5, 0.93
 """Several bodies that fill half of a larger one, found in a smaller image, are no parts of it: it is a crowd. Unless
 they fill it wholly, as shards do, and are not many; or no border between them is to be seen."""
-_SEEN = 0.1
-"""Of the contrast: a border between two bodies that are there."""
+_SPECK, _SEEN = 0.05, 0.1
+"""Of the largest body there: what is smaller makes no crowd. Of the contrast: a border between two that are there."""
 _SMALL_PX, _MAGNIFIED, _ALL_TOPS = 10.0, (2, 3, 4), 0.97
 """Across, three of four of them: smaller particles are looked for in the image made larger by these, until there are as
 many as bright tops."""
@@ -176,7 +176,8 @@ def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np
         within = (inside > 0.5 * areas) & (areas > 0)
         within[0] = False
         filled = inside[within].sum() / max(1, body.sum())
-        several = within.sum() >= (_SEVERAL if filled < _FULL else _MANY)
+        parts = np.count_nonzero(inside[within] > _SPECK * inside[within].max(initial=0))
+        several = parts >= (_SEVERAL if filled < _FULL else _MANY)
         crowd = several and filled > _FILLED and _parted(values, np.where(within[fine] & body, fine, 0), body)
         if not body.any() or crowd:
             continue
@@ -186,14 +187,24 @@ def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np
 
 
 def _parted(values: NDArray[np.float64], labels: NDArray[np.int32], body: NDArray[np.bool_]) -> bool:
-    """Whether the image (y, x) shows borders or gaps between the labels in a body; shards of one have none."""
-    from scipy.ndimage import binary_dilation, binary_erosion
+    """Whether the image (y, x) is darker or brighter midway between the labels in a body than in them on both sides.
 
-    border = binary_erosion(body, iterations=4) & (labels == 0)
-    for one, other, place in ((labels[1:], labels[:-1], border[1:]), (labels[:, 1:], labels[:, :-1], border[:, 1:])):
-        place |= (one != other) & (one > 0) & (other > 0)
-    beside = binary_dilation(border, iterations=5) & ~binary_dilation(border, iterations=2) & (labels > 0)
-    if not (border.any() and beside.any()):
+    Shards of one particle have no such borders, however its brightness falls towards its rim.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    apart_px, nearest = distance_transform_edt(labels == 0, return_indices=True)
+    grown = labels[tuple(nearest)]
+    border = np.zeros(body.shape, np.bool_)
+    border[:-1] |= grown[:-1] != grown[1:]
+    border[:, :-1] |= grown[:, :-1] != grown[:, 1:]
+    border &= body
+    if not border.any():
+        return True
+    from_border_px, at = distance_transform_edt(~border, return_indices=True)
+    into_px = np.where(labels > 0, from_border_px - apart_px[tuple(at)], 0.0)
+    beside = body & (into_px > 2.0) & (into_px < 6.0)
+    if not beside.any():
         return True
     level = float(values[beside].mean())
     contrast = level - float(np.median(values[~body]))
