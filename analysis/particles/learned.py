@@ -33,6 +33,8 @@ _SEVERAL, _MANY, _FILLED, _FULL = 3, 6, 0.5, 0.93
 they fill it wholly, as shards do, and are not many; or no border between them is to be seen."""
 _SPECK, _SEEN = 0.05, 0.1
 """Of the largest body there: what is smaller makes no crowd. Of the contrast: a border between two that are there."""
+_BESIDE_PX = 2.0, 6.0
+"""From a border: what it is compared with."""
 _SMALL_PX, _MAGNIFIED, _ALL_TOPS = 10.0, (2, 3, 4), 0.97
 """Across, three of four of them: smaller particles are looked for in the image made larger by these, until there are as
 many as bright tops."""
@@ -187,7 +189,7 @@ def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np
 
 
 def _parted(values: NDArray[np.float64], labels: NDArray[np.int32], body: NDArray[np.bool_]) -> bool:
-    """Whether the image (y, x) is darker or brighter midway between the labels in a body than in them on both sides.
+    """Whether, midway between the labels in a body, the image (y, x) is mostly darker or brighter than on both sides.
 
     Shards of one particle have no such borders, however its brightness falls towards its rim.
     """
@@ -195,20 +197,29 @@ def _parted(values: NDArray[np.float64], labels: NDArray[np.int32], body: NDArra
 
     apart_px, nearest = distance_transform_edt(labels == 0, return_indices=True)
     grown = labels[tuple(nearest)]
-    border = np.zeros(body.shape, np.bool_)
-    border[:-1] |= grown[:-1] != grown[1:]
-    border[:, :-1] |= grown[:, :-1] != grown[:, 1:]
-    border &= body
+    other = grown.copy()
+    other[:-1] = np.where(grown[1:] != grown[:-1], grown[1:], other[:-1])
+    other[:, :-1] = np.where(grown[:, 1:] != grown[:, :-1], grown[:, 1:], other[:, :-1])
+    border = (other != grown) & body
     if not border.any():
         return True
     from_border_px, at = distance_transform_edt(~border, return_indices=True)
-    into_px = np.where(labels > 0, from_border_px - apart_px[tuple(at)], 0.0)
-    beside = body & (into_px > 2.0) & (into_px < 6.0)
-    if not beside.any():
-        return True
-    level = float(values[beside].mean())
-    contrast = level - float(np.median(values[~body]))
-    return bool(abs(level - values[border].mean()) > _SEEN * abs(contrast))
+    into_px = np.where(body & (labels > 0), from_border_px - apart_px[tuple(at)], 0.0)
+    low, high = (side[tuple(at)] for side in (np.minimum(grown, other), np.maximum(grown, other)))
+    pairs, pair = np.unique(low.astype(np.int64) * (int(labels.max()) + 1) + high, return_inverse=True)
+    pair = pair.reshape(labels.shape)
+    beside = (into_px > _BESIDE_PX[0]) & (into_px < _BESIDE_PX[1])
+
+    def level(where: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Of each pair of labels."""
+        held = np.bincount(pair[where], minlength=pairs.size)
+        return np.bincount(pair[where], values[where], pairs.size) / np.where(held > 0, held, np.nan)
+
+    between, sides = level(border), np.stack([level(beside & (labels == low)), level(beside & (labels == high))])
+    seen = _SEEN * abs(float(values[body & (labels > 0)].mean()) - float(np.median(values[~body])))
+    parted = (between < sides.min(axis=0) - seen) | (between > sides.max(axis=0) + seen)
+    long_px = np.bincount(pair[border], minlength=pairs.size) * np.isfinite(sides).all(axis=0)
+    return bool(long_px[parted].sum() >= 0.5 * long_px.sum())
 
 
 def _numbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:
