@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.particles.tops import tops_in
+from analysis.particles.tops import crowds, parted, tops_of
 from drivers.errors import ConfigError
 
 SHIPPED = Path(__file__).with_name("outlines.onnx")
@@ -38,8 +38,10 @@ _BESIDE_PX = 2.0, 6.0
 _SMALL_PX, _MAGNIFIED, _ALL_TOPS = 10.0, (2, 3, 4), 0.97
 """Across, three of four of them: smaller particles are looked for in the image made larger by these, until there are as
 many as bright tops."""
-_MERGED = 1.2
-"""So many tops for each body: small particles are taken together."""
+_MERGED, _FEWEST = 1.2, 5
+"""So many tops for each body: small particles are taken together. In an empty field as few are noise."""
+_SPECK_PX = 6
+"""Of what is no body in any image."""
 _LARGE_PX, _SMALLEST_SIDE_PX = 45.0, 64
 """Across, in an image made smaller: what is taken from there; and the smallest side of such an image."""
 
@@ -65,14 +67,15 @@ def by_network(values: NDArray[np.float64], *, smoothed: bool = False) -> NDArra
         steps.append(0.25 * (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]))
     chance, depth = _told(runs, normalised(values, _EVERY))
     found = np.where(chance > rim, _bodies(chance, depth), 0).astype(np.int32)
-    tops = tops_in(values, found)
-    if _are_small(found) or tops > _MERGED * _number_of(found):
-        found = _of_small(runs, values, found, tops)
+    tops = tops_of(values, found)
+    single = int(crowds(found, tops).sum()) if found.any() else int(tops.max())
+    if _are_small(found) or single > max(_MERGED * _number_of(found), _FEWEST):
+        found = parted(values, _of_small(runs, values, found, single), tops)
     for level, step in enumerate(steps[1:], 1):
         chance, depth = _told(runs, normalised(step, _EVERY))
         large = _enlarged(_large(_bodies(chance, depth)), chance, rim, 2**level, values.shape)
-        found = _with(found, large, values)
-    return _numbered(found)
+        found = _with(found, large, values, tops)
+    return _without_specks(parted(values, found, tops))
 
 
 def _are_small(labels: NDArray[np.int32]) -> bool:
@@ -166,7 +169,9 @@ def _enlarged(
     return np.pad(np.where(finely > rim, wide, 0), missing, "edge").astype(np.int32)
 
 
-def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[np.int32]:
+def _with(
+    fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np.float64], tops: NDArray[np.int32]
+) -> NDArray[np.int32]:
     """The large bodies of a smaller image in the place of what the finer one shows there, unless that is a crowd."""
     if not coarse.any():
         return fine
@@ -181,7 +186,7 @@ def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np
         parts = np.count_nonzero(inside[within] > _SPECK * inside[within].max(initial=0))
         several = parts >= (_SEVERAL if filled < _FULL else _MANY)
         crowd = several and filled > _FILLED and _parted(values, np.where(within[fine] & body, fine, 0), body)
-        if not body.any() or crowd:
+        if not body.any() or crowd or crowds(body.astype(np.int32), tops)[1] > 1:
             continue
         found[within[fine]] = 0
         found[body & (found == 0)] = len(areas) + number
@@ -220,6 +225,12 @@ def _parted(values: NDArray[np.float64], labels: NDArray[np.int32], body: NDArra
     parted = (between < sides.min(axis=0) - seen) | (between > sides.max(axis=0) + seen)
     long_px = np.bincount(pair[border], minlength=pairs.size) * np.isfinite(sides).all(axis=0)
     return bool(long_px[parted].sum() >= 0.5 * long_px.sum())
+
+
+def _without_specks(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Without what is left of bodies that lie in others."""
+    areas = np.bincount(labels.ravel())
+    return _numbered(np.where((areas < _SPECK_PX)[labels], 0, labels).astype(np.int32))
 
 
 def _numbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -96,16 +96,20 @@ def _denoised(values: NDArray[np.float64], how: Denoised) -> NDArray[np.float64]
 
 def noise_std(values: NDArray[np.float64]) -> float:
     """Of white noise, by what a Laplacian leaves of an image, edges being few."""
+    return float(1.4826 * np.median(np.abs(as_noise(values))))
+
+
+def as_noise(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a Laplacian leaves of an image's inner pixels, in the noise's own units."""
     inner = values[1:-1, 1:-1]
-    laplacian = (
+    return (
         4.0 * inner
         - 2.0 * (values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:])
         + values[:-2, :-2]
         + values[:-2, 2:]
         + values[2:, :-2]
         + values[2:, 2:]
-    )
-    return float(1.4826 * np.median(np.abs(laplacian)) / 6.0)
+    ) / 6.0
 
 
 def _by_otsu(values: NDArray[np.float64]) -> Labels:

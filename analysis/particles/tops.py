@@ -1,36 +1,106 @@
-"""Bright tops of a few pixels inside outlines: where there are more of them, small touching particles are merged."""
+"""Bright tops: each small particle of a crowd has one, however many of them an outline takes together."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.particles.outlines import noise_std
+from analysis.particles.outlines import Labels, as_noise
 
-_SMOOTH_PX = 1.0
-_RINGS_PX = (2.5, 3.5, 4.5)
-"""Half the pitch of small particles: a top is a particle of its own when it is lower all around at one of these."""
-_LOWER, _NOISE_SIGMAS = 0.3, 4.0
-"""By this part of the contrast, and by so many sigma of the noise that smoothing leaves: noise has tops, too."""
+_SMOOTHINGS_PX = (0.5, 0.7, 1.0)
+_PROMINENT, _NOISE_SIGMAS = 0.15, 5.0
+"""How far a top rises above the pass to any higher one: part of the contrast, and sigmas of the noise that smoothing
+leaves. Smoothed no more than the noise needs: tops of small particles are close together."""
+_SMALL_PX = 16.0
+"""Across: particles of a crowd are smaller. Larger ones may have several tops of their own."""
+_MANY, _LOBED = 6, 0.9
+"""Tops of an outline that make a crowd of it; fewer do where it fills less than this of its hull."""
 
 
-def tops_in(values: NDArray[np.float64], labels: NDArray[np.int32]) -> int:
-    """How many tops lie in the labels (y, x) of an image with bright particles."""
-    from scipy.ndimage import gaussian_filter, maximum_filter
+def tops_of(values: NDArray[np.float64], labels: Labels) -> Labels:
+    """Tops (y, x) in an image with bright particles, numbered from 1; labels tell where any are, or are empty.
 
+    Of an empty field there is none but by chance.
+    """
+    from scipy.ndimage import gaussian_filter, label
+    from skimage.morphology import reconstruction
+
+    flooded: Any = reconstruction  # scikit-image ships no types
     inside = labels > 0
-    if not inside.any() or inside.all():
-        return 0
-    smooth = np.asarray(gaussian_filter(values, _SMOOTH_PX), np.float64)
-    contrast = float(np.median(smooth[inside]) - np.median(smooth[~inside]))
+    if inside.all():
+        return np.zeros(values.shape, np.int32)
+    if inside.any():
+        contrast = float(np.median(values[inside]) - np.median(values[~inside]))
+    else:
+        contrast = float(np.subtract(*np.percentile(values, (99.5, 50.0))))
     if contrast <= 0.0:
-        return 0
-    noise = noise_std(values) / (2.0 * np.sqrt(np.pi) * _SMOOTH_PX)
-    lower = max(_LOWER * contrast, _NOISE_SIGMAS * noise)
-    y, x = np.mgrid[-5:6, -5:6]
-    top = inside & (smooth == maximum_filter(smooth, 5))
-    alone = np.zeros(labels.shape, np.bool_)
-    for radius_px in _RINGS_PX:
-        ring = np.abs(np.hypot(y, x) - radius_px) < 0.5
-        alone |= maximum_filter(smooth, footprint=ring) < smooth - lower
-    return int(np.count_nonzero(top & alone))
+        return np.zeros(values.shape, np.int32)
+    noise = _noise_std(values, inside)
+    for sigma_px in _SMOOTHINGS_PX:
+        left = noise * _left_of_noise(sigma_px)
+        if _NOISE_SIGMAS * left <= _PROMINENT * contrast:
+            break
+    smooth = np.asarray(gaussian_filter(values, sigma_px), np.float64)
+    height = max(_PROMINENT * contrast, _NOISE_SIGMAS * left)
+    found, _ = label(smooth - flooded(smooth - height, smooth) >= 0.999 * height, np.ones((3, 3)))
+    return np.asarray(found, np.int32)
+
+
+def crowds(labels: Labels, tops: Labels) -> NDArray[np.int64]:
+    """How many small particles each label takes together, by its tops: 1 where it is one; index 0 is no label."""
+    from skimage.measure import regionprops
+
+    regions: Any = regionprops
+    areas = np.bincount(labels.ravel())
+    found = np.minimum(areas, 1)
+    of_each = _tops_in_each(labels, tops, len(areas))
+    small = (of_each > 1) & (areas < 0.25 * np.pi * _SMALL_PX**2 * of_each)
+    found[small & (of_each >= _MANY)] = of_each[small & (of_each >= _MANY)]
+    few = np.flatnonzero(small & (of_each < _MANY))
+    for body in regions(np.where(np.isin(labels, few), labels, 0)) if few.size else ():
+        if body.solidity < _LOBED:
+            found[body.label] = of_each[body.label]
+    found[0] = 0
+    return found
+
+
+def parted(values: NDArray[np.float64], labels: Labels, tops: Labels) -> Labels:
+    """Labels in which each small particle of a crowd has one of its own."""
+    from scipy.ndimage import gaussian_filter
+    from skimage.segmentation import watershed
+
+    crowded = np.flatnonzero(crowds(labels, tops) > 1)
+    if not crowded.size:
+        return labels
+    here = np.isin(labels, crowded)
+    grown: Any = watershed
+    found = labels.copy()
+    smooth = gaussian_filter(values, _SMOOTHINGS_PX[0])
+    found[here] = labels.max() + grown(-smooth, np.where(here, tops, 0), mask=here)[here]
+    return np.asarray(found, np.int32)
+
+
+def _noise_std(values: NDArray[np.float64], inside: NDArray[np.bool_]) -> float:
+    """The larger of that in particles, where some of it may be their edges, and of that beside them, outliers included."""
+    from scipy.ndimage import binary_dilation
+
+    off = as_noise(values)
+    within, beside = off[inside[1:-1, 1:-1]], off[~binary_dilation(inside, iterations=2)[1:-1, 1:-1]]
+    of_counting = 1.4826 * float(np.median(np.abs(within))) if within.size else 0.0
+    return max(of_counting, float(np.sqrt(np.mean(beside**2))) if beside.size else 0.0)
+
+
+def _tops_in_each(labels: Labels, tops: Labels, length: int) -> NDArray[np.int64]:
+    _, first = np.unique(tops, return_index=True)
+    owners = labels.ravel()[first[1:]]
+    return np.asarray(np.bincount(owners, minlength=length), np.int64)
+
+
+def _left_of_noise(sigma_px: float) -> float:
+    """Of white noise, after a Gaussian."""
+    from scipy.ndimage import gaussian_filter1d
+
+    kernel = gaussian_filter1d(np.eye(1, 25, 12)[0], sigma_px)
+    return float(np.sum(kernel**2))
