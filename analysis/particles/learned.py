@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.particles.tops import crowds, parted, tops_of
+from analysis.particles.tops import crowds, parted, tops_of, with_missed
 from drivers.errors import ConfigError
 
 SHIPPED = Path(__file__).with_name("outlines.onnx")
@@ -75,7 +75,7 @@ def by_network(values: NDArray[np.float64], *, smoothed: bool = False) -> NDArra
         chance, depth = _told(runs, normalised(step, _EVERY))
         large = _enlarged(_large(_bodies(chance, depth)), chance, rim, 2**level, values.shape)
         found = _with(found, large, values, tops)
-    return _without_specks(parted(values, found, tops))
+    return _without_specks(with_missed(values, parted(values, found, tops), tops))
 
 
 def _are_small(labels: NDArray[np.int32]) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.particles.annotations import annotations_of
 from analysis.particles.measurement import SMALL_PX, Measured, measured
 from analysis.particles.outlines import Denoised, Labels, Method, outlines
-from analysis.particles.tops import crowds, tops_of
+from analysis.particles.tops import crowds, missed, tops_of
 
 _MERGED = 1.05
 """So many tops for each outline: more than chance."""
@@ -53,10 +53,14 @@ def look_at(
     top, left = (span.start for span in drawn.field)
     placed = tuple(replace(body, y_px=body.y_px + top, x_px=body.x_px + left) for body in bodies)
     values = np.asarray(part, np.float64)
-    tops = int(crowds(found, tops_of(-values if bright_field else values, found)).sum())
-    if tops > _MERGED * len(bodies):
-        words = f"{tops} bright tops lie in {len(bodies)} outlines: small touching particles are taken together"
+    tops = tops_of(-values if bright_field else values, found)
+    single, unseen = int(crowds(found, tops).sum()), missed(found, tops)
+    if single > _MERGED * len(bodies):
+        words = f"{single} bright tops lie in {len(bodies)} outlines: small touching particles are taken together"
         notes.append(f"{words}, so that numbers and sizes are wrong; magnify more")
+    if unseen > (_MERGED - 1.0) * len(bodies):
+        words = f"{unseen} bright tops lie outside the {len(bodies)} outlines: particles are missed"
+        notes.append(f"{words}, so that their number is wrong; magnify more or record longer")
     return LookedAt(labels, placed, (*notes, *_small(placed, pixel_nm)))
 
 

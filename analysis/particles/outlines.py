@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.particles.image_noise import noise_std
+
 Labels = NDArray[np.int32]
 Method = Literal["otsu", "watershed", "learned"]
 Denoised = Literal["no", "gaussian", "non-local means"]
@@ -92,24 +94,6 @@ def _denoised(values: NDArray[np.float64], how: Denoised) -> NDArray[np.float64]
         std = noise_std(values)
         return np.asarray(nl_means(values, h=0.8 * std, sigma=std, fast_mode=True), np.float64)
     return values
-
-
-def noise_std(values: NDArray[np.float64]) -> float:
-    """Of white noise, by what a Laplacian leaves of an image, edges being few."""
-    return float(1.4826 * np.median(np.abs(as_noise(values))))
-
-
-def as_noise(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a Laplacian leaves of an image's inner pixels, in the noise's own units."""
-    inner = values[1:-1, 1:-1]
-    return (
-        4.0 * inner
-        - 2.0 * (values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:])
-        + values[:-2, :-2]
-        + values[:-2, 2:]
-        + values[2:, :-2]
-        + values[2:, 2:]
-    ) / 6.0
 
 
 def _by_otsu(values: NDArray[np.float64]) -> Labels:

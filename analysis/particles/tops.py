@@ -7,14 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.particles.outlines import Labels, as_noise
+from analysis.particles.image_noise import as_noise
+
+Labels = NDArray[np.int32]
 
 _SMOOTHINGS_PX = (0.5, 0.7, 1.0)
 _PROMINENT, _NOISE_SIGMAS = 0.15, 5.0
 """How far a top rises above the pass to any higher one: part of the contrast, and sigmas of the noise that smoothing
 leaves. Smoothed no more than the noise needs: tops of small particles are close together."""
-_SMALL_PX = 16.0
+_TOLD_PX = 300
+"""Of a label that tells its noise."""
+_SMALL_PX = 20.0
 """Across: particles of a crowd are smaller. Larger ones may have several tops of their own."""
+_AS_LARGE = 2.5
+"""How many times larger or smaller one that was missed may be than others."""
 _MANY, _LOBED = 6, 0.9
 """Tops of an outline that make a crowd of it; fewer do where it fills less than this of its hull."""
 
@@ -37,7 +43,7 @@ def tops_of(values: NDArray[np.float64], labels: Labels) -> Labels:
         contrast = float(np.subtract(*np.percentile(values, (99.5, 50.0))))
     if contrast <= 0.0:
         return np.zeros(values.shape, np.int32)
-    noise = _noise_std(values, inside)
+    noise = _noise_std(values, labels)
     for sigma_px in _SMOOTHINGS_PX:
         left = noise * _left_of_noise(sigma_px)
         if _NOISE_SIGMAS * left <= _PROMINENT * contrast:
@@ -82,14 +88,48 @@ def parted(values: NDArray[np.float64], labels: Labels, tops: Labels) -> Labels:
     return np.asarray(found, np.int32)
 
 
-def _noise_std(values: NDArray[np.float64], inside: NDArray[np.bool_]) -> float:
-    """The larger of that in particles, where some of it may be their edges, and of that beside them, outliers included."""
-    from scipy.ndimage import binary_dilation
+def missed(labels: Labels, tops: Labels) -> int:
+    """How many tops lie outside all labels, in an image of small particles; in others they may be anything."""
+    return int(_tops_in_each(labels, tops, 1)[0]) if 0.0 < _typical_px2(labels) < 0.25 * np.pi * _SMALL_PX**2 else 0
 
-    off = as_noise(values)
-    within, beside = off[inside[1:-1, 1:-1]], off[~binary_dilation(inside, iterations=2)[1:-1, 1:-1]]
-    of_counting = 1.4826 * float(np.median(np.abs(within))) if within.size else 0.0
-    return max(of_counting, float(np.sqrt(np.mean(beside**2))) if beside.size else 0.0)
+
+def with_missed(values: NDArray[np.float64], labels: Labels, tops: Labels) -> Labels:
+    """Labels, and new ones where tops outside them are as bright and as large: inside a dense crowd.
+
+    There the support is not to be seen, against which particles are told.
+    """
+    from scipy.ndimage import gaussian_filter
+    from skimage.segmentation import watershed
+
+    if not missed(labels, tops):
+        return labels
+    grown: Any = watershed
+    smooth = np.asarray(gaussian_filter(values, _SMOOTHINGS_PX[0]), np.float64)
+    bright, dark = (float(np.median(smooth[part])) for part in (labels > 0, labels == 0))
+    lit = (labels == 0) & (smooth > 0.5 * (bright + dark))
+    new = np.asarray(grown(-smooth, np.where(lit, tops, 0), mask=lit), np.int32)
+    areas, typical = np.bincount(new.ravel()), _typical_px2(labels)
+    unlike = (areas < typical / _AS_LARGE) | (areas > typical * _AS_LARGE)
+    unlike[0] = True
+    return np.where(unlike[new], labels, labels.max() + new).astype(np.int32)
+
+
+def _typical_px2(labels: Labels) -> float:
+    areas = np.bincount(labels.ravel())[1:]
+    return float(np.median(areas[areas > 0])) if areas.any() else 0.0
+
+
+def _noise_std(values: NDArray[np.float64], labels: Labels) -> float:
+    """The largest of that in any label of some size, saturated pixels apart, and of that beside them, with outliers."""
+    from scipy.ndimage import binary_dilation, median
+
+    off = np.abs(as_noise(values))
+    beside = off[~binary_dilation(labels > 0, iterations=2)[1:-1, 1:-1]]
+    held = np.where(off > 0.0, labels[1:-1, 1:-1], 0)
+    areas = np.bincount(held.ravel())
+    sized = np.flatnonzero(areas >= min(_TOLD_PX, areas[1:].max(initial=0)))
+    of_each = np.asarray(median(off, held, sized[sized > 0]), np.float64)
+    return max(1.4826 * float(of_each.max(initial=0.0)), float(np.sqrt(np.mean(beside**2))) if beside.size else 0.0)
 
 
 def _tops_in_each(labels: Labels, tops: Labels, length: int) -> NDArray[np.int64]:

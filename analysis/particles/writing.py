@@ -68,7 +68,7 @@ def drawn_in(values: NDArray[np.float64]) -> Drawn:
         words += _words(values, ink, ruled)
         for block, bare in _blocks(values, written, ink, least):
             (blocks if bare else plates).append(block)
-    lines += [b for b in blocks if any(_apart_px(b, word) < _NEAR * (word[0].stop - word[0].start) for word in words)]
+    lines += [block for block in blocks if any(_belongs(block, word) for word in words)]
     return Drawn(tuple(lines), tuple(plates), tuple(words))
 
 
@@ -78,7 +78,7 @@ def _is_even(values: NDArray[np.float64]) -> bool:
 
     between = (values > values.min()) & (values < values.max())
     even = between & (maximum_filter(values, 3) == minimum_filter(values, 3))
-    return bool(np.count_nonzero(even) >= _EVEN * max(1, np.count_nonzero(between)))
+    return bool(between.any()) and float(even[between].mean()) >= _EVEN
 
 
 def _inks(values: NDArray[np.float64]) -> list[float]:
@@ -96,7 +96,7 @@ def _lines(values: NDArray[np.float64], written: Mask, ink: float, least: float)
     from scipy.ndimage import binary_opening
 
     found = []
-    for piece, (rows, columns) in _pieces(binary_opening(written, np.ones((1, _LINE_PX)))):
+    for piece, (rows, columns) in _pieces(binary_opening(written, np.ones((1, _LINE_PX), np.bool_))):
         height, width = piece.shape
         beside = [values[r, columns] for r in (rows.start - 1, rows.stop) if 0 <= r < len(values)]
         sharp = np.abs(np.concatenate(beside) - ink) > least if beside else np.zeros(1)
@@ -110,7 +110,7 @@ def _blocks(values: NDArray[np.float64], written: Mask, ink: float, least: float
     from scipy.ndimage import binary_fill_holes, binary_opening
 
     found = []
-    for piece, place in _pieces(binary_opening(written, np.ones((3, 3)))):
+    for piece, place in _pieces(binary_opening(written, np.ones((3, 3), np.bool_))):
         whole = binary_fill_holes(piece)
         if min(piece.shape) < _PLATE_PX or piece.size > _MOST_PLATE * values.size or whole.mean() < _FILLED:
             continue
@@ -132,7 +132,7 @@ def _words(values: NDArray[np.float64], ink: float, ruled: list[Place]) -> list[
     for place in ruled:
         written[place] = False
     off = np.abs(values - ink) / max(abs(ink - float(np.median(values))), 1e-12)
-    like = binary_dilation(written, np.ones((5, 5))) & (off < _RIM)
+    like = binary_dilation(written, np.ones((5, 5), np.bool_)) & (off < _RIM)
     letters, strokes = _letters(like, written, off > 0.5)
     if len(letters) < _LETTERS:
         return []
@@ -177,7 +177,8 @@ def _letters(like: Mask, written: Mask, unlike: Mask) -> tuple[list[Place], Mask
         _, (rows, columns) = _around(place, like.shape, 3)
         here = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.bool_)
         here[_around(place, like.shape, 3)[0]] = piece
-        rim = binary_dilation(here, np.ones((5, 5))) & ~binary_dilation(here, np.ones((3, 3))) & ~like[rows, columns]
+        near, nearer = (binary_dilation(here, np.ones((side, side), np.bool_)) for side in (5, 3))
+        rim = near & ~nearer & ~like[rows, columns]
         inked = written[place][piece].mean()
         if inked < _INKED or not rim.any() or unlike[rows, columns][rim].mean() < _CLEAR:
             continue
@@ -191,9 +192,9 @@ def _pieces(mask: Mask) -> Iterator[tuple[Mask, Place]]:
     from scipy.ndimage import find_objects, label
 
     bodies, number = label(mask, np.ones((3, 3)))
-    if number <= _MOST_PIECES:
-        for name, place in enumerate(find_objects(bodies), 1):
-            yield bodies[place] == name, place
+    for name, bounds in enumerate(find_objects(bodies) if number <= _MOST_PIECES else (), 1):
+        place = (bounds[0], bounds[1])
+        yield bodies[place] == name, place
 
 
 def _around(place: Place, shape: tuple[int, ...], more: int) -> tuple[Place, Place]:
@@ -203,6 +204,7 @@ def _around(place: Place, shape: tuple[int, ...], more: int) -> tuple[Place, Pla
     return (inner[0], inner[1]), (wide[0], wide[1])
 
 
-def _apart_px(one: Place, other: Place) -> int:
-    """The larger of the gaps along y and along x."""
-    return max(max(a.start, b.start) - min(a.stop, b.stop) for a, b in zip(one, other, strict=True))
+def _belongs(block: Place, word: Place) -> bool:
+    """Whether a block is near a word for the word's height."""
+    gaps = (max(a.start, b.start) - min(a.stop, b.stop) for a, b in zip(block, word, strict=True))
+    return all(gap < _NEAR * (word[0].stop - word[0].start) for gap in gaps)

@@ -1,9 +1,8 @@
-"""Particles of few pixels, touching ones, and one large one in noise: none is merged, split, or passed over in silence."""
+"""Particles of few pixels, touching ones, and a large one in noise: none merged, split, or passed over in silence."""
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
 from analysis.particles.looked_at import look_at
 from tests.analysis.particles.balls import balls
