@@ -148,9 +148,10 @@ def _words(values: NDArray[np.float64], ink: float, ruled: list[Place]) -> list[
         if not _is_word(bottom[own], height[own], strokes[own]):
             continue
         in_words += int(strokes[own].sum())
-        more = 1 + int(height[own].max()) // 4
-        rows = slice(max(0, int(top[own].min()) - more), int(bottom[own].max()) + more)
-        found.append((rows, slice(max(0, int(left[own].min()) - more), int(right[own].max()) + more)))
+        along = int(height[own].max())  # a faint letter more at either end, and what hangs below the line
+        above = 1 + along // 4
+        rows = slice(max(0, int(top[own].min()) - above), int(bottom[own].max()) + above)
+        found.append((rows, slice(max(0, int(left[own].min()) - along), int(right[own].max()) + along)))
     # Where most of what has this value and is no blob stands in no row, it is saturated.
     return found if in_words > 0.5 * strokes.sum() else []
 
