@@ -33,6 +33,8 @@ _SEVERAL, _MANY, _FILLED, _FULL = 3, 6, 0.5, 0.93
 they fill it wholly, as shards do, and are not many; or no border between them is to be seen."""
 _SPECK, _SEEN = 0.05, 0.1
 """Of the largest body there: what is smaller makes no crowd. Of the contrast: a border between two that are there."""
+_RIM_PX = 4.0
+"""Around a large body: specks there are of its rim."""
 _BESIDE_PX = 2.0, 6.0
 """From a border: what it is compared with."""
 _SMALL_PX, _MAGNIFIED, _ALL_TOPS = 10.0, (2, 3, 4), 0.97
@@ -175,8 +177,12 @@ def _with(
     """The large bodies of a smaller image in the place of what the finer one shows there, unless that is a crowd."""
     if not coarse.any():
         return fine
+    from scipy.ndimage import distance_transform_edt
+
     areas = np.bincount(fine.ravel())
     found = fine.copy()
+    away_px, nearest = distance_transform_edt(coarse == 0, return_indices=True)
+    reached = np.where(away_px <= _RIM_PX, coarse[tuple(nearest)], 0)
     for number in range(1, int(coarse.max()) + 1):
         body = coarse == number
         inside = np.bincount(fine[body], minlength=len(areas))
@@ -188,6 +194,9 @@ def _with(
         crowd = several and filled > _FILLED and _parted(values, np.where(within[fine] & body, fine, 0), body)
         if not body.any() or crowd or crowds(body.astype(np.int32), tops)[1] > 1:
             continue
+        around = np.bincount(fine[reached == number], minlength=len(areas)) > 0.5 * areas
+        within |= around & (areas > 0) & (areas < _SPECK * body.sum())
+        within[0] = False
         found[within[fine]] = 0
         found[body & (found == 0)] = len(areas) + number
     return found
