@@ -17,12 +17,11 @@ _PROMINENT, _NOISE_SIGMAS = 0.15, 5.0
 leaves. Smoothed no more than the noise needs: tops of small particles are close together."""
 _TOLD_PX = 300
 """Of a label that tells its noise."""
-_SMALL_PX = 20.0
-"""Across: particles of a crowd are smaller. Larger ones may have several tops of their own."""
+_SMALL_PX, _MANY, _ALIKE = 20.0, 6, 0.6
+"""Across, and tops: particles of a crowd are smaller and more, or fewer, but then each has so much of the area of those
+that are alone. A hollow cube has four tops of its own."""
 _AS_LARGE = 2.5
 """How many times larger or smaller one that was missed may be than others."""
-_MANY, _LOBED = 6, 0.9
-"""Tops of an outline that make a crowd of it; fewer do where it fills less than this of its hull."""
 
 
 def tops_of(values: NDArray[np.float64], labels: Labels) -> Labels:
@@ -56,20 +55,16 @@ def tops_of(values: NDArray[np.float64], labels: Labels) -> Labels:
 
 def crowds(labels: Labels, tops: Labels) -> NDArray[np.int64]:
     """How many small particles each label takes together, by its tops: 1 where it is one; index 0 is no label."""
-    from skimage.measure import regionprops
-
-    regions: Any = regionprops
     areas = np.bincount(labels.ravel())
-    found = np.minimum(areas, 1)
     of_each = _tops_in_each(labels, tops, len(areas))
-    small = (of_each > 1) & (areas < 0.25 * np.pi * _SMALL_PX**2 * of_each)
-    found[small & (of_each >= _MANY)] = of_each[small & (of_each >= _MANY)]
-    few = np.flatnonzero(small & (of_each < _MANY))
-    for body in regions(np.where(np.isin(labels, few), labels, 0)) if few.size else ():
-        if body.solidity < _LOBED:
-            found[body.label] = of_each[body.label]
+    of_one = areas / np.maximum(of_each, 1)
+    crowd = of_each >= _MANY
+    single = areas[1:][of_each[1:] == 1]
+    if single.size > max(_MANY, 0.5 * np.count_nonzero(areas[1:])):
+        crowd |= (of_each > 1) & (of_one > _ALIKE * np.median(single))
+    found = np.where(crowd & (of_one < 0.25 * np.pi * _SMALL_PX**2), of_each, np.minimum(areas, 1))
     found[0] = 0
-    return found
+    return np.asarray(found, np.int64)
 
 
 def parted(values: NDArray[np.float64], labels: Labels, tops: Labels) -> Labels:
