@@ -17,7 +17,7 @@ _PROMINENT, _NOISE_SIGMAS = 0.15, 5.0
 leaves. Smoothed no more than the noise needs: tops of small particles are close together."""
 _TOLD_PX = 300
 """Of a label that tells its noise."""
-_SMALL_PX, _MANY, _ALIKE = 20.0, 6, 0.6
+_SMALL_PX, _MANY, _ALIKE = 20.0, 6, 0.85
 """Across, and tops: particles of a crowd are smaller and more, or fewer, but then each has so much of the area of those
 that are alone. A hollow cube has four tops of its own."""
 _AS_LARGE = 2.5
