@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.particles.label_bars import recorded_field
-from analysis.particles.writing import Drawn, Place, drawn_in
+from analysis.particles.writing import Drawings, Place, drawn_in
 
 _LABEL, _LABEL_PX = 4, (20, 40)
 """Of a line's thickness, at least and at most in pixels: how far from it its label reaches."""
@@ -22,7 +22,7 @@ class Annotations:
 
     field: Place
     """Rows and columns that were recorded."""
-    drawn: Drawn
+    drawn: Drawings
     """Within these."""
 
     def without_labels(self, labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:

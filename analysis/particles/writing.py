@@ -41,7 +41,7 @@ _NEAR = 2.0
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawings:
     """What was drawn into an image."""
 
     lines: tuple[Place, ...] = ()
@@ -51,10 +51,10 @@ class Drawn:
     words: tuple[Place, ...] = ()
 
 
-def drawn_in(values: NDArray[np.float64]) -> Drawn:
+def drawn_in(values: NDArray[np.float64]) -> Drawings:
     """What was drawn into an image (y, x); nothing where it has no noise itself, so that nothing can be told."""
     if _is_even(values):
-        return Drawn()
+        return Drawings()
     low, high = np.percentile(values, (1.0, 99.0))
     least = _SHARP * float(high - low)
     lines: list[Place] = []
@@ -69,7 +69,7 @@ def drawn_in(values: NDArray[np.float64]) -> Drawn:
         for block, bare in _blocks(values, written, ink, least):
             (blocks if bare else plates).append(block)
     lines += [block for block in blocks if any(_belongs(block, word) for word in words)]
-    return Drawn(tuple(lines), tuple(plates), tuple(words))
+    return Drawings(tuple(lines), tuple(plates), tuple(words))
 
 
 def _is_even(values: NDArray[np.float64]) -> bool:
