@@ -116,15 +116,18 @@ def _typical_px2(labels: Labels) -> float:
 
 def _noise_std(values: NDArray[np.float64], labels: Labels) -> float:
     """The largest of that in any label of some size, saturated pixels apart, and of that beside them, with outliers."""
-    from scipy.ndimage import binary_dilation, median
+    from scipy.ndimage import binary_dilation
 
     off = np.abs(as_noise(values))
     beside = off[~binary_dilation(labels > 0, iterations=2)[1:-1, 1:-1]]
     held = np.where(off > 0.0, labels[1:-1, 1:-1], 0)
     areas = np.bincount(held.ravel())
-    sized = np.flatnonzero(areas >= min(_TOLD_PX, areas[1:].max(initial=0)))
-    of_each = np.asarray(median(off, held, sized[sized > 0]), np.float64)
-    return max(1.4826 * float(of_each.max(initial=0.0)), float(np.sqrt(np.mean(beside**2))) if beside.size else 0.0)
+    sized = areas >= max(1, min(_TOLD_PX, areas[1:].max(initial=0)))
+    sized[0] = False
+    there = sized[held]
+    in_order = np.argsort(held[there], kind="stable")
+    of_each = [float(np.median(p)) for p in np.split(off[there][in_order], np.cumsum(areas[sized])[:-1]) if p.size]
+    return max(1.4826 * max(of_each, default=0.0), float(np.sqrt(np.mean(beside**2))) if beside.size else 0.0)
 
 
 def _tops_in_each(labels: Labels, tops: Labels, length: int) -> NDArray[np.int64]:
