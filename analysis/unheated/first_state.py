@@ -8,6 +8,7 @@ prior. Gauss-Newton steps, each solved by conjugate gradients through the projec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from analysis.particle_model.surfaces import distance_to, redistanced
 from analysis.particle_model.surroundings import COARSE_PX
 from analysis.tomography.projections import Projections
 from analysis.unheated.conjugate_gradients import Unknowns
-from analysis.unheated.linear_projections import LinearProjections
+from analysis.unheated.linear_projections import NUISANCES, LinearProjections
 from analysis.unheated.segmentation import TwoPhase
 
 _STAGES = (((6.0, 150.0), 12, 0.03), ((2.5, 20.0), 1, 0.0), ((1.5, 6.0), 6, 0.001))
@@ -29,6 +30,10 @@ the part by which a round must lower the misfit for another one to follow.
 Whole faces find their place first, which a prior on small scales would hold back across the wedge; then details. Faces
 are left as soon as they are in place: so free a fit has the levels make up for edges that it cannot draw.
 """
+_TOLD = 4.0
+"""By so many standard deviations, what is not as in a book is set free and all begins anew."""
+_AS_GOOD = 1.005
+"""Times the misfit of a fit without it: what is set free takes away freedom that the surfaces had misused."""
 _TOO_FAR, _RUN_AWAY = 1.05, 1.5
 """Times the best misfit so far: half-way back; begun anew, with what the model misses counted as noise."""
 _MARGIN_PX = 4
@@ -48,6 +53,8 @@ class FirstState:
     """The projections about the model."""
     settled: bool = True
     """Whether the misfit had stopped falling."""
+    nuisances: tuple[str, ...] = ()
+    """Those of `NUISANCES` that the projections tell."""
 
 
 def fit_first_state(projections: Projections, start: TwoPhase, first_column: int) -> FirstState:
@@ -59,12 +66,23 @@ def fit_first_state(projections: Projections, start: TwoPhase, first_column: int
     first_column : where its x begins in the projections
     """
     model = _first_model(start, projections, first_column)
-    found = _fit(model, projections, cautious=False) or _fit(model, projections, cautious=True)
-    assert found is not None, "cautious rounds never give up"
+
+    def fitted(free: Sequence[str]) -> FirstState:
+        found = _fit(model, projections, free, cautious=False) or _fit(model, projections, free, cautious=True)
+        assert found is not None, "cautious rounds never give up"
+        return found
+
+    found = fitted(())
+    free = [name for name in NUISANCES if found.linear.told_of(name) > _TOLD]
+    if free:
+        closer = fitted(free)
+        found = replace(closer, nuisances=tuple(free)) if closer.misfit < _AS_GOOD * found.misfit else found
     return found
 
 
-def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> FirstState | None:
+def _fit(
+    model: ParticleModel, projections: Projections, free: Sequence[str], *, cautious: bool
+) -> FirstState | None:
     """The best of all rounds; nothing when full steps ran away, as they may where the model never fits well."""
     exposures = Exposures.of(projections)
     best: FirstState | None = None
@@ -73,7 +91,7 @@ def _fit(model: ParticleModel, projections: Projections, *, cautious: bool) -> F
         way: Unknowns | None = None
         misfits: list[float] = []
         for _ in range(most):
-            linear = LinearProjections(model, projections, exposures, scale, cautious=cautious)
+            linear = LinearProjections(model, projections, exposures, scale, free, cautious=cautious)
             misfits.append(linear.misfit)
             calm = len(misfits) > 2 and misfits[-1] > (1.0 - least_gain) * misfits[-2]
             if best is None or linear.misfit < best.misfit:

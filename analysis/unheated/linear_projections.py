@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -23,8 +24,10 @@ _COAT_PRIOR = 0.05
 _CELL_PRIOR, _CLOUD_PRIOR, _CLOUD_CELLS = 0.02, 0.05, 1.5
 """Of the shell's level: layers around the particle; coarse cells by themselves, and as clouds of such a radius."""
 _STEEP = 0.2
-_COATS_FROM = 5
-"""Place of the first coat among what is one for all projections."""
+_NUISANCES_FROM, _COATS_FROM = 3, 5
+"""Places among what is one for all projections."""
+NUISANCES = ("response", "interface")
+"""What is none unless the projections tell it: a signal that is not proportional, metals that are mixed before any heat."""
 
 
 class LinearProjections:
@@ -42,6 +45,7 @@ class LinearProjections:
         projections: Projections,
         exposures: Exposures,
         scale: tuple[float, float],
+        free: Collection[str] = (),
         *,
         cautious: bool = False,
     ) -> None:
@@ -88,7 +92,7 @@ class LinearProjections:
         self._surface_waves = np.exp(-0.5 * self._smooth_px**2 * waves)
         self._cell_waves = model.shell_level * (_CELL_PRIOR + _CLOUD_PRIOR * np.exp(-0.5 * _CLOUD_CELLS**2 * cells))
         self._stiffness = self._find_stiffness()
-        self._free = self._not_at_bounds()
+        self._free = self._not_at_bounds(free)
 
     def forward(self, unknowns: Unknowns) -> Stack:
         """Change of the projections."""
@@ -168,19 +172,33 @@ class LinearProjections:
             s.mixed_per_px2 * _MIXED_PRIOR_PX2,
         )
         self._free = np.ones(len(self._everywhere))
-        self._free[3:_COATS_FROM] = float(nuisances)
+        self._free[_NUISANCES_FROM:_COATS_FROM] = float(nuisances)
         gradient[3] *= self._free
         found = conjugate_gradients(self._bounded, gradient, self._precondition_bounded, _CG_STEPS)
         return float(np.sqrt(sum(float(np.vdot(g, f)) for g, f in zip(gradient, found, strict=True))))
 
-    def _not_at_bounds(self) -> NDArray[np.float64]:
-        """0 for what is none and would become less than none, else 1: a signal is not too strong, metals are not unmixed."""
-        free = np.ones(len(self._everywhere))
-        model = self._model
-        for place, value in ((3, model.response.curvature), (4, model.mixed_px2)):
+    def _not_at_bounds(self, free: Collection[str]) -> NDArray[np.float64]:
+        """0 for a nuisance that is not asked for, or is none and would become less than none, else 1."""
+        mask = np.ones(len(self._everywhere))
+        for place, (name, value) in enumerate(
+            zip(NUISANCES, (self._model.response.curvature, self._model.mixed_px2), strict=True), _NUISANCES_FROM
+        ):
             wants = float(np.vdot(self._everywhere[place], self._weight * self._residual))
-            free[place] = float(value > 0.0 or wants > 0.0)
-        return free
+            mask[place] = float(name in free and (value > 0.0 or wants > 0.0))
+        return mask
+
+    def told_of(self, name: str) -> float:
+        """By how many standard deviations a nuisance is above none, everything else free."""
+        place = _NUISANCES_FROM + NUISANCES.index(name)
+        self._free = self._not_at_bounds(())
+        self._free[place] = 1.0
+        unit = self._nothing()
+        unit[3][place] = 1.0
+        right = self.backward(self._weight * self._residual)
+        right[3] *= self._free
+        column = conjugate_gradients(self._bounded, unit, self._precondition_bounded, _CG_STEPS)
+        found = sum(float(np.vdot(c, r)) for c, r in zip(column, right, strict=True))
+        return found / float(np.sqrt(max(float(column[3][place]), 1e-30) * max(1.0, self.misfit)))
 
     def _bounded(self, unknowns: Unknowns) -> Unknowns:
         image = self._normal(unknowns)
