@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.particles.tops import tops_in
+from analysis.particles.tops import crowds, parted, tops_of, with_missed
 from drivers.errors import ConfigError
 
 SHIPPED = Path(__file__).with_name("outlines.onnx")
@@ -31,13 +31,19 @@ _RIM_SMOOTHED = 0.65
 _SEVERAL, _MANY, _FILLED, _FULL = 3, 6, 0.5, 0.93
 """Several bodies that fill half of a larger one, found in a smaller image, are no parts of it: it is a crowd. Unless
 they fill it wholly, as shards do, and are not many; or no border between them is to be seen."""
-_SEEN = 0.1
-"""Of the contrast: a border between two bodies that are there."""
+_SPECK, _SEEN = 0.05, 0.1
+"""Of the largest body there: what is smaller makes no crowd. Of the contrast: a border between two that are there."""
+_RIM_PX = 4.0
+"""Around a large body: specks there are of its rim."""
+_BESIDE_PX = 2.0, 6.0
+"""From a border: what it is compared with."""
 _SMALL_PX, _MAGNIFIED, _ALL_TOPS = 10.0, (2, 3, 4), 0.97
 """Across, three of four of them: smaller particles are looked for in the image made larger by these, until there are as
 many as bright tops."""
-_MERGED = 1.2
-"""So many tops for each body: small particles are taken together."""
+_MERGED, _FEWEST = 1.2, 5
+"""So many tops for each body: small particles are taken together. In an empty field as few are noise."""
+_SPECK_PX = 6
+"""Of what is no body in any image."""
 _LARGE_PX, _SMALLEST_SIDE_PX = 45.0, 64
 """Across, in an image made smaller: what is taken from there; and the smallest side of such an image."""
 
@@ -63,14 +69,15 @@ def by_network(values: NDArray[np.float64], *, smoothed: bool = False) -> NDArra
         steps.append(0.25 * (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]))
     chance, depth = _told(runs, normalised(values, _EVERY))
     found = np.where(chance > rim, _bodies(chance, depth), 0).astype(np.int32)
-    tops = tops_in(values, found)
-    if _are_small(found) or tops > _MERGED * _number_of(found):
-        found = _of_small(runs, values, found, tops)
+    tops = tops_of(values, found)
+    single = int(crowds(found, tops).sum()) if found.any() else int(tops.max())
+    if _are_small(found) or single > max(_MERGED * _number_of(found), _FEWEST):
+        found = parted(values, _of_small(runs, values, found, single), tops)
     for level, step in enumerate(steps[1:], 1):
         chance, depth = _told(runs, normalised(step, _EVERY))
         large = _enlarged(_large(_bodies(chance, depth)), chance, rim, 2**level, values.shape)
-        found = _with(found, large, values)
-    return _numbered(found)
+        found = _with(found, large, values, tops)
+    return _without_specks(with_missed(values, parted(values, found, tops), tops))
 
 
 def _are_small(labels: NDArray[np.int32]) -> bool:
@@ -164,40 +171,75 @@ def _enlarged(
     return np.pad(np.where(finely > rim, wide, 0), missing, "edge").astype(np.int32)
 
 
-def _with(fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[np.int32]:
+def _with(
+    fine: NDArray[np.int32], coarse: NDArray[np.int32], values: NDArray[np.float64], tops: NDArray[np.int32]
+) -> NDArray[np.int32]:
     """The large bodies of a smaller image in the place of what the finer one shows there, unless that is a crowd."""
     if not coarse.any():
         return fine
+    from scipy.ndimage import distance_transform_edt
+
     areas = np.bincount(fine.ravel())
     found = fine.copy()
+    away_px, nearest = distance_transform_edt(coarse == 0, return_indices=True)
+    reached = np.where(away_px <= _RIM_PX, coarse[tuple(nearest)], 0)
     for number in range(1, int(coarse.max()) + 1):
         body = coarse == number
         inside = np.bincount(fine[body], minlength=len(areas))
         within = (inside > 0.5 * areas) & (areas > 0)
         within[0] = False
         filled = inside[within].sum() / max(1, body.sum())
-        several = within.sum() >= (_SEVERAL if filled < _FULL else _MANY)
+        parts = np.count_nonzero(inside[within] > _SPECK * inside[within].max(initial=0))
+        several = parts >= (_SEVERAL if filled < _FULL else _MANY)
         crowd = several and filled > _FILLED and _parted(values, np.where(within[fine] & body, fine, 0), body)
-        if not body.any() or crowd:
+        if not body.any() or crowd or crowds(body.astype(np.int32), tops)[1] > 1:
             continue
+        around = np.bincount(fine[reached == number], minlength=len(areas)) > 0.5 * areas
+        within |= around & (areas > 0) & (areas < _SPECK * body.sum())
+        within[0] = False
         found[within[fine]] = 0
         found[body & (found == 0)] = len(areas) + number
     return found
 
 
 def _parted(values: NDArray[np.float64], labels: NDArray[np.int32], body: NDArray[np.bool_]) -> bool:
-    """Whether the image (y, x) shows borders or gaps between the labels in a body; shards of one have none."""
-    from scipy.ndimage import binary_dilation, binary_erosion
+    """Whether, midway between the labels in a body, the image (y, x) is mostly darker or brighter than on both sides.
 
-    border = binary_erosion(body, iterations=4) & (labels == 0)
-    for one, other, place in ((labels[1:], labels[:-1], border[1:]), (labels[:, 1:], labels[:, :-1], border[:, 1:])):
-        place |= (one != other) & (one > 0) & (other > 0)
-    beside = binary_dilation(border, iterations=5) & ~binary_dilation(border, iterations=2) & (labels > 0)
-    if not (border.any() and beside.any()):
+    Shards of one particle have no such borders, however its brightness falls towards its rim.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    apart_px, nearest = distance_transform_edt(labels == 0, return_indices=True)
+    grown = labels[tuple(nearest)]
+    other = grown.copy()
+    other[:-1] = np.where(grown[1:] != grown[:-1], grown[1:], other[:-1])
+    other[:, :-1] = np.where(grown[:, 1:] != grown[:, :-1], grown[:, 1:], other[:, :-1])
+    border = (other != grown) & body
+    if not border.any():
         return True
-    level = float(values[beside].mean())
-    contrast = level - float(np.median(values[~body]))
-    return bool(abs(level - values[border].mean()) > _SEEN * abs(contrast))
+    from_border_px, at = distance_transform_edt(~border, return_indices=True)
+    into_px = np.where(body & (labels > 0), from_border_px - apart_px[tuple(at)], 0.0)
+    low, high = (side[tuple(at)] for side in (np.minimum(grown, other), np.maximum(grown, other)))
+    pairs, pair = np.unique(low.astype(np.int64) * (int(labels.max()) + 1) + high, return_inverse=True)
+    pair = pair.reshape(labels.shape)
+    beside = (into_px > _BESIDE_PX[0]) & (into_px < _BESIDE_PX[1])
+
+    def level(where: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Of each pair of labels."""
+        held = np.bincount(pair[where], minlength=pairs.size)
+        return np.bincount(pair[where], values[where], pairs.size) / np.where(held > 0, held, np.nan)
+
+    between, sides = level(border), np.stack([level(beside & (labels == low)), level(beside & (labels == high))])
+    seen = _SEEN * abs(float(values[body & (labels > 0)].mean()) - float(np.median(values[~body])))
+    parted = (between < sides.min(axis=0) - seen) | (between > sides.max(axis=0) + seen)
+    long_px = np.bincount(pair[border], minlength=pairs.size) * np.isfinite(sides).all(axis=0)
+    return bool(long_px[parted].sum() >= 0.5 * long_px.sum())
+
+
+def _without_specks(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Without what is left of bodies that lie in others."""
+    areas = np.bincount(labels.ravel())
+    return _numbered(np.where((areas < _SPECK_PX)[labels], 0, labels).astype(np.int32))
 
 
 def _numbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.particles.annotations import annotations_of
 from analysis.particles.measurement import SMALL_PX, Measured, measured
 from analysis.particles.outlines import Denoised, Labels, Method, outlines
-from analysis.particles.tops import tops_in
+from analysis.particles.tops import crowds, missed, tops_of
 
 _MERGED = 1.05
 """So many tops for each outline: more than chance."""
@@ -38,24 +38,29 @@ def look_at(
 ) -> LookedAt:
     """Outline and measure particles, labels and scale bars left out; raises as `outlines` does."""
     drawn = annotations_of(image)
-    part = image[drawn.rows]
+    part = image[drawn.field]
     found, left_out = drawn.without_labels(outlines(part, method, denoised, bright_field=bright_field))
     bodies = measured(part, found, pixel_nm, pixel_std)
     labels = np.zeros(image.shape, np.int32)
-    labels[drawn.rows] = found
+    labels[drawn.field] = found
     notes = []
-    if len(part) < len(image):
-        notes.append(f"a bar with a label, {len(image) - len(part)} rows of pixels at the edge, was left out")
+    for cut, what in zip(np.subtract(image.shape, part.shape), ("rows", "columns"), strict=True):
+        if cut:
+            notes.append(f"a bar with a label, {cut} {what} of pixels at the edge, was left out")
     if left_out:
-        words = "a scale bar or ruler drawn on the image, and what lies in the place of its label"
-        notes.append(f"{words}, was left out: {left_out} outlines")
-    top = drawn.rows.start
-    placed = tuple(replace(body, y_px=body.y_px + top) for body in bodies)
+        words = "words, a scale bar or a ruler drawn on the image, and what lies in the place of a label"
+        notes.append(f"{words}, were left out: {left_out} outlines")
+    top, left = (span.start for span in drawn.field)
+    placed = tuple(replace(body, y_px=body.y_px + top, x_px=body.x_px + left) for body in bodies)
     values = np.asarray(part, np.float64)
-    tops = tops_in(-values if bright_field else values, found)
-    if tops > _MERGED * len(bodies):
-        words = f"{tops} bright tops lie in {len(bodies)} outlines: small touching particles are taken together"
+    tops = tops_of(-values if bright_field else values, found)
+    single, unseen = int(crowds(found, tops).sum()), missed(found, tops)
+    if single > _MERGED * len(bodies):
+        words = f"{single} bright tops lie in {len(bodies)} outlines: small touching particles are taken together"
         notes.append(f"{words}, so that numbers and sizes are wrong; magnify more")
+    if unseen > (_MERGED - 1.0) * len(bodies):
+        words = f"{unseen} bright tops lie outside the {len(bodies)} outlines: particles are missed"
+        notes.append(f"{words}, so that their number is wrong; magnify more or record longer")
     return LookedAt(labels, placed, (*notes, *_small(placed, pixel_nm)))
 
 

@@ -91,7 +91,7 @@ def _measured(
     diameter_std = float(np.hypot(0.5 * area_std / area_px2, pixel_std)) * diameter
     feret = max(float(body.feret_diameter_max), 0.0 if full is None else full.long_px)
     feret_std = float(np.hypot(np.hypot(np.sqrt(2.0) * _EDGE_PX, 2.0 * _ALL_PX), pixel_std * feret))
-    long, wide = float(body.axis_major_length), max(float(body.axis_minor_length), 1.0)
+    long, wide = (max(float(axis), 1.0) for axis in (body.axis_major_length, body.axis_minor_length))
     if full is not None:
         long, wide = full.long_px, full.wide_px
     aspect_std = long / wide * _EDGE_PX * float(np.hypot(1.0 / long, 1.0 / wide))

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.particles.image_noise import noise_std
+
 Labels = NDArray[np.int32]
 Method = Literal["otsu", "watershed", "learned"]
 Denoised = Literal["no", "gaussian", "non-local means"]
@@ -92,20 +94,6 @@ def _denoised(values: NDArray[np.float64], how: Denoised) -> NDArray[np.float64]
         std = noise_std(values)
         return np.asarray(nl_means(values, h=0.8 * std, sigma=std, fast_mode=True), np.float64)
     return values
-
-
-def noise_std(values: NDArray[np.float64]) -> float:
-    """Of white noise, by what a Laplacian leaves of an image, edges being few."""
-    inner = values[1:-1, 1:-1]
-    laplacian = (
-        4.0 * inner
-        - 2.0 * (values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:])
-        + values[:-2, :-2]
-        + values[:-2, 2:]
-        + values[2:, :-2]
-        + values[2:, 2:]
-    )
-    return float(1.4826 * np.median(np.abs(laplacian)) / 6.0)
 
 
 def _by_otsu(values: NDArray[np.float64]) -> Labels:

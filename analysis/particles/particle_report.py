@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.particles.following import Event, Following, Seen
 from analysis.particles.measurement import Measured
 from analysis.particles.outlines import Labels
+from analysis.results import Estimate
 from drivers.frames import plain
 
 _COLOUR = (255, 170, 0)
@@ -29,23 +30,26 @@ def named(images: Sequence[Sequence[Measured]], pixels_nm: Sequence[float]) -> t
 
 
 def line(title: str, particles: Sequence[Measured]) -> str:
-    """How many of which shape and size."""
+    """How many of which shape and size; which were left out of the sizes, and why."""
     if not particles:
         return f"{title}: no particles"
     shapes = sorted({m.shape for m in particles})
     kinds = ", ".join(f"{sum(m.shape == s for m in particles)} {s}" for s in shapes)
-    counted = f"{sum(m.touching for m in particles)} touching, {sum(m.cut for m in particles)} cut by the edge"
-    whole = [m for m in particles if not m.cut]
-    apart = _sizes("", [m for m in whole if not m.touching])
-    touching = _sizes("touching ones ", [m for m in whole if m.touching])
-    return f"{title}: {len(particles)} particles ({kinds}), {counted}{apart}{touching}"
+    touching, cut = (sum(flags) for flags in zip(*((m.touching, m.cut) for m in particles), strict=True))
+    counted = f"{touching} touching, {cut} cut by the edge{' and left out of the sizes' if cut else ''}"
+    apart, crowded = ([m for m in particles if not m.cut and m.touching == met] for met in (False, True))
+    sizes = _sizes("", apart) + _sizes("touching ones ", crowded)
+    return f"{title}: {len(particles)} particles ({kinds}), {counted}{sizes}"
 
 
 def _sizes(which: str, particles: Sequence[Measured]) -> str:
+    """Their mean diameter, with the error of where outlines lie, which is common to all; and their spread."""
     if not particles:
         return ""
     sizes = np.array([m.diameter_nm.value for m in particles])
-    return f"; {which}{sizes.mean():.4g} +- {sizes.std():.2g} nm across (mean and spread of {sizes.size})"
+    common = float(np.mean([m.diameter_nm.std for m in particles]))
+    mean = Estimate(float(sizes.mean()), float(np.hypot(common, sizes.std() / np.sqrt(sizes.size))))
+    return f"; {which}{mean} nm across (mean of {sizes.size}, spread {sizes.std():.2g} nm)"
 
 
 def whereabouts(body: Measured, shape: tuple[int, ...], pixel_nm: float) -> str:
