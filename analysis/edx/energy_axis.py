@@ -68,6 +68,16 @@ class EnergyAxis:
             found += line.strength * self.peak(line.energy_kev)
         return found
 
+    def slopes(self, lines: Iterable[Line]) -> NDArray[np.float64]:
+        """By how much `peaks` grows in each channel per keV that the lines go up."""
+        edges = self.offset_kev + self.channel_kev * (np.arange(self.channels + 1) - 0.5)
+        found = np.zeros(self.channels)
+        for line in lines:
+            sigma = self.fwhm_kev(line.energy_kev) / np.sqrt(8.0 * np.log(2.0))
+            density = np.exp(-0.5 * ((edges - line.energy_kev) / sigma) ** 2) / (np.sqrt(2.0 * np.pi) * sigma)
+            found -= line.strength * np.diff(density)
+        return found
+
     def binned(self, n: int) -> EnergyAxis:
         """The axis when n channels at a time are summed; a rest at the end is dropped."""
         middle_kev = self.offset_kev + 0.5 * (n - 1) * self.channel_kev
