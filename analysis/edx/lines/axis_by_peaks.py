@@ -14,32 +14,33 @@ from analysis.edx.lines.model import line_model
 from analysis.edx.lines.others import with_other_lines
 from analysis.edx.x_ray_lines import LineFamily
 
-AXIS_STD = np.array([0.02, 0.003, 0.1])
-"""How well a header knows offset in keV, gain, and width of a line, the last two relative."""
+AXIS_STD = np.array([0.02, 0.003, 0.1, 0.05])
+"""How well is known before: offset in keV; relative, gain and width by the header, and the Fano factor."""
 _FARTHEST = 4.0
 """How many of these are corrected."""
 FARTHEST_GAIN = 0.95 * _FARTHEST * float(AXIS_STD[1])
 
 
 def moved(axis: EnergyAxis, x: NDArray[np.float64], about_kev: float) -> EnergyAxis:
-    """The axis with offset, gain and width so many standard deviations off.
+    """The axis with offset, gain, width and Fano factor so many standard deviations off.
 
     It is stretched about an energy at which it is known, so that offset and gain are told apart.
     """
-    offset, gain, width = x * AXIS_STD
+    offset, gain, width, fano = x * AXIS_STD
     shift_kev = offset - gain * (about_kev - axis.offset_kev)
     return replace(
         axis,
         offset_kev=axis.offset_kev + float(shift_kev),
         channel_kev=axis.channel_kev * float(1.0 + gain),
         fwhm_mn_kev=axis.fwhm_mn_kev * float(np.exp(width)),
+        fano_kev=axis.fano_kev * float(np.exp(fano)),
     )
 
 
 def calibrated(
     axis: EnergyAxis, total: NDArray[np.float64], asked: Sequence[LineFamily], beam_kev: float
 ) -> EnergyAxis:
-    """The axis with offset, gain and width of a line by the spectrum's own peaks.
+    """The axis with offset, gain and widths of lines by the spectrum's own peaks.
 
     A shift of 10 eV moves 2 % of a line out of its peak; headers are off by as much. A prior keeps what the peaks do
     not tell where the header has it.
@@ -65,6 +66,6 @@ def calibrated(
         return np.concatenate([target - design @ areas, x])
 
     found = least_squares(
-        residuals, np.zeros(3), bounds=(-_FARTHEST, _FARTHEST), diff_step=[0.02] * 3, xtol=1e-4, ftol=1e-6
+        residuals, np.zeros(4), bounds=(-_FARTHEST, _FARTHEST), diff_step=[0.02] * 4, xtol=1e-4, ftol=1e-6
     )
     return moved(axis, np.asarray(found.x), about_kev)

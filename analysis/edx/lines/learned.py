@@ -5,7 +5,7 @@ and then no longer free in any. What stays open of them is common to all spectra
 it adds to the error of counting exactly what a fit with all of it free would have.
 
 Least squares by Gauss and Newton, linear in areas and background; the unknowns are those of `priors.left_open`, and
-the axis' offset, gain and width. No amount is negative: a line that would be holds others in wrong places.
+the axis' offset, gain and widths. No amount is negative: a line that would be holds others in wrong places.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def _gained(now: LineModel, opened: tuple[Open, ...]) -> NDArray[np.float64]:
     for number, one in enumerate(opened):
         gained[one.family, number] = departing(now.axis, now.families, one)[now.channels]
     wide = replace(now.axis, fwhm_mn_kev=now.axis.fwhm_mn_kev * float(np.exp(_WIDER)))
+    steep = replace(now.axis, fano_kev=now.axis.fano_kev * float(np.exp(_WIDER)))
     about_kev = now.families[0].main_kev
     for number, family in enumerate(now.families):
         stretched = [replace(line, strength=line.strength * (line.energy_kev - about_kev)) for line in family.lines]
@@ -101,7 +102,7 @@ def _gained(now: LineModel, opened: tuple[Open, ...]) -> NDArray[np.float64]:
         of_axis = (
             -now.axis.slopes(family.lines),
             -now.axis.slopes(stretched),
-            (wide.peaks(family.lines) - now.axis.peaks(family.lines)) / _WIDER,
+            *((other.peaks(family.lines) - now.axis.peaks(family.lines)) / _WIDER for other in (wide, steep)),
         )
         for unknown, column in enumerate(of_axis, len(opened)):
             gained[number, unknown] = column[now.channels]

@@ -3,12 +3,14 @@
 A family falls into groups, each of lines from one subshell whose part of it is known no better than another's:
 
 - **Strengths**, by one standard deviation of their logarithm. Two published tables (Elam, Ravel and Sieber 2002, ours;
-  NIST's DTSA) differ by this much, root mean square over elements whose lines lie between 0.7 and 25 keV: K-beta 0.15,
-  and more up to argon, where bonds shape the shell that it comes from; L1 0.21; L2 0.12, and 0.7 up to zinc, whose 3d
+  NIST's DTSA) differ by this much, root mean square over elements whose lines lie between 0.7 and 25 keV: K-beta 0.12
+  from titanium to selenium, and more up to argon, where bonds shape the shell that it comes from; L1 0.21; L2 0.12, and 0.7 up to zinc, whose 3d
   shell is outermost; outer L3 0.11, and 0.3 with metals whose 4d or 5d shell is not full; L-l 0.23; M4 0.62; the rest
   of M 1.1. What a detector's window and the specimen itself take from the softer line of a family is within these.
 - **Places**, in keV. NIST's energies and those of the X-Ray Data Booklet agree to 1 eV (K), 1.5 eV (L) and 2.5 eV (M),
-  most of it by what bonds do to an atom; and a detector's axis is straight to about half a per mille of an energy.
+  most of it by what bonds do to an atom, which shifts a family as a whole, and a group against its main line by half
+  as much. A detector's axis is straight to about half a per mille of an energy; by that, too, a family is off as a
+  whole.
 
 Main lines have strength 1 by definition: a factor k is that of the main line's photons, alpha 1 and 2 together, not of
 all its family's.
@@ -22,13 +24,14 @@ from math import exp, hypot
 
 from analysis.edx.x_ray_lines import Line, LineFamily
 
-_K_BETA, _K_BETA_BONDED, _BONDED_KEV = 0.15, 0.3, 3.2
+_K_BETA, _K_BETA_BONDED, _BONDED_KEV = 0.1, 0.3, 3.2
 _L1, _L2, _L2_BONDED, _L2_BONDED_KEV = 0.25, 0.15, 0.7, 1.1
 _OUTER_L3, _L_L = 0.3, 0.25
 _M4, _REST_OF_M = 0.6, 1.1
 _OUTER = 1.02
 """Lines from so many times the main line's energy are made by the outer shells' electrons."""
 _PLACE_KEV = {"K": 0.0010, "L": 0.0015, "M": 0.0025}
+_AGAINST_MAIN = 0.5
 _STRAIGHT = 5e-4
 """Of an energy."""
 _FAINT = 0.02
@@ -72,12 +75,14 @@ def _of(number: int, family: LineFamily) -> Iterator[Open]:
     groups: dict[tuple[str, float], list[int]] = {}
     for n, line in enumerate(family.lines):
         groups.setdefault(("main", 0.0) if line.main else _group(family, line), []).append(n)
-    place_kev = hypot(_PLACE_KEV[family.shell], _STRAIGHT * family.main_kev)
+    table_kev = _PLACE_KEV[family.shell]
+    yield Open(number, tuple(range(len(family.lines))), hypot(table_kev, _STRAIGHT * family.main_kev), place=True)
     for (kind, std), members in groups.items():
-        if kind != "main":
-            yield Open(number, tuple(members), std, place=False)
+        if kind == "main":
+            continue
+        yield Open(number, tuple(members), std, place=False)
         if sum(family.lines[n].strength for n in members) > _FAINT:
-            yield Open(number, tuple(members), place_kev, place=True)
+            yield Open(number, tuple(members), _AGAINST_MAIN * table_kev, place=True)
 
 
 def _group(family: LineFamily, line: Line) -> tuple[str, float]:
