@@ -44,6 +44,8 @@ class LineFamily:
     photons: float
     """Of the main line per atom, in units common to all families at one beam energy."""
 
+    atomic_number: int
+
     @property
     def shell(self) -> str:
         return self.name[-2]
@@ -61,6 +63,11 @@ class _Edge:
 def molar_masses() -> dict[str, float]:
     """In g/mol, of every element that has lines."""
     return {row["element"]: float(row["molar_mass"]) for row in _table("x_ray_edges.csv")}
+
+
+@cache
+def _atomic_numbers() -> dict[str, int]:
+    return {row["element"]: int(row["atomic_number"]) for row in _table("x_ray_edges.csv")}
 
 
 def line_family(name: str, beam_kev: float) -> LineFamily:
@@ -113,7 +120,8 @@ def _family(element: str, shell: str, beam_kev: float) -> LineFamily:
         for r, p in zip(rows, photons, strict=True)
         if p > 0.0
     )
-    return LineFamily(name, element, 1e-3 * sum(e * p for e, p in main) / total, lines, total)
+    main_kev = 1e-3 * sum(e * p for e, p in main) / total
+    return LineFamily(name, element, main_kev, lines, total, _atomic_numbers()[element])
 
 
 def _vacancies(element: str, shell: str, beam_kev: float) -> dict[str, float]:

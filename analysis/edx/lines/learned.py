@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from analysis.edx.lines.axis_by_peaks import AXIS_STD, moved
 from analysis.edx.lines.fit import beyond_noise, bounded, floored
 from analysis.edx.lines.model import LineModel, OpenShapes, background, departing
-from analysis.edx.lines.priors import Open, left_open, with_values
+from analysis.edx.lines.priors import Open, covariance, left_open, with_values
 
 _ROUNDS, _CALM = 8, 0.02
 """Calm is a step, in standard deviations of what was known before."""
@@ -36,17 +36,20 @@ def learned(model: LineModel, spectrum: NDArray[np.float64]) -> LineModel:
     """
     opened = left_open(model.families)
     std = np.array([*(one.std for one in opened), *AXIS_STD])
+    before = np.diag(std**2)
+    before[: len(opened), : len(opened)] = covariance(model.families, opened)
+    held_by = np.linalg.inv(before)
     values = np.zeros(len(std))
     now = _at(model, opened, values)
     for _ in range(_ROUNDS):
-        step = _step(now, opened, spectrum, values, std)[0]
+        step = _step(now, opened, spectrum, values, held_by)[0]
         step = std * np.clip(step / std, -_LONGEST_STEP, _LONGEST_STEP)
         values = np.clip(values + step, -_FARTHEST * std, _FARTHEST * std)
         now = _at(model, opened, values)
         if np.abs(step / std).max() < _CALM:
             break
-    _, covariance, response = _step(now, opened, spectrum, values, std)
-    return replace(now, shapes=OpenShapes(response, covariance))
+    _, left, response = _step(now, opened, spectrum, values, held_by)
+    return replace(now, shapes=OpenShapes(response, left))
 
 
 def _at(model: LineModel, opened: tuple[Open, ...], values: NDArray[np.float64]) -> LineModel:
@@ -63,9 +66,15 @@ def _step(
     opened: tuple[Open, ...],
     spectrum: NDArray[np.float64],
     values: NDArray[np.float64],
-    std: NDArray[np.float64],
+    held_by: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """How far to go in each unknown, their covariance, and the response of lines to them."""
+    """How far to go in each unknown, their covariance, and the response of lines to them.
+
+    Parameters
+    ----------
+    values : how far the unknowns are off already
+    held_by : the inverse of their covariance before the spectrum was seen
+    """
     counts = spectrum[now.channels]
     fit, held = bounded(now, spectrum)
     weights = 1.0 / floored(fit.fitted)[0]
@@ -75,8 +84,8 @@ def _step(
     design = np.concatenate([there_are, np.einsum("f,fuc->cu", fit.counts[0], gained)], axis=1)
     normal = design.T @ (weights[:, None] * design)
     right = design.T @ (weights * counts)
-    normal[linear:, linear:] += np.diag(std**-2.0)
-    right[linear:] -= values / std**2
+    normal[linear:, linear:] += held_by
+    right[linear:] -= held_by @ values
     inverse = _inverse(normal)
     # Sensitivity of areas alone to what the spectrum gains.
     of_areas = _inverse(now.design.T @ (weights[:, None] * now.design)) @ (weights[:, None] * now.design).T
