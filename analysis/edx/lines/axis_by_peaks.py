@@ -50,6 +50,8 @@ def calibrated(
     seen = with_other_lines(axis, total, asked, beam_kev)
     _, held = bounded(seen, total)
     there_are = [f for n, f in enumerate(seen.families) if n not in held]
+    if not there_are:
+        return axis
     model = line_model(axis, seen.channels, there_are, places=False)
     counts, about_kev = total[model.channels], asked[0].main_kev
     fit = fit_lines(model, total[None])
