@@ -46,7 +46,7 @@ class MapComposition:
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """(element,) at%, of counting and k-factors together."""
+        """(element,) at%, of counting, k-factors and the shapes of lines together."""
         return np.array([np.nan if q.std is None else q.std for q in self.at_pct.values()])
 
     @property

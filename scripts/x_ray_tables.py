@@ -1,4 +1,6 @@
-"""Writes analysis/edx/x_ray_lines.csv and x_ray_edges.csv from xraydb (pip install xraydb; not needed otherwise).
+"""Writes x_ray_lines.csv, x_ray_edges.csv and mass_absorption.csv of analysis/edx.
+
+From xraydb (pip install xraydb; not needed otherwise).
 
     python scripts/x_ray_tables.py FOLDER
 
@@ -6,11 +8,13 @@ Intensities, edges, yields and Coster-Kronig transitions are those of Elam, Rave
 (2002) 121), as xraydb has them. Their energies are differences of edges, up to 20 eV off; so an energy is, where there
 is one, what NIST has as measured (Deslattes et al., Rev. Mod. Phys. 75 (2003) 35), else that of the X-Ray Data Booklet
 (Table 1-3), else, of an M line, that of NIST's DTSA, which is Bearden's (Rev. Mod. Phys. 39 (1967) 78).
-FOLDER holds `deslattes.csv` and `LineEnergies.csv` of github.com/usnistgov/EPQ, and `emission_lines.csv` of
-github.com/ehsteve/roentgen.
+K-beta up to potassium, whose outer shell is not full, and M lines beside M-alpha, M-beta and M-gamma are by DTSA's
+weights. FOLDER holds `deslattes.csv`, `LineEnergies.csv` and `LineWeights.csv` of github.com/usnistgov/EPQ,
+`emission_lines.csv` of github.com/ehsteve/roentgen, and `elam.dat` of github.com/xraypy/XrayDB.
 """
 
 import csv
+import math
 import re
 import sys
 from pathlib import Path
@@ -71,6 +75,90 @@ LACKING = {
 """Lines that xraydb has from rhodium on only: subshell, and part of it by DTSA's weights (as in exspy)."""
 
 
+MAGNESIUM_K_BETA, POTASSIUM = 0.01, 19
+HEAVY_M, STRONGEST_ZETA, WEAKEST_M = 72, 0.06, 0.005
+"""DTSA's weights of lanthanides' faint M lines are misplaced: theirs are left out, and zeta is bounded."""
+FAINT_M = {"M3N1": ("M3", ("M3-N1",), "M3-N5"), "M3O4,5": ("M3", ("M3-O5", "M3-O4"), "M3-N5")} | {
+    "M2N4": ("M5", ("M2-N4",), ""),
+    "Mz2": ("M4", ("M4-N2",), "M4-N6"),
+}
+"""Subshell that they are counted with, DTSA's names, and the line of that subshell whose part is 1 (else M-alpha)."""
+
+
+def dtsa_of(folder: Path, name: str, number: int) -> dict[str, float]:
+    """Of one element, by transition such as ``M2-N4``."""
+    names = [n.strip(" /") for n in next(csv.reader((folder / "LineWeights.csv").open()))]
+    row = list(csv.reader((folder / name).open()))[number]
+    plain = re.compile(r"[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
+    return {n: float(v) if plain.fullmatch(v.strip()) else 0.0 for n, v in zip(names, row, strict=True)}
+
+
+def by_dtsa(folder: Path, number: int, rows: list[list[str]]) -> list[list[str]]:
+    """Rows of one element's lines, with DTSA's K-beta where the outer shell is not full, and its faint M lines."""
+    weight, energy = (dtsa_of(folder, name, number) for name in ("LineWeights.csv", "LineEnergies.csv"))
+    found = [list(row) for row in rows]
+    if any(row[1] == "Kb1" for row in found) and number <= POTASSIUM:
+        of_alpha = weight["K-L3"] + weight["K-L2"]
+        beta = (weight["K-M3"] + weight["K-M2"]) / of_alpha if weight["K-M3"] else MAGNESIUM_K_BETA
+        for names, whole in ((("Kb1", "Kb3"), beta / (1.0 + beta)), (("Ka1", "Ka2"), 1.0 / (1.0 + beta))):
+            before = sum(float(row[4]) for row in found if row[1] in names)
+            for row in found:
+                if row[1] in names:
+                    row[4] = f"{float(row[4]) / before * whole:.4f}"
+    there = {row[1] for row in found}
+    if "Ma" not in there:
+        return found
+    for row in found:
+        if row[1] == "Mz" and weight["M5-N3"] > 0.0:
+            row[4] = f"{min(weight['M5-N3'], STRONGEST_ZETA):.4f}"
+    for name, (shell, names, beside) in FAINT_M.items():
+        part = sum(weight[n] for n in names) / ((weight[beside] or math.inf) if beside else 1.0)
+        if number >= HEAVY_M and part >= WEAKEST_M and energy[names[0]] > LOWEST_EV:
+            found.append([found[0][0], name, shell, f"{energy[names[0]]:.1f}", f"{part:.4f}"])
+    return found
+
+
+def mass_absorption(folder: Path) -> list[tuple[str, str, str]]:
+    """Element, energy in eV and photoabsorption in cm2/g, without points that a power law between others has to 1 %."""
+    found, element, points = [], "", None
+    for line in (folder / "elam.dat").open():
+        words = line.split()
+        if words[:1] == ["Element"]:
+            element, number = words[1], int(words[2])
+        elif words[:1] == ["Photo"]:
+            points = []
+        elif points is not None and words and words[0][0].isdigit():
+            points.append((float(words[0]), float(words[1])))
+        elif points is not None:
+            if number <= 92:
+                found += [(element, f"{math.exp(e):.1f}", f"{math.exp(m):.4g}") for e, m in thinned(points)]
+            points = None
+    return found
+
+
+def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of ln energy and ln coefficient, those that lines between them need, up to the first beyond 50 keV."""
+    highest = math.log(50e3)
+    low = [p for p in points if p[0] <= highest]
+    low += [p for p in points if p[0] > highest][:1]
+    kept, start = [low[0]], 0
+    while start < len(low) - 1:
+        end = start + 1
+        while end + 1 < len(low) and straight(low[start : end + 2]):
+            end += 1
+        kept.append(low[end])
+        start = end
+    return kept
+
+
+def straight(points: list[tuple[float, float]]) -> bool:
+    """Whether a line from the first to the last has all to 1 %; an edge, where energies are equal, is none."""
+    (low, first), (high, last) = points[0], points[-1]
+    if high - low < 1e-9:
+        return False
+    return all(abs(first + (last - first) * (e - low) / (high - low) - m) < 0.01 for e, m in points[1:-1])
+
+
 def energies_ev(folder: Path, symbols: list[str]) -> dict[tuple[str, str], float]:
     """By element and line; `symbols` from hydrogen on."""
     found: dict[tuple[str, str], float] = {}
@@ -105,15 +193,16 @@ def main(folder: Path) -> None:
         edge_rows.writerow(["element", "atomic_number", "molar_mass", "shell", "edge_ev", "yield", "passed_on"])
         for number in range(4, 93):
             element = xraydb.atomic_symbol(number)
-            seen = set()
+            seen, found = set(), []
             for name, line in xraydb.xray_lines(element).items():
                 shell = "M5" if line.initial_level == "M4,5" else line.initial_level
                 if shell in SHELLS and LOWEST_EV <= line.energy <= HIGHEST_EV and line.intensity >= WEAKEST:
                     seen.add(shell)
                     energy = measured.get((element, name), line.energy)
-                    line_rows.writerow([element, name, shell, f"{energy:.1f}", f"{line.intensity:.4f}"])
+                    found.append([element, name, shell, f"{energy:.1f}", f"{line.intensity:.4f}"])
             for name, (shell, part) in LACKING.get(element, {}).items():
-                line_rows.writerow([element, name, shell, f"{measured[element, name]:.1f}", f"{part:.4f}"])
+                found.append([element, name, shell, f"{measured[element, name]:.1f}", f"{part:.4f}"])
+            line_rows.writerows(by_dtsa(folder, number, found))
             for shell, edge in xraydb.xray_edges(element).items():
                 if not any(shell[0] == s[0] for s in seen) or shell not in SHELLS:
                     continue
@@ -126,6 +215,10 @@ def main(folder: Path) -> None:
                 mass = f"{xraydb.atomic_mass(element):.4f}"
                 row = [element, number, mass, shell, f"{edge.energy:.0f}", f"{edge.fyield:.5f}", " ".join(passed_on)]
                 edge_rows.writerow(row)
+    with (FOLDER / "mass_absorption.csv").open("w", newline="") as table:
+        coefficients = csv.writer(table, lineterminator="\n")
+        coefficients.writerow(["element", "energy_ev", "cm2_per_g"])
+        coefficients.writerows(mass_absorption(folder))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.decomposition import components_seen, principal_components
-from analysis.edx.line_fit import LineFit, LineModel, fit_lines
+from analysis.edx.lines.fit import LineFit, fit_lines
+from analysis.edx.lines.model import LineModel
 from analysis.edx.spectrum_image import SpectrumImage
 from drivers.errors import ConfigError
 

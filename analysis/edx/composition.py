@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.k_factors import KFactors
-from analysis.edx.line_fit import LineFit
+from analysis.edx.lines.fit import LineFit
 
 _LIMIT_SIGMAS = 10.0
 
@@ -20,9 +20,9 @@ class Composition:
     fractions: NDArray[np.float64]
     """(spectrum, line), summing to 1; not a number where no line has counts."""
     by_noise: NDArray[np.float64]
-    """Covariance (spectrum, line, line) by counting: it falls with more counts."""
+    """Covariance (spectrum, line, line) by counting and misfit, the statistical part: it falls with more counts."""
     by_factors: NDArray[np.float64]
-    """Covariance by the k-factors, and where it is known by the places of lines: common to all spectra."""
+    """Covariance by the k-factors, absorption, and the shapes of lines, the systematic part: common to all spectra."""
     above_limit: NDArray[np.bool_]
     """(spectrum, line): whether a line is above the quantification limit, ``I > 10 sqrt(I + I_b)``
     (Moreira et al., Small 2024)."""
@@ -52,7 +52,8 @@ def composition(fit: LineFit, factors: KFactors, common: NDArray[np.float64] | N
 
     Parameters
     ----------
-    common : covariance (line, line) of the counts of one spectrum besides that of counting; by default none
+    common : covariance (spectrum, line, line) of the counts besides that of counting, see `LineModel.shape_covariance`;
+        by default none
     """
     n = len(factors.lines)
     counts, covariance, under = fit.counts[:, :n], fit.covariance[:, :n, :n], fit.background[:, :n]
@@ -61,7 +62,7 @@ def composition(fit: LineFit, factors: KFactors, common: NDArray[np.float64] | N
     slope = fractions[:, :, None] * (np.eye(n) - fractions[:, None, :])  # d f_i / d ln k_j = f_i (delta_ij - f_j)
     by_factors = slope @ factors.covariance @ slope.transpose(0, 2, 1)
     if common is not None:
-        by_factors = by_factors + fractions_of(counts * k, (common[:n, :n] * np.outer(k, k))[None])[1]
+        by_factors = by_factors + fractions_of(counts * k, common[:, :n, :n] * np.outer(k, k))[1]
     sigma_0 = np.sqrt(np.maximum(counts, 0.0) + under)
     return Composition(
         fractions,
@@ -69,6 +70,11 @@ def composition(fit: LineFit, factors: KFactors, common: NDArray[np.float64] | N
         by_factors,
         (counts > _LIMIT_SIGMAS * sigma_0) & np.isfinite(fractions),
     )
+
+
+def told_alone(fit: LineFit) -> LineFit:
+    """The fit with no negative counts: for spectra that are each told as a composition, not compared or averaged."""
+    return replace(fit, counts=np.maximum(fit.counts, 0.0))
 
 
 def composition_of_amounts(amounts: NDArray[np.float64], factors: KFactors) -> Composition:

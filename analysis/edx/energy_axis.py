@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from analysis.edx.x_ray_lines import Line
 
 _MN_KA_KEV = 5.895
-_FANO_KEV = 2.5e-3
-"""Of FWHM^2 per energy: 3.65 eV per pair in silicon, Fano factor 0.12, 8 ln 2."""
-
 _CHANNEL_KEV = 0.0005, 0.15
 """Of silicon and germanium detectors, bins of several channels included; a line is about as wide as the most."""
 _LOWEST_KEV, _HIGHEST_KEV = -5.0, 200.0
@@ -28,6 +25,8 @@ class EnergyAxis:
     channels: int
     fwhm_mn_kev: float = 0.130
     """Full width at half maximum of a line at Mn K-alpha."""
+    fano_kev: float = 2.5e-3
+    """Of FWHM^2 per energy: 3.65 eV per pair in silicon, Fano factor 0.12, 8 ln 2."""
 
     def problems(self) -> list[str]:
         """Why it can be the axis of no X-ray detector, in words; mostly it is in another unit."""
@@ -46,7 +45,7 @@ class EnergyAxis:
 
     def fwhm_kev(self, energy_kev: float) -> float:
         """``FWHM^2 = FWHM_Mn^2 + 2.5 eV (E - E_Mn)``: statistics of charge in silicon and the electronics' noise."""
-        return float(np.sqrt(max(self.fwhm_mn_kev**2 + _FANO_KEV * (energy_kev - _MN_KA_KEV), 0.04**2)))
+        return float(np.sqrt(max(self.fwhm_mn_kev**2 + self.fano_kev * (energy_kev - _MN_KA_KEV), 0.04**2)))
 
     def channel_of(self, energy_kev: float) -> int:
         """Nearest channel, also beyond the axis."""
@@ -66,6 +65,16 @@ class EnergyAxis:
         found = np.zeros(self.channels)
         for line in lines:
             found += line.strength * self.peak(line.energy_kev)
+        return found
+
+    def slopes(self, lines: Iterable[Line]) -> NDArray[np.float64]:
+        """By how much `peaks` grows in each channel per keV that the lines go up."""
+        edges = self.offset_kev + self.channel_kev * (np.arange(self.channels + 1) - 0.5)
+        found = np.zeros(self.channels)
+        for line in lines:
+            sigma = self.fwhm_kev(line.energy_kev) / np.sqrt(8.0 * np.log(2.0))
+            density = np.exp(-0.5 * ((edges - line.energy_kev) / sigma) ** 2) / (np.sqrt(2.0 * np.pi) * sigma)
+            found -= line.strength * np.diff(density)
         return found
 
     def binned(self, n: int) -> EnergyAxis:

@@ -1,8 +1,9 @@
 """Line intensities the plain way, beside the fit: counts in a range at the line and in two beside it.
 
 A line of known shape on a straight background has three unknowns, and so it needs three ranges: what of the line
-itself lies in the outer two, as silver's L-beta beside its L-alpha, is not taken for background. Lines of other
-elements in the ranges spoil it; then nothing is told.
+itself lies in the outer two, as silver's L-beta beside its L-alpha, is not taken for background. Of other elements'
+lines in the ranges, what the fit has is taken off, as gold's faint M2-N4 before silver's L-alpha; where that is more
+than a little, nothing is told.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.energy_axis import EnergyAxis
-from analysis.edx.line_fit import LineFit, LineModel
+from analysis.edx.lines.fit import LineFit
+from analysis.edx.lines.model import LineModel
 from analysis.edx.x_ray_lines import LineFamily
 
 _HALF_FWHM = 1.0
 """Of the middle range."""
 _FROM_FWHM, _TO_FWHM = 2.0, 4.0
 """The outer ranges."""
-_SPOILT = 0.02
+_SPOILT = 0.06
 """Of the line's own counts: what lines of others may have in its ranges."""
 
 
@@ -55,12 +57,14 @@ def _one(
     inverse = np.linalg.inv(np.stack([columns[w].sum(axis=0) for w in ranges]))
     in_ranges = np.stack([spectra[:, w].sum(axis=1) for w in ranges])
     others = sum(
-        np.abs(fit.counts[:, n, None]) * axis.peaks(f.lines) for n, f in enumerate(model.families) if n != number
+        np.maximum(fit.counts[:, n, None], 0.0) * axis.peaks(f.lines)
+        for n, f in enumerate(model.families)
+        if n != number
     )
     spoilt = np.array([np.sum(np.broadcast_to(others, spectra.shape)[:, w], axis=1) for w in ranges])
     if np.any(spoilt.sum(axis=0) > _SPOILT * np.abs(fit.counts[:, number])):
         return None
-    solved = inverse @ in_ranges
+    solved = inverse @ (in_ranges - spoilt)
     variance = (inverse[0] ** 2) @ in_ranges
     middle = ranges[1]
     under = np.maximum(columns[middle, 1:].sum(axis=0) @ solved[1:], 0.0)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.blas_thread import one_blas_thread
+from analysis.edx.absorption import Film, with_absorption
 from analysis.edx.clustering import Workflow
 from analysis.edx.composition import Composition, composition
 from analysis.edx.energy_ranges import counts_in_ranges
 from analysis.edx.k_factors import Basis, KFactors, k_factors
-from analysis.edx.line_fit import LineFit, LineModel, fit_lines, fit_sums, none_negative
-from analysis.edx.line_positions import open_by_positions
+from analysis.edx.lines.axis_by_peaks import FARTHEST_GAIN, calibrated
+from analysis.edx.lines.fit import LineFit, bounded, fit_lines, fit_sums
+from analysis.edx.lines.learned import learned
+from analysis.edx.lines.model import LineModel
+from analysis.edx.lines.others import with_other_lines
 from analysis.edx.map_components import Decomposed, FollowedComponents, decomposed
-from analysis.edx.other_lines import FARTHEST_GAIN, calibrated, with_other_lines
+from analysis.edx.map_notes import absorption_notes, map_notes, negative_notes
+from analysis.edx.map_region import Region, region_of, with_rim
 from analysis.edx.phases import Phases, find_phases
 from analysis.edx.radial_profile import RadialProfile, radial_profile
 from analysis.edx.size_classes import SizeClass, profiles_by_size
@@ -25,15 +29,10 @@ from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.x_ray_lines import LineFamily, line_family
 from drivers.errors import ConfigError
 
-Region = tuple[int, int, int, int]
-"""First and last row, first and last column, the last ones left out."""
-_SMOOTH_PX = 1.0
 _OVERLAP = 0.97
-_STANDS_OUT = 3.0
-"""Particles are brighter than what is not by so many sigma of the smoothed counts."""
-_POOR_MISFIT = 2.0
 _SEEN_SIGMAS = 3.0
-_RIM_NM = 1.0
+_IMPOSSIBLE = 5.0
+"""Noise makes no line so many sigma negative; a model without some line of the spectrum does."""
 _WINDOWS_STD = 0.005
 """Of a fraction: what other lines may have in the windows."""
 
@@ -81,6 +80,7 @@ def analyse_map(
     follow: FollowedComponents | None = None,
     cluster: Workflow | None = None,
     cluster_number: int | None = None,
+    film: Film | None = None,
 ) -> MapResult:
     """Quantify a spectrum image.
 
@@ -92,6 +92,7 @@ def analyse_map(
     decompose : also split the map into components; `number` of them, by default as many as the scree shows
     follow : instead, the non-negative components of fewer frames of the same map
     cluster : also group pixels into phases; `cluster_number` of them, by default as many as differ
+    film : thickness, density and take-off angle by which absorption is corrected; by default it is not
 
     Raises
     ------
@@ -103,22 +104,26 @@ def analyse_map(
     total = image.total
     if not total.any():
         raise ConfigError(image.title or "map", ["no counts at all; was the beam on, and the detector in?"])
-    known = calibrated(image.axis, total, asked, image.beam_kev)
-    axis = known.axis
+    axis = calibrated(image.axis, total, asked, image.beam_kev)
     far = abs(axis.channel_kev / image.axis.channel_kev - 1.0) > FARTHEST_GAIN
-    image = replace(image, axis=axis)
-    model = with_other_lines(axis, total, asked, image.beam_kev)
+    model = learned(with_other_lines(axis, total, asked, image.beam_kev), total)
+    image = replace(image, axis=model.axis)
     _check_overlap(model, total, asked)
-    mask, whole_field = _region(image, asked, rows_and_columns)
+    mask, whole_field = region_of(image, asked, rows_and_columns)
     within = None if rows_and_columns is None else mask
-    region = mask if within is not None else _with_rim(mask, image.pixel_nm)
+    region = mask if within is not None else with_rim(mask, image.pixel_nm)
     spectrum = image.spectrum_of(region)
     free = fit_sums(model, spectrum[None], total)
-    by_positions = open_by_positions(free, model, known, spectrum, total)
-    std = np.sqrt(np.diagonal(free.covariance[0] + by_positions))
-    held, impossible = none_negative(free, std, model, spectrum, total)
-    found = composition(held, factors, by_positions)
-    fit = replace(held, covariance=held.covariance + by_positions)
+    std = np.sqrt(np.diagonal(free.covariance[0] + model.shape_covariance(free.counts)[0]))
+    far_below = free.counts[0] < -_IMPOSSIBLE * std
+    impossible = tuple(f.name for f, below in zip(model.families, far_below, strict=True) if below)
+    held, _ = bounded(model, spectrum, total)
+    of_shapes = model.shape_covariance(held.counts)
+    thickness_notes: list[str] = []
+    if film is not None:
+        factors, thickness_notes = with_absorption(factors, asked, held.counts[0, : len(asked)], film)
+    found = composition(held, factors, of_shapes)
+    fit = replace(held, covariance=held.covariance + of_shapes)
     if np.isnan(found.fractions).any():
         words = (
             f"no counts in {', '.join(lines)} above the background; are these the right lines, and is it calibrated?"
@@ -126,11 +131,14 @@ def analyse_map(
         raise ConfigError(image.title, [words])
     notes = [
         *image.notes,
-        *_negative_notes(impossible, free.counts[0], std, factors),
-        *_notes(fit, found, factors, model),
+        *negative_notes(impossible, free.counts[0], std, factors),
+        *map_notes(fit, found, factors, model),
+        *thickness_notes,
     ]
+    if film is None:
+        notes += absorption_notes(fit, factors, model, None if whole_field or within is not None else mask, image)
     plain = None if follow else counts_in_ranges(model, spectrum[None], fit, len(asked))
-    by_ranges = None if plain is None else composition(plain, factors)
+    by_ranges = None if plain is None else composition(plain, factors, of_shapes)
     if by_ranges is not None:
         # The fit is of the same photons, so that the two differ by less than either's error.
         variance = by_ranges.noise_std**2 - found.noise_std**2
@@ -212,74 +220,3 @@ def _check_overlap(model: LineModel, total: NDArray[np.float64], asked: Sequence
     ]
     if problems:
         raise ConfigError("lines", problems)
-
-
-def _region(image: SpectrumImage, asked: Sequence[LineFamily], region: Region | None) -> tuple[NDArray[np.bool_], bool]:
-    """Pixels (y, x) to quantify, and whether they are all for want of particles that stand out."""
-    from scipy.ndimage import gaussian_filter
-    from skimage.filters import threshold_otsu
-
-    otsu: Any = threshold_otsu  # scikit-image ships no types
-    shape = image.counts.shape[:2]
-    if region is not None:
-        top, bottom, left, right = region
-        if not (0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]):
-            words = f"rows {top}:{bottom}, columns {left}:{right} do not lie in the {shape[0]} x {shape[1]} pixels"
-            raise ConfigError("--region", [words])
-        mask = np.zeros(shape, bool)
-        mask[top:bottom, left:right] = True
-        return mask, False
-    bright = gaussian_filter(image.lines_map(asked), _SMOOTH_PX)
-    if np.ptp(bright) <= 0.0:
-        return np.ones(shape, np.bool_), True
-    mask = np.asarray(bright > float(otsu(bright)), np.bool_)
-    # Smoothing by s leaves 1 / (4 pi s^2) of a Poisson variance; a threshold splits that alone by 1.6 sigma.
-    noise = float(np.sqrt(bright.mean() / (4.0 * np.pi * _SMOOTH_PX**2)))
-    if bright[mask].mean() - bright[~mask].mean() < _STANDS_OUT * noise:
-        return np.ones(shape, np.bool_), True
-    return mask, False
-
-
-def _with_rim(mask: NDArray[np.bool_], pixel_nm: float) -> NDArray[np.bool_]:
-    """A threshold cuts off a round particle's thin rim, which may well be of another composition."""
-    from scipy.ndimage import distance_transform_edt
-
-    return mask | (pixel_nm * distance_transform_edt(~mask) <= _RIM_NM)
-
-
-def _negative_notes(
-    impossible: Sequence[str], counts: NDArray[np.float64], std: NDArray[np.float64], factors: KFactors
-) -> list[str]:
-    if not impossible:
-        return []
-    amounts = ", ".join(
-        f"{name} {counts[n]:.0f} +- {std[n]:.0f} counts" for n, name in enumerate(factors.lines) if name in impossible
-    )
-    return [
-        f"a free fit has {amounts or ', '.join(impossible)}, far below zero: other lines lie there than were fitted, "
-        "or axis or background are wrong; held at zero, and the fractions of all elements are not to be relied on"
-    ]
-
-
-def _notes(fit: LineFit, found: Composition, factors: KFactors, model: LineModel) -> list[str]:
-    notes = []
-    for n, name in enumerate(factors.lines):
-        counts, std = fit.counts[0, n], fit.std[0, n]
-        if counts < _SEEN_SIGMAS * std:
-            notes.append(f"{name}: no counts above the background ({counts:.0f} +- {std:.0f})")
-    below = [
-        name
-        for n, name in enumerate(factors.lines)
-        if not found.above_limit[0, n] and fit.counts[0, n] >= _SEEN_SIGMAS * fit.std[0, n]
-    ]
-    if below:
-        notes.append(f"below the quantification limit of 10 sigma of peak and background: {', '.join(below)}")
-    if factors.computed:
-        notes.append(f"k computed, good to 5 % (K), 10 % (L), 25 % (M), for {', '.join(factors.computed)}")
-    others = [f.name for f in model.families[len(factors.lines) :]]
-    if others:
-        notes.append(f"also seen and fitted: {', '.join(others)}")
-    if fit.misfit[0] > _POOR_MISFIT:
-        times = float(np.sqrt(fit.misfit[0]))
-        notes.append(f"the lines and a smooth background miss the spectrum by {times:.1f} times the noise")
-    return notes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.edx.composition import Composition, composition
+from analysis.edx.composition import Composition, composition, told_alone
 from analysis.edx.decomposition import (
     Components,
     components_seen,
@@ -17,7 +17,8 @@ from analysis.edx.decomposition import (
     principal_components,
 )
 from analysis.edx.k_factors import KFactors
-from analysis.edx.line_fit import LineModel, fit_lines
+from analysis.edx.lines.fit import fit_lines
+from analysis.edx.lines.model import LineModel
 from analysis.edx.radial_profile import rings_around
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.images.main_body import main_body
@@ -151,7 +152,8 @@ def _binned(
 
 def _quantified(split: Components, image: SpectrumImage, model: LineModel, factors: KFactors) -> Composition:
     sizes = np.maximum(split.maps.sum(axis=0), 0.0)
-    return composition(fit_lines(model, split.spectra * sizes[:, None], like=image.total), factors)
+    fit = told_alone(fit_lines(model, split.spectra * sizes[:, None], like=image.total))
+    return composition(fit, factors, model.shape_covariance(fit.counts))
 
 
 def _told(

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.clustering import Clusters, Workflow, clusters
-from analysis.edx.composition import Composition, composition
+from analysis.edx.composition import Composition, composition, told_alone
 from analysis.edx.k_factors import KFactors
-from analysis.edx.line_fit import LineModel, fit_lines
+from analysis.edx.lines.fit import fit_lines
+from analysis.edx.lines.model import LineModel
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.results import Estimate
 
@@ -78,7 +79,8 @@ def find_phases(
     found = clusters(binned, model, len(elements), workflow, number=number, within=allowed)
     other = clusters(binned, model, len(elements), _OTHER[workflow], within=allowed)
     spectra = np.einsum("nyx,yxc->nc", _weights(found), binned.counts.astype(np.float64))
-    compositions = composition(fit_lines(model, spectra), factors)
+    fit = told_alone(fit_lines(model, spectra))
+    compositions = composition(fit, factors, model.shape_covariance(fit.counts))
     pixels = [BINNED**2 * int(np.sum(found.label == n)) for n in range(found.number)]
     order = sorted(range(found.number), key=lambda n: -pixels[n])
     each = [compositions.of(slice(n, n + 1)) for n in order]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from analysis.edx.composition import Composition, composition, fractions_of, roots
 from analysis.edx.k_factors import KFactors
-from analysis.edx.line_fit import LineFit, LineModel, fit_sums
+from analysis.edx.lines.fit import LineFit, fit_sums
+from analysis.edx.lines.model import LineModel
 from analysis.edx.shell_thickness import shell_thickness
 from analysis.edx.spectrum_image import SpectrumImage
 from analysis.edx.x_ray_lines import LineFamily
@@ -113,7 +114,7 @@ def profile_of(
     """The profile of rings whose spectra (ring, channel) and numbers of pixels these are."""
     lines, reach = len(factors.lines), len(pixels)
     fit = fit_sums(model, spectra, image.total)
-    rings = composition(fit, factors)
+    rings = composition(fit, factors, model.shape_covariance(fit.counts))
     told = np.atleast_1d(rings.above_limit.any(axis=1)) & (pixels > 0)
     first = int(np.argmax(told))
     good = first + int(np.argmin(np.append(told[first:], False)))

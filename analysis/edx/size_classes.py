@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.k_factors import KFactors
-from analysis.edx.line_fit import LineModel
+from analysis.edx.lines.model import LineModel
 from analysis.edx.radial_profile import RadialProfile, profile_of, rings_around
 from analysis.edx.spectrum_image import SpectrumImage
 

@@ -8,12 +8,14 @@ a yield and a part of the subshell's emission make them photons of one line.
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 _ELECTRONS = {"K": 2, "L1": 2, "L2": 2, "L3": 4, "M1": 2, "M2": 2, "M3": 4, "M4": 4, "M5": 6}
 _MAIN = {"K": ("Ka1", "Ka2", "Ka3"), "L": ("La1", "La2"), "M": ("Ma",)}
+_FAINT = 0.01
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Line:
     """Photons per photon of the family's main line."""
     subshell: str
     """Where its vacancy was, such as ``L3``."""
+    main: bool = False
+    """Whether it is of the family's main line: alpha 1 and 2 together."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class LineFamily:
     photons: float
     """Of the main line per atom, in units common to all families at one beam energy."""
 
+    atomic_number: int
+
+    @property
+    def shell(self) -> str:
+        return self.name[-2]
+
 
 @dataclass(frozen=True)
 class _Edge:
@@ -53,6 +63,11 @@ class _Edge:
 def molar_masses() -> dict[str, float]:
     """In g/mol, of every element that has lines."""
     return {row["element"]: float(row["molar_mass"]) for row in _table("x_ray_edges.csv")}
+
+
+@cache
+def _atomic_numbers() -> dict[str, int]:
+    return {row["element"]: int(row["atomic_number"]) for row in _table("x_ray_edges.csv")}
 
 
 def line_family(name: str, beam_kev: float) -> LineFamily:
@@ -71,16 +86,18 @@ def line_family(name: str, beam_kev: float) -> LineFamily:
     return _family(element, line[0], beam_kev)
 
 
-def families_between(low_kev: float, high_kev: float, beam_kev: float) -> list[LineFamily]:
-    """Of all elements, those whose main line lies between two energies."""
+def families_between(low_kev: float, high_kev: float, beam_kev: float, elements: Collection[str]) -> list[LineFamily]:
+    """Of some elements, those with a line between two energies that is not much fainter than the main one."""
     found = []
     for element in molar_masses():
+        if element not in elements:
+            continue
         for shell in "KLM":
             try:
                 family = _family(element, shell, beam_kev)
             except ValueError:
                 continue
-            if low_kev < family.main_kev < high_kev:
+            if any(low_kev < line.energy_kev < high_kev for line in family.lines if line.strength > _FAINT):
                 found.append(family)
     return found
 
@@ -99,9 +116,12 @@ def _family(element: str, shell: str, beam_kev: float) -> LineFamily:
     if total <= 0.0:
         raise ValueError(f"line {name!r}: a beam of {beam_kev:g} keV does not excite it")
     lines = tuple(
-        Line(1e-3 * float(r["energy_ev"]), p / total, r["shell"]) for r, p in zip(rows, photons, strict=True) if p > 0.0
+        Line(1e-3 * float(r["energy_ev"]), p / total, r["shell"], r["line"] in _MAIN[shell])
+        for r, p in zip(rows, photons, strict=True)
+        if p > 0.0
     )
-    return LineFamily(name, element, 1e-3 * sum(e * p for e, p in main) / total, lines, total)
+    main_kev = 1e-3 * sum(e * p for e, p in main) / total
+    return LineFamily(name, element, main_kev, lines, total, _atomic_numbers()[element])
 
 
 def _vacancies(element: str, shell: str, beam_kev: float) -> dict[str, float]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.options import JsonPath
 from drivers.errors import ConfigError
+
+if TYPE_CHECKING:
+    from analysis.edx.absorption import Film
 
 
 class KBasis(StrEnum):
@@ -45,6 +48,13 @@ def edx(
     clusters: Annotated[
         int | None, typer.Option("--clusters", min=1, help="so many, of gmm; by default by BIC")
     ] = None,
+    thickness_nm: Annotated[
+        str | None, typer.Option("--thickness-nm", help="correct absorption in a film: 120, or with its sigma 120:15")
+    ] = None,
+    density: Annotated[float | None, typer.Option("--density", help="of the film, in g/cm3")] = None,
+    take_off_deg: Annotated[
+        float | None, typer.Option("--take-off-deg", help="of the X-rays above the film's surface")
+    ] = None,
     beam_kev: Annotated[float | None, typer.Option("--beam-kev", min=1.0, help="instead of the file's")] = None,
     pixel_nm: Annotated[float | None, typer.Option("--pixel-nm", min=1e-6, help="instead of the file's")] = None,
     json_path: JsonPath = None,
@@ -65,6 +75,7 @@ def edx(
         given, k_basis = table.of(names), KBasis(table.basis)
     if clusters is not None and cluster is not Workflow.GMM:
         raise ConfigError("--clusters", ["only a Gaussian mixture takes a number: add --cluster gmm, or leave it out"])
+    film = _film(thickness_nm, density, take_off_deg)
     result = analyse_map(
         read_spectrum_image(map_path, beam_kev=beam_kev, pixel_nm=pixel_nm),
         names,
@@ -76,10 +87,26 @@ def edx(
         number=components,
         cluster=None if cluster is None else cluster.value,
         cluster_number=clusters,
+        film=film,
     )
     for line in map_report.lines(result):
         print(line)
     write_json(json_path, map_report.as_json(result))
+
+
+def _film(thickness_nm: str | None, density: float | None, take_off_deg: float | None) -> Film | None:
+    """The film of thickness ``120`` or ``120:15``; all three are needed, or none."""
+    from analysis.edx.absorption import Film
+
+    if thickness_nm is None and density is None and take_off_deg is None:
+        return None
+    if thickness_nm is None or density is None or take_off_deg is None:
+        raise ConfigError("absorption", ["takes --thickness-nm, --density and --take-off-deg together; give all three"])
+    value, _, std = thickness_nm.partition(":")
+    try:
+        return Film(float(value), float(std or 0.0), density, take_off_deg)
+    except ValueError:
+        raise ConfigError("--thickness-nm", [f"{thickness_nm!r} should be nm, such as 120 or 120:15"]) from None
 
 
 def _region(words: str | None) -> tuple[int, int, int, int] | None:

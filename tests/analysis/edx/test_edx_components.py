@@ -13,7 +13,7 @@ from analysis.edx.decomposition import (
     principal_components,
 )
 from analysis.edx.energy_axis import EnergyAxis
-from analysis.edx.line_fit import fit_lines
+from analysis.edx.lines.fit import fit_lines
 from analysis.edx.map_analysis import analyse_map
 from analysis.edx.spectrum_image import SpectrumImage
 from simulators.edx_particles import amounts, emission, segregated_ball

@@ -6,14 +6,13 @@ They overlap with those asked for, or stand where background is looked for. Foun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.edx.energy_axis import EnergyAxis
-from analysis.edx.line_fit import LineModel, channels_around, fit_lines, floored, line_model
-from analysis.edx.line_positions import CalibratedAxis
+from analysis.edx.lines.fit import bounded, floored, without_lines
+from analysis.edx.lines.model import LineModel, channels_around, line_model
 from analysis.edx.x_ray_lines import LineFamily, families_between
 
 USUAL = frozenset(
@@ -24,13 +23,9 @@ USUAL = frozenset(
 _SEEN = 36.0
 """Fall of chi^2 that makes a line seen: six sigma."""
 _MOST = 12
+_FLANK_FWHM = 1.0
 _APART_FWHM = 0.7
 """Main lines nearer than this are not told apart here."""
-_OFFSET_STD_KEV, _GAIN_STD, _WIDTH_STD = 0.02, 0.003, 0.1
-"""How well a header knows offset, gain and width of a line, the last two relative."""
-_FARTHEST = 4.0
-"""How many of these are corrected."""
-FARTHEST_GAIN = 0.95 * _FARTHEST * _GAIN_STD
 
 
 def with_other_lines(
@@ -39,12 +34,15 @@ def with_other_lines(
     """The model for some lines, with all others that the sum of the spectra shows beside them."""
     model = line_model(axis, channels_around(axis, asked), asked)
     low_kev, high_kev = axis.energies_kev[model.channels][[0, -1]]
+    # The flank of a line just beyond is no background either.
+    low_kev, high_kev = (e + d * _FLANK_FWHM * axis.fwhm_kev(e) for e, d in ((low_kev, -1.0), (high_kev, 1.0)))
     elements = {*USUAL, *(f.element for f in asked)}
-    candidates = [f for f in families_between(low_kev, high_kev, beam_kev) if f.element in elements]
+    candidates = families_between(low_kev, high_kev, beam_kev, elements)
+    seen_by_main = [f for f in candidates if low_kev < f.main_kev < high_kev]
     # Where one shell of an element is, its others are, however near to a line asked for they lie.
     model = _with(model, asked, _other_shells(candidates, model.families))
     for _ in range(_MOST):
-        best = _best(model, total, candidates)
+        best = _best(model, total, seen_by_main)
         if best is None:
             break
         model = _with(model, asked, [best])
@@ -71,10 +69,11 @@ def _is_near(axis: EnergyAxis, family: LineFamily, others: Sequence[LineFamily])
 
 def _best(model: LineModel, total: NDArray[np.float64], candidates: Sequence[LineFamily]) -> LineFamily | None:
     """The line whose peak explains most of what the model leaves, if that is enough."""
-    fitted = fit_lines(model, total[None]).fitted
-    root = 1.0 / np.sqrt(floored(fitted)[0])
-    left = root * (total[model.channels] - fitted[0])
-    basis, _ = np.linalg.qr(root[:, None] * model.design)
+    fit, held = bounded(model, total)
+    root = 1.0 / np.sqrt(floored(fit.fitted)[0])
+    left = root * (total[model.channels] - fit.fitted[0])
+    design = without_lines(model, held).design
+    basis, _ = np.linalg.qr(root[:, None] * design[:, np.any(design, axis=0)])
     gains = [(0.0, 0)]
     for number, family in enumerate(candidates):
         if _is_near(model.axis, family, model.families):
@@ -86,50 +85,3 @@ def _best(model: LineModel, total: NDArray[np.float64], candidates: Sequence[Lin
             gains.append((score**2 / size, number))
     gain, number = max(gains)
     return candidates[number] if gain > _SEEN else None
-
-
-def calibrated(
-    axis: EnergyAxis, total: NDArray[np.float64], asked: Sequence[LineFamily], beam_kev: float
-) -> CalibratedAxis:
-    """The axis with offset, gain and width of a line by the spectrum's own peaks.
-
-    A shift of 10 eV moves 2 % of a line out of its peak; headers are off by as much. A prior keeps what the peaks do
-    not tell where the header has it.
-    """
-    from scipy.optimize import least_squares
-
-    model = with_other_lines(axis, total, asked, beam_kev)
-    counts, others = total[model.channels], model.families[len(asked) :]
-    fit = fit_lines(model, total[None])
-    root = np.sqrt(floored(fit.fitted)[0])
-    target = np.concatenate([counts / root, np.zeros(len(model.departures))])
-
-    def moved(x: NDArray[np.float64]) -> EnergyAxis:
-        offset, gain, width = x * (_OFFSET_STD_KEV, _GAIN_STD, _WIDTH_STD)
-        # Stretched about the first line, so that offset and gain are told apart.
-        shift_kev = offset - gain * (asked[0].main_kev - axis.offset_kev)
-        return replace(
-            axis,
-            offset_kev=axis.offset_kev + shift_kev,
-            channel_kev=axis.channel_kev * (1.0 + gain),
-            fwhm_mn_kev=axis.fwhm_mn_kev * float(np.exp(width)),
-        )
-
-    def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        there = line_model(moved(x), model.channels, asked, others)
-        held = np.zeros((len(model.departures), there.design.shape[1]))
-        for row, d in enumerate(there.departures[: len(held)]):
-            held[row, d.column] = 1.0 / (d.std * max(float(fit.counts[0, d.family]), 1.0))
-        design = np.concatenate([there.design / root[:, None], held])
-        areas, *_ = np.linalg.lstsq(design, target, rcond=None)
-        return np.concatenate([target - design @ areas, x])
-
-    found = least_squares(
-        residuals, np.zeros(3), bounds=(-_FARTHEST, _FARTHEST), diff_step=[0.02] * 3, xtol=1e-4, ftol=1e-6
-    )
-    x = np.asarray(found.x)
-    slopes = np.asarray(found.jac, np.float64)
-    variances, directions = np.linalg.eigh(np.linalg.inv(slopes.T @ slopes))
-    # A model that misses the spectrum leaves more open than its noise does.
-    std = np.sqrt(variances * max(1.0, float(fit.misfit[0])))
-    return CalibratedAxis(moved(x), tuple(moved(x + s * d) for s, d in zip(std, directions.T, strict=True)))
