@@ -22,9 +22,10 @@ class DiffusivityFit:
     """The data only bound D: every heated state is unalloyed or fully alloyed."""
     noise_ln_std: NDArray[np.float64] | None = None
     """Of ln D, by the counting noise of the heated states alone."""
-    shared: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """What all states share beside D, each with its standard deviation."""
-    shared_ln_std: NDArray[np.float64] | None = None
-    """Of ln D, by all of that."""
-    causes_ln_std: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Of ln D, by each of that."""
+    shared: NDArray[np.float64] | None = None
+    """What all states share beside D, as the projections have it: bow, slope and peak (`state_slopes.SHARED`)."""
+    shared_std: NDArray[np.float64] | None = None
+    bent: bool = False
+    """Whether these explain more than noise, and D is that with them; else it is that without."""
+    budget: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Of ln D, by cause: what `std_m2_per_s` leaves out."""

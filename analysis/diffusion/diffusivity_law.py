@@ -47,4 +47,13 @@ class DiffusivityLaw:
         return float(np.exp(self.ln_ratio(np.linspace(0.0, 1.0, 101), mean).max()))
 
 
+    def beside(self, other: DiffusivityLaw) -> DiffusivityLaw:
+        """How this law differs from another."""
+        return DiffusivityLaw(self.slope - other.slope, self.peak - other.peak)
+
+    def beyond(self, other: DiffusivityLaw) -> DiffusivityLaw:
+        """This law on top of another."""
+        return DiffusivityLaw(self.slope + other.slope, self.peak + other.peak)
+
+
 CONSTANT = DiffusivityLaw()

@@ -32,6 +32,8 @@ _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 _COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
 """Of the shell's level."""
 _LONGEST_STEP = 1.0
+_TOLD_GAIN = 60.0
+"""Of chi2, by ten unknowns; noise makes it ten."""
 _TURNED_MISFIT, _REGISTERED_THROUGH, _REGISTERING_ROUNDS = 1.5, (0.12, 0.06, 0.03), 3
 """Times the usual one, above which a particle may have turned; blurs to find it through, over the cube root of its volume."""
 _TRIED = 10
@@ -54,12 +56,14 @@ class HeatedState:
 
     point: StatePoint
     ln_std: float
-    """From counting noise and alignment, the unheated particle and what all states share taken as known."""
+    """From counting noise and alignment, all else taken as known."""
+    free_ln_std: float
+    """The same where what became of the particle (`Change`) is unknown."""
+    changed: bool
+    """Whether the projections tell that something became of the particle; else nothing did."""
     exposures: Exposures
     misfit: float
-    """Mean squared miss of a pixel, in units of its variance."""
-    misfit_of_tilts: NDArray[np.float64]
-    """(tilt,) the same of each projection."""
+    """Mean squared miss of a pixel, in units of what the unheated series is missed by."""
     shared: SharedInformation
 
     @property
@@ -89,8 +93,13 @@ def fit_heated_state(
 ) -> HeatedState:
     """Fit tau to a tilt series.
 
-    The best of a few tau begins, or a fit that is `near`; then Gauss-Newton steps of tau, scale and exposures, and when `whole`
-    of everything.
+    The best of a few tau begins, or a fit that is `near`; then Gauss-Newton steps of tau, scale and exposures, and of what became
+    of the particle when that explains more than noise.
+
+    Parameters
+    ----------
+    whole : whether to look for that at all
+    usual_misfit : of the unheated series
     """
     if near is None:
         point, exposures = _start(projections, model, trajectory)
@@ -99,11 +108,20 @@ def fit_heated_state(
             point, exposures = _registered(projections, model, trajectory, point, exposures)
     else:
         point, exposures = near.point, near.exposures
-    rounds = [UNKNOWNS] * _WHOLE_ROUNDS if whole else [PLAIN] * _ROUNDS
-    equations, point, exposures = _steps(projections, model, trajectory, point, exposures, rounds)
+    changed = whole and (point.change.turned_deg > 0.0 or (near is not None and near.changed))
+    if not changed:
+        equations, point, exposures = _steps(projections, model, trajectory, point, exposures, [PLAIN])
+        if whole:
+            equations = _Equations(projections, model, trajectory, point, exposures, UNKNOWNS, usual_misfit)
+            changed = equations.gain > _TOLD_GAIN
+    if changed:
+        which = [UNKNOWNS] * _WHOLE_ROUNDS
+        _, point, exposures = _steps(projections, model, trajectory, point, exposures, which)
+        equations = _Equations(projections, model, trajectory, point, exposures, UNKNOWNS, usual_misfit)
     at_end = point.ln_tau in trajectory.range
-    ln_std = np.inf if at_end else equations.ln_std
-    return HeatedState(point, ln_std, exposures, equations.misfit, equations.misfit_of_tilts, equations.shared())
+    plain, free = (np.inf, np.inf) if at_end else (equations.ln_std(own=False), equations.ln_std(own=True))
+    misfit = equations.misfit / usual_misfit
+    return HeatedState(point, plain, free, changed, exposures, misfit, equations.shared(own=changed))
 
 
 def _steps(
@@ -154,6 +172,7 @@ class _Equations:
         point: StatePoint,
         exposures: Exposures,
         which: Sequence[str],
+        usual_misfit: float = 1.0,
     ) -> None:
         tilts_deg = projections.tilts_deg + exposures.tilt_errors_deg
         slopes, changed = state_slopes(
@@ -166,7 +185,7 @@ class _Equations:
         factors = exposures.factors.astype(np.float32)[:, None, None]
         weight = seen * projections.noise.weights(signal)
         residual = stack - signal
-        self.misfit_of_tilts = (weight * residual**2).sum(axis=(1, 2), dtype=np.float64) / seen.sum(axis=(1, 2))
+        self._excess = usual_misfit
         self.misfit = float((weight * residual**2).sum(dtype=np.float64) / seen.sum())
         single = slopes_of(signal, factors * slopes.by_tilt, exposures.factors)
         # One matrix product per projection gives all sums of products that follow.
@@ -217,25 +236,37 @@ class _Equations:
         return steps, np.clip(alone, *np.array([[-1.0], [1.0]]) * np.array([2.0, 2.0, 0.5, 0.2, np.inf]))
 
     @property
-    def ln_std(self) -> float:
-        """Of ln tau, what all states share fixed."""
-        posterior = (self._information + np.diag(self._prior))[np.ix_(self._left, self._left)]
+    def gain(self) -> float:
+        """How much better than noise would a change of the particle explain the projections: what chi2 would fall by."""
+        own = np.flatnonzero(self._which > len(SHARED))
+        plain = np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
+        matrix = self._information + np.diag(self._prior)
+        inverse = np.linalg.pinv(matrix[np.ix_(plain, plain)])
+        across = matrix[np.ix_(own, plain)] @ inverse
+        right = self._right - self._prior * self._away
+        left = right[own] - across @ right[plain]
+        rest = matrix[np.ix_(own, own)] - across @ matrix[np.ix_(plain, own)]
+        return float(left @ np.linalg.pinv(rest) @ left) / self._excess
+
+    def ln_std(self, *, own: bool) -> float:
+        """Of ln tau, what all states share fixed, and but for `own` what became of the particle."""
+        kept = self._left if own else np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
+        posterior = (self._information + np.diag(self._prior))[np.ix_(kept, kept)]
         return float(np.sqrt(np.linalg.pinv(posterior)[0, 0])) if posterior[0, 0] > 0 else np.inf
 
-    def shared(self) -> SharedInformation:
-        """What is left of the information when the state's own unknowns are eliminated."""
-        n, m = len(SHARED), len(self._which)
+    def shared(self, *, own: bool) -> SharedInformation:
+        """What is left of the information when the scale, and the state's `own` unknowns, are eliminated."""
+        n = len(SHARED)
         information, gradient = np.zeros((n, n)), np.zeros(n)
         common = np.flatnonzero(self._which < n)
-        own = np.arange(len(common), m)
-        inverse = np.linalg.pinv(self._information[np.ix_(own, own)] + np.diag(self._prior[own]))
-        across = self._information[np.ix_(common, own)] @ inverse
+        rest = np.flatnonzero(self._which >= n) if own else np.flatnonzero(self._which == n)
+        inverse = np.linalg.pinv(self._information[np.ix_(rest, rest)] + np.diag(self._prior[rest]))
+        across = self._information[np.ix_(common, rest)] @ inverse
         at = np.ix_(self._which[common], self._which[common])
-        information[at] = self._information[np.ix_(common, common)] - across @ self._information[np.ix_(own, common)]
-        gradient[self._which[common]] = self._right[common] - across @ (
-            self._right[own] - self._prior[own] * self._away[own]
-        )
-        return SharedInformation(self._point.shared, information, gradient)
+        information[at] = self._information[np.ix_(common, common)] - across @ self._information[np.ix_(rest, common)]
+        left = self._right[rest] - self._prior[rest] * self._away[rest]
+        gradient[self._which[common]] = self._right[common] - across @ left
+        return SharedInformation(self._point.shared, information / self._excess, gradient / self._excess)
 
 
 def _start(

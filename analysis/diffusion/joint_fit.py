@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_fit import DiffusivityFit
 from analysis.diffusion.heated_state import HeatedState, SharedInformation, shared_priors
-from analysis.diffusion.state_slopes import SHARED
 
 TOO_VAGUE = 0.5
 """Of ln tau: a state known no better says nothing."""
 _LEAST_TOLD = 1e-10
+_TOLD_GAIN = 25.0
+"""Of chi2, above which what all states share is not as in a book."""
+_CAUSES = ("composition law", "D of composition", "D of composition")
+"""Of what `SHARED` adds to sigma."""
 _DEGREE_FLOOR = 0.0005
 """Error of a state's degree of alloying that counting noise does not know: tilts, residual misalignment, grid. With it
 the states of rods miss one D by their errors; those of cubes by less."""
@@ -63,37 +66,45 @@ def fit_joint(
         return np.concatenate([*missed, x[n:] / priors])
 
     told_columns = tuple(zip(*told, strict=True))
-    start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=np.hypot(ln_std, floor)[used] ** -2)))
-    found = least_squares(residual, np.r_[start, np.zeros(len(priors))], x_scale="jac")
-    jacobian = np.asarray(found.jac, np.float64)
-    information = jacobian.T @ jacobian
-    blind = np.diag(information)[:n] < 1.0 / TOO_VAGUE**2
-    expected = np.log(t @ np.exp(found.x[:n]))
     own = np.hypot(ln_std, floor)[used]
-    at_shared = np.array([ln_tau_given(s.shared, found.x[n:]) for s, kept in zip(states, used, strict=True) if kept])
-    missed = (expected - at_shared) / own
-    excess = max(1.0, float(np.sum(missed**2)) / max(1, len(y) - n))
-    by_noise = jacobian[:, :n]
-    statistical = np.linalg.pinv(by_noise.T @ by_noise) * excess
+    start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=own**-2)))
+    plain = least_squares(lambda x: residual(np.r_[x, np.zeros(len(priors))]), start, x_scale="jac")
+    free = least_squares(residual, np.r_[plain.x, np.zeros(len(priors))], x_scale="jac")
+    bent = bool(2.0 * (plain.cost - free.cost) > _TOLD_GAIN)
+    x = free.x if bent else np.r_[plain.x, np.zeros(len(priors))]
+    information = free.jac.T @ free.jac
     covariance = np.linalg.pinv(information)
-    causes = {}
-    for place, cause in enumerate(SHARED[1:], n):
-        kept = [k for k in range(len(found.x)) if k != place]
+    blind = np.diag(information)[:n] < 1.0 / TOO_VAGUE**2
+    expected = np.log(t @ np.exp(x[:n]))
+    at_shared = [ln_tau_given(s.shared, x[n:]) for s, kept in zip(states, used, strict=True) if kept]
+    missed = (expected - np.array(at_shared)) / own
+    excess = max(1.0, float(np.sum(missed**2)) / max(1, len(y) - n))
+    by_d = (t * np.exp(x[:n])) / np.exp(expected)[:, None]
+    statistical, unchanged, counted = (
+        np.diag(np.linalg.pinv(by_d.T @ (by_d / s[:, None] ** 2)))
+        for s in (own, np.hypot([s.free_ln_std for s in states], floor)[used], ln_std[used])
+    )
+    budget = {"shape, place and focus": np.sqrt(np.maximum(unchanged - statistical, 0.0))}
+    for place, cause in enumerate(_CAUSES, n):
+        kept = [k for k in range(len(free.x)) if k != place]
         fixed = np.linalg.pinv(information[np.ix_(kept, kept)])
-        causes[cause] = np.sqrt(np.maximum(np.diag(covariance)[:n] - np.diag(fixed)[:n], 0.0))
-    every = np.sqrt(np.maximum(np.diag(covariance)[:n] - np.diag(statistical)[:n] / excess, 0.0))
-    ln_std_d = np.where(blind, np.inf, np.sqrt(np.diag(statistical) + surface_ln_std**2))
-    d = np.exp(found.x[:n]) * 1e-18
+        budget[cause] = np.hypot(
+            budget.get(cause, 0.0), np.sqrt(np.maximum(np.diag(covariance)[:n] - np.diag(fixed)[:n], 0.0))
+        )
+    budget["states that miss one D"] = np.sqrt(statistical * (excess - 1.0))
+    d = np.exp(x[:n]) * 1e-18
+    ln_std_d = np.where(blind, np.inf, np.sqrt(statistical + surface_ln_std**2))
     return DiffusivityFit(
         temperatures_c,
         d,
         d * ln_std_d,
         float(np.sqrt(np.mean((missed * own * degree_slope[used]) ** 2))),
         bool(blind.any()),
-        np.sqrt(np.diag(statistical) / excess),
-        shared={c: (float(v), float(np.sqrt(covariance[n + k, n + k]))) for k, (c, v) in enumerate(zip(SHARED[1:], found.x[n:], strict=True))},
-        shared_ln_std=every,
-        causes_ln_std=causes,
+        np.sqrt(counted),
+        shared=free.x[n:],
+        shared_std=np.sqrt(np.diag(covariance)[n:]),
+        bent=bent,
+        budget=budget,
     )
 
 

@@ -25,10 +25,13 @@ _SLOPE, _PEAK = 1.5, 0.8
 class CompositionTrajectory:
     """Compositions at rising tau from one integration; cubic in ln tau between them.
 
-    Further integrations tell how the way bends where D changes with composition.
+    Further integrations tell how the way bends where D changes with composition otherwise than `about`.
     """
 
-    def __init__(self, model: ParticleModel, voxel_nm: float, *, bending: bool = True) -> None:
+    def __init__(
+        self, model: ParticleModel, voxel_nm: float, about: DiffusivityLaw = CONSTANT, *, bending: bool = True
+    ) -> None:
+        self.about = about
         self._inside = model.metal > 0.0
         self._metal = model.metal[self._inside]
         self.voxel_nm = voxel_nm
@@ -39,29 +42,30 @@ class CompositionTrajectory:
         ladder = _FIRST_PX2 * voxel_nm**2 * _RATIO ** np.arange(_MOST_NODES)
         ladder = ladder[: max(4, int(np.sum(ladder < model.longest_tau_nm2(voxel_nm))))]
         self._nodes: list[NDArray[np.float32]] = []
-        for whole in diffuse(model.composition, model.metal, ladder, voxel_nm, model.face_fractions):
+        for whole in diffuse(model.composition, model.metal, ladder, voxel_nm, model.face_fractions, about):
             composition = whole[self._inside]
             self._nodes.append(composition)
             if len(self._nodes) >= 4 and self._spread(composition) < _SPREAD_LEFT * self._start:
                 break
         ladder = ladder[: len(self._nodes)]
         self._ln_tau = np.log(ladder)
-        self._bends = _Bends(model, ladder / voxel_nm**2, self._inside) if bending else None
+        self._bends = _Bends(model, ladder / voxel_nm**2, self._inside, about) if bending else None
 
-    def at(self, ln_tau: float, law: DiffusivityLaw = CONSTANT) -> tuple[Volume, Volume]:
-        """Composition at ln tau (tau in nm2), and its slope with ln tau."""
+    def at(self, ln_tau: float, law: DiffusivityLaw | None = None) -> tuple[Volume, Volume]:
+        """Composition at ln tau (tau in nm2), and its slope with ln tau; by default of the law that it was simulated at."""
+        bent = CONSTANT if law is None else law.beside(self.about)
         first, value, slope = self._weights(ln_tau)
         whole = value, slope
         here, by_tau = (_mixed(self._nodes, first, w) for w in whole)
-        if self._bends is not None and not law.constant:
-            here, by_tau = (v + self._bends.away(first, w, law) for v, w in zip((here, by_tau), whole, strict=True))
+        if self._bends is not None and not bent.constant:
+            here, by_tau = (v + self._bends.away(first, w, bent) for v, w in zip((here, by_tau), whole, strict=True))
         return self._volume(here), self._volume(by_tau)
 
-    def by_law(self, ln_tau: float, law: DiffusivityLaw = CONSTANT) -> tuple[Volume, Volume]:
+    def by_law(self, ln_tau: float, law: DiffusivityLaw) -> tuple[Volume, Volume]:
         """Change of the composition with the law's slope and with its peak."""
         assert self._bends is not None, "asked only of one that knows how it bends"
         first, value, _ = self._weights(ln_tau)
-        by_slope, by_peak = self._bends.slopes(first, value, law)
+        by_slope, by_peak = self._bends.slopes(first, value, law.beside(self.about))
         return self._volume(by_slope), self._volume(by_peak)
 
     def _weights(self, ln_tau: float) -> tuple[int, list[float], list[float]]:
@@ -119,7 +123,9 @@ class _Bends:
     They are small and smooth; what the wide voxels do to them is a few per cent of them.
     """
 
-    def __init__(self, model: ParticleModel, ladder_px2: NDArray[np.float64], inside: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, model: ParticleModel, ladder_px2: NDArray[np.float64], inside: NDArray[np.bool_], about: DiffusivityLaw
+    ) -> None:
         outside, core, metal = (_halved(f) for f in (model.outside, model.metal * model.composition, model.metal))
         outside *= np.float32(0.5)
         metal = np.where(metal > _LEAST_OCCUPANCY, metal, 0.0).astype(np.float32)
@@ -127,6 +133,7 @@ class _Bends:
         faces = face_fractions(outside)
         laws = [CONSTANT, *(DiffusivityLaw(slope=s) for s in (-_SLOPE, _SLOPE))]
         laws += [DiffusivityLaw(peak=p) for p in (-_PEAK, _PEAK)]
+        laws = [law.beyond(about) for law in laws]
         ways = [list(diffuse(start, metal, ladder_px2, 2.0, faces, law, ROUGHLY)) for law in laws]
         nearest = _nearest(metal > 0.0)
         self._away = [[(c - plain)[nearest] for c, plain in zip(way, ways[0], strict=True)] for way in ways[1:]]

@@ -19,6 +19,7 @@ from analysis.results import (
     Estimate,
     IntervalDiffusivity,
 )
+from analysis.tomography.projections import Projections
 from analysis.unheated.reference import Reference
 from drivers.frames import FrameHeader
 
@@ -41,6 +42,7 @@ class FittedState:
     """Degree of alloying from the reconstruction."""
     artefact_degree: float
     """By how much it may be too low for streaks in the reconstruction."""
+    projections: Projections
     state: HeatedState
     reshaped: bool
     """It lost its shape by now: lattice diffusion is not all that happens."""
@@ -62,7 +64,6 @@ def diffusivity_of(
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
     seconds = np.array([_seconds(h.header, temperatures) for h in heated])
     degree = np.array([h.degree for h in heated])
-    trajectory = reference.trajectory
     surface, curve_surface = (_surface_ln_std(reference, px) for px in (_SURFACE_PX, _CURVE_SURFACE_PX))
     by_curve = fit_diffusivity(
         reference.curve,
@@ -73,13 +74,7 @@ def diffusivity_of(
         level_degree=reference.level_degree,
         artefact_degree=np.array([h.artefact_degree for h in heated]),
     )
-    fit = fit_joint(
-        seconds,
-        temperatures,
-        [h.state for h in heated],
-        np.array([trajectory.degree_slope(h.state.ln_tau) for h in heated]),
-        surface_ln_std=surface,
-    )
+    fit = joint_fit_of(reference, heated)
     if keeping == 0:
         within, d_m2_per_s = _range_of(reference, heated[0])
         words.append(
@@ -115,6 +110,23 @@ def diffusivity_of(
             fit, by_curve, words, reference.problems, [p for h in every for p in h.problems], reshaped=not keeping
         ),
         simulated=simulated,
+    )
+
+
+def keeping_shape(heated: list[FittedState]) -> list[FittedState]:
+    """The states before the particle lost its shape; the first one when none kept it."""
+    return heated[: max(next((k for k, h in enumerate(heated) if h.reshaped), len(heated)), 1)]
+
+
+def joint_fit_of(reference: Reference, heated: list[FittedState]) -> DiffusivityFit:
+    """D, and what all states share, of these."""
+    temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
+    return fit_joint(
+        np.array([_seconds(h.header, temperatures) for h in heated]),
+        temperatures,
+        [h.state for h in heated],
+        np.array([reference.trajectory.degree_slope(h.state.ln_tau) for h in heated]),
+        surface_ln_std=_surface_ln_std(reference, _SURFACE_PX),
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from analysis.alloying.simulated_measurement import ITERATIONS, Reading
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.arrhenius import Followed
+from analysis.diffusion.diffusivity_law import DiffusivityLaw
 from analysis.diffusion.heated_state import fit_heated_state
-from analysis.live.diffusivity import RESHAPED_DEGREE_STD, FittedState, diffusivity_of, followed
+from analysis.live.diffusivity import RESHAPED_DEGREE_STD, FittedState, diffusivity_of, followed, joint_fit_of, keeping_shape
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tomography.projector import Volume
@@ -28,6 +29,9 @@ _SAME_SPAN = 0.9
 _TILTS_LACKING = 3
 """Of two series together: with more, one shows artefacts that the other does not."""
 _PIXEL_TOLERANCE = 0.005
+_BENDINGS = 3
+_BOW_MOVED, _SLOPE_MOVED, _PEAK_MOVED = 0.02, 0.2, 0.1
+"""What all states share may move by so much before they are fitted once more."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class ParticleHistory:
             return None
         series, _ = prepare(kept, reference.axis_deg)
         state = fit_heated_state(
-            series.projections(reference.noise), reference.measurement.particle, reference.trajectory
+            series.projections(reference.noise), reference.measurement.particle, reference.trajectory, whole=False
         )
         if not (np.isfinite(state.ln_std) and state.misfit < POOR_MISFIT):
             return None
@@ -146,7 +150,7 @@ class ParticleHistory:
             return _Numbers()
         particle = reference.measurement.particle
         projections = series.projections(reference.noise)
-        state = fit_heated_state(projections, particle, reference.trajectory)
+        state = fit_heated_state(projections, particle, reference.trajectory, usual_misfit=reference.misfit)
         volume = self.last_volume = reconstruct_crop(series, state.exposures, reference.crop)
         reading = reference.measurement.read(volume)
         if not np.isfinite(reading.values).all():
@@ -186,7 +190,7 @@ class ParticleHistory:
         else:
             if state.misfit > POOR_MISFIT:
                 problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
-            self._states.append(FittedState(header, degree, artefact, state, reshaped, problems))
+            self._states.append(FittedState(header, degree, artefact, projections, state, reshaped, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
@@ -204,7 +208,35 @@ class ParticleHistory:
     def _diffusivity(self, simulated: bool) -> list[Result]:
         if self._reference is None or not self._states:
             return []
+        self._bend()
         return [diffusivity_of(self.name, self._reference, self._states, simulated=simulated)]
+
+    def _bend(self) -> None:
+        """Where the states together tell a composition law, or that D changes with composition: once more from there."""
+        for _ in range(_BENDINGS):
+            assert self._reference is not None, "called only after the first state"
+            fit = joint_fit_of(self._reference, keeping_shape(self._states))
+            if not fit.bent or fit.shared is None:
+                return
+            bow, law = float(fit.shared[0]), DiffusivityLaw(*(float(v) for v in fit.shared[1:]))
+            now = self._states[-1].state.point
+            away = law.beside(now.law)
+            if abs(bow - now.bow) < _BOW_MOVED and abs(away.slope) < _SLOPE_MOVED and abs(away.peak) < _PEAK_MOVED:
+                return
+            away = law.beside(self._reference.trajectory.about)
+            if abs(away.slope) > _SLOPE_MOVED or abs(away.peak) > _PEAK_MOVED:
+                self._reference = self._reference.about(law)
+            self._states = [self._fitted_again(h, bow, law) for h in self._states]
+
+    def _fitted_again(self, fitted: FittedState, bow: float, law: DiffusivityLaw) -> FittedState:
+        reference = self._reference
+        assert reference is not None, "called only after the first state"
+        near = replace(fitted.state, point=replace(fitted.state.point, bow=bow, law=law))
+        particle = reference.measurement.particle
+        state = fit_heated_state(
+            fitted.projections, particle, reference.trajectory, near, usual_misfit=reference.misfit
+        )
+        return replace(fitted, state=state)
 
     def _state(
         self,

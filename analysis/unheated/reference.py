@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.alloying.simulated_measurement import ITERATIONS, AlloyingCurve, Reading, SimulatedMeasurement, aspect_of
 from analysis.alloying.spread import SPREADS
+from analysis.diffusion.diffusivity_law import DiffusivityLaw
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.exposures import Exposures
 from analysis.results import Estimate
@@ -64,12 +65,19 @@ class Reference:
     axis_deg: float
     mass_per_tilt: float
     """Mean sum of a projection, particle and surroundings."""
+    nuisances: tuple[str, ...]
+    """What of the first tilt series is not as in a book: `linear_projections.NUISANCES`."""
     problems: list[str]
 
     @property
     def surface_to_volume_per_nm(self) -> float:
         particle = self.measurement.particle
         return particle.surface_px2 / particle.volume_px / self.pixel_nm
+
+    def about(self, law: DiffusivityLaw) -> Reference:
+        """With the particle's way to the alloy, and its alloying curve, simulated with D changing with composition."""
+        trajectory = CompositionTrajectory(self.measurement.particle, self.pixel_nm, law)
+        return replace(self, trajectory=trajectory, curve=self.measurement.curve(trajectory, self.curve.spread))
 
     @cached_property
     def aspect(self) -> float:
@@ -163,6 +171,7 @@ def fit_reference(
         pixel_nm=header.pixel_nm,
         axis_deg=series.axis_deg,
         mass_per_tilt=float(series.aligned[:, crop[0], crop[1]].sum()) / len(series.aligned),
+        nuisances=first.nuisances,
         problems=list(problems),
     ), volume
 

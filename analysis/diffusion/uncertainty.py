@@ -1,0 +1,53 @@
+"""How well temperature, magnification and time are known: what no tilt series tells, in sigma all the same.
+
+The defaults are a careful laboratory's: Chen et al., Part. Part. Syst. Charact. 2023, give a chip's temperature to some per
+mille, makers of chips to 5 %; a magnification that was calibrated once is good to 1 %.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from drivers.toml_file import Strict
+from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
+
+_USUAL_Q_J_PER_MOL = 200e3
+
+
+class Uncertainty(Strict):
+    """One standard deviation each, as a session file or a manifest says them."""
+
+    temperature_c: float = Field(2.3, ge=0.0, le=200.0)
+    """Of the chip's calibration: all pulses alike, all windows alike."""
+    window_c: float = Field(0.5, ge=0.0, le=200.0)
+    """Of a window besides: all its pulses alike."""
+    pulse_c: float = Field(1.0, ge=0.0, le=200.0)
+    """Of each pulse by itself."""
+    pulse_s: float = Field(0.1, ge=0.0, le=60.0)
+    """Of each pulse's length by itself."""
+    pixel_size_percent: float = Field(1.0, ge=0.0, le=50.0)
+
+    def budget(
+        self, temperatures_c: tuple[float, ...], durations_s: dict[float, list[float]], q_j_per_mol: float | None = None
+    ) -> dict[str, NDArray[np.float64]]:
+        """Standard deviations of ln D by cause, at each temperature: ``d ln D / d T = Q / R T^2``, D goes with length squared.
+
+        Parameters
+        ----------
+        durations_s : of the pulses at each temperature
+        """
+        kelvins = np.array([kelvin(t) for t in temperatures_c])
+        q = _USUAL_Q_J_PER_MOL if q_j_per_mol is None else q_j_per_mol
+        per_c = q / (GAS_CONSTANT_J_PER_MOL_K * kelvins**2)
+        length = [np.array(durations_s.get(t, [1.0])) for t in temperatures_c]
+        # Early pulses are in every state: of many alike, so many count by themselves.
+        alone = np.array([float(np.sqrt(np.sum(s**2)) / s.sum()) for s in length])
+        timing = np.array([self.pulse_s * np.sqrt(len(s)) / s.sum() for s in length])
+        return {
+            "temperature calibration": per_c * np.hypot(self.temperature_c, self.window_c),
+            "temperature of pulses": per_c * self.pulse_c * alone,
+            "length of pulses": timing,
+            "pixel size": np.full(len(kelvins), 0.02 * self.pixel_size_percent),
+        }
