@@ -185,7 +185,9 @@ class Session:
             planned=sum(step.planned for step in self.plan.steps() if isinstance(step, Recording)),
             warn=lambda words: self._log("warning", words),
         )
-        settings = AnalysisSettings(seed=file.seed, activation=file.arrhenius, picture_px=ev.PICTURE_PX)
+        settings = AnalysisSettings(
+            seed=file.seed, activation=file.arrhenius, uncertainty=file.uncertainty, picture_px=ev.PICTURE_PX
+        )
         self.analysis = LiveAnalysis(
             self.folder, settings, self.clock, self.journal, self.events, self.results, dry=self.dry
         )
@@ -281,6 +283,7 @@ class Session:
                 simulated=simulated,
                 particles=names,
                 activation=known,
+                uncertainty=file.uncertainty.model_dump(),
                 dry=self.dry,
                 origin=str(self.origin.resolve()),
                 utc=utc_now(),

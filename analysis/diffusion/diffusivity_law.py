@@ -46,7 +46,6 @@ class DiffusivityLaw:
         """The highest D over that at the mean composition."""
         return float(np.exp(self.ln_ratio(np.linspace(0.0, 1.0, 101), mean).max()))
 
-
     def beside(self, other: DiffusivityLaw) -> DiffusivityLaw:
         """How this law differs from another."""
         return DiffusivityLaw(self.slope - other.slope, self.peak - other.peak)

@@ -155,7 +155,9 @@ def _registered(
 
     for part in _REGISTERED_THROUGH:
         sigma_px = part * float(np.cbrt(model.volume_px))
-        dim = replace(projections, raw=np.asarray(gaussian_filter(projections.raw, (0, sigma_px, sigma_px)), np.float32))
+        dim = replace(
+            projections, raw=np.asarray(gaussian_filter(projections.raw, (0, sigma_px, sigma_px)), np.float32)
+        )
         blurred = replace(model, blur_px=float(np.hypot(model.blur_px, sigma_px)))
         _, point, exposures = _steps(dim, blurred, trajectory, point, exposures, [TURNING] * _REGISTERING_ROUNDS)
     return point, exposures

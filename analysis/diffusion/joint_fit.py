@@ -72,7 +72,8 @@ def fit_joint(
     free = least_squares(residual, np.r_[plain.x, np.zeros(len(priors))], x_scale="jac")
     bent = bool(2.0 * (plain.cost - free.cost) > _TOLD_GAIN)
     x = free.x if bent else np.r_[plain.x, np.zeros(len(priors))]
-    information = free.jac.T @ free.jac
+    jacobian = np.asarray(free.jac, np.float64)
+    information = jacobian.T @ jacobian
     covariance = np.linalg.pinv(information)
     blind = np.diag(information)[:n] < 1.0 / TOO_VAGUE**2
     expected = np.log(t @ np.exp(x[:n]))

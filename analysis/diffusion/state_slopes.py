@@ -19,7 +19,19 @@ from analysis.tomography.projector import Stack, Volume
 
 SHARED = ("ln_tau", "bow", "slope", "peak")
 """What is one for all states of a particle, but for the first, which follows from D."""
-OWN = ("scale", "turn_z", "turn_y", "turn_x", "shrunk", "rounded", "rounded_wide", "coat", "coat_wide", "blur", "curvature")
+OWN = (
+    "scale",
+    "turn_z",
+    "turn_y",
+    "turn_x",
+    "shrunk",
+    "rounded",
+    "rounded_wide",
+    "coat",
+    "coat_wide",
+    "blur",
+    "curvature",
+)
 UNKNOWNS = (*SHARED, *OWN)
 PLAIN = ("ln_tau", "scale")
 TURNING = (*PLAIN, "turn_z", "turn_y", "turn_x")
@@ -59,7 +71,9 @@ class StatePoint:
     def away(self) -> NDArray[np.float64]:
         """(unknown,) how far each is from what is expected of it; nothing where anything is."""
         change = self.change
-        return np.array([0.0, *self.shared[1:], *np.zeros(4), *change.moved_px, *change.coats, change.blur_px2, change.curvature])
+        return np.array(
+            [0.0, *self.shared[1:], *np.zeros(4), *change.moved_px, *change.coats, change.blur_px2, change.curvature]
+        )
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,10 @@ class _Bends:
         self, first: int, weights: list[float], law: DiffusivityLaw
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Change with the law's slope and with its peak."""
-        by = [[(x - 0.5) / size, (x + 0.5) / size] for size, x in ((_SLOPE, law.slope / _SLOPE), (_PEAK, law.peak / _PEAK))]
+        by = [
+            [(x - 0.5) / size, (x + 0.5) / size]
+            for size, x in ((_SLOPE, law.slope / _SLOPE), (_PEAK, law.peak / _PEAK))
+        ]
         return self._fine(first, weights, [*by[0], 0.0, 0.0]), self._fine(first, weights, [0.0, 0.0, *by[1]])
 
     def _fine(self, first: int, weights: list[float], parts: list[float]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +13,14 @@ from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.diffusivity_fit import DiffusivityFit
 from analysis.diffusion.heated_state import HeatedState
 from analysis.diffusion.joint_fit import TOO_VAGUE, fit_joint, floor_ln_std
+from analysis.diffusion.uncertainty import Uncertainty
 from analysis.results import (
     Diffusivity,
     DiffusivityOfComposition,
     DiffusivityResult,
     Estimate,
     IntervalDiffusivity,
+    Share,
 )
 from analysis.tomography.projections import Projections
 from analysis.unheated.reference import Reference
@@ -26,6 +29,7 @@ from drivers.frames import FrameHeader
 _SURFACE_PX = 0.009
 _CURVE_SURFACE_PX = 0.024
 """What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
+_LEAST_SHARE = 1e-4
 _WORST_SCATTER = 0.03
 RESHAPED_DEGREE_STD = 0.1
 """How well the degree of alloying of a particle in a new shape is known."""
@@ -50,7 +54,13 @@ class FittedState:
 
 
 def diffusivity_of(
-    particle: str, reference: Reference, heated: list[FittedState], *, simulated: bool
+    particle: str,
+    reference: Reference,
+    heated: list[FittedState],
+    uncertainty: Uncertainty,
+    q_j_per_mol: float | None,
+    *,
+    simulated: bool,
 ) -> DiffusivityResult:
     """D by maximum likelihood of the projections, by the alloying curve, and interval by interval.
 
@@ -82,6 +92,10 @@ def diffusivity_of(
             f"its first heated state only tells D {within}"
         )
         fit = by_curve = _only_bounded(by_curve, d_m2_per_s)
+    durations: dict[float, list[float]] = {}
+    for pulse in heated[-1].header.heat:
+        durations.setdefault(round(pulse.temperature_c, 1), []).append(pulse.duration_s)
+    outside = uncertainty.budget(temperatures, durations, q_j_per_mol)
     told = followed(particle, reference, every)
     total = seconds.sum(axis=1)
     draw_s = np.linspace(0.0, float(total.max()), 60)
@@ -91,12 +105,12 @@ def diffusivity_of(
         particle=particle,
         window=every[0].header.window,
         states=len(every),
-        diffusivities=_diffusivities(fit, reference.first_ln_std),
-        by_curve=_diffusivities(by_curve),
+        diffusivities=_diffusivities(fit, _response(reference) | dict(fit.budget) | outside, reference.first_ln_std),
+        by_curve=_diffusivities(by_curve, outside),
         heated_s=tuple(float(t) for t in total),
         measured=tuple(reference.estimate(h.degree, h.artefact_degree) for h in heated),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
-        d_of_c=None,
+        d_of_c=_d_of_c(reference, fit),
         by_interval=_by_interval(heated, surface) if keeping else (),
         seconds=tuple(float(s) for s in seconds[-1]),
         tau_nm2=tuple(float(np.exp(x)) for x in told.ln_tau),
@@ -110,6 +124,24 @@ def diffusivity_of(
             fit, by_curve, words, reference.problems, [p for h in every for p in h.problems], reshaped=not keeping
         ),
         simulated=simulated,
+    )
+
+
+def _response(reference: Reference) -> dict[str, NDArray[np.float64]]:
+    """Of ln D, by what the first series leaves open of the response and of the interface."""
+    return {"response and interface": np.atleast_1d(reference.response_ln_std)}
+
+
+def _d_of_c(reference: Reference, fit: DiffusivityFit) -> DiffusivityOfComposition | None:
+    """How D changes with composition, where the states tell it."""
+    if fit.shared is None or fit.shared_std is None:
+        return None
+    (slope, peak), (slope_std, peak_std) = fit.shared[1:], fit.shared_std[1:]
+    return DiffusivityOfComposition(
+        Estimate(float(slope), float(slope_std)),
+        Estimate(float(peak), float(peak_std)),
+        reference.measurement.particle.core_fraction,
+        fit.bent,
     )
 
 
@@ -173,12 +205,21 @@ def _only_bounded(fit: DiffusivityFit, d_m2_per_s: float) -> DiffusivityFit:
     return replace(fit, d_m2_per_s=d, std_m2_per_s=none, saturated=True, noise_ln_std=None)
 
 
-def _diffusivities(fit: DiffusivityFit, first_ln_std: float = 0.0) -> tuple[Diffusivity, ...]:
+def _diffusivities(
+    fit: DiffusivityFit, budget: Mapping[str, NDArray[np.float64]], first_ln_std: float = 0.0
+) -> tuple[Diffusivity, ...]:
     by_noise = fit.noise_ln_std
     bounds = [None] * len(fit.d_m2_per_s) if by_noise is None else np.hypot(by_noise, first_ln_std) * fit.d_m2_per_s
+    shares = []
+    for place in range(len(fit.d_m2_per_s)):
+        parts = {cause: float(np.broadcast_to(v, fit.d_m2_per_s.shape)[place]) for cause, v in budget.items()}
+        own = sorted((Share(c, p) for c, p in parts.items() if p > _LEAST_SHARE), key=lambda s: -s.part)
+        shares.append(tuple(own) if np.isfinite(fit.std_m2_per_s[place]) else ())
     return tuple(
-        Diffusivity(t, float(d), float(s), None if b is None else float(b))
-        for t, d, s, b in zip(fit.temperatures_c, fit.d_m2_per_s, fit.std_m2_per_s, bounds, strict=True)
+        Diffusivity(
+            t, float(d), float(s), float(d) * sum(x.part**2 for x in own) ** 0.5, own, None if b is None else float(b)
+        )
+        for t, d, s, own, b in zip(fit.temperatures_c, fit.d_m2_per_s, fit.std_m2_per_s, shares, bounds, strict=True)
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.activation_energy import ActivationEnergy
+from analysis.diffusion.uncertainty import Uncertainty
 from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Result
@@ -68,12 +69,11 @@ class Manifest(Strict):
     """What `alloyscope analyse MANIFEST.toml` reads."""
 
     arrhenius: ActivationEnergy | None = None
+    uncertainty: Uncertainty = Uncertainty()
     particle: tuple[ParticleEntry, ...] = Field(min_length=1)
 
 
-def analyse(
-    source: Path, report: Report, seed: int = 0, spread: str = "std", *, d_of_c: bool = False
-) -> dict[str, Any]:
+def analyse(source: Path, report: Report, seed: int = 0, spread: str = "std") -> dict[str, Any]:
     """Analyse a manifest or a session folder; returns the JSON summary.
 
     Raises
@@ -84,15 +84,17 @@ def analyse(
     if spread not in SPREADS:
         raise ConfigError("--spread", [f"no measure of spread {spread!r}; there are {', '.join(SPREADS)}"])
     if source.is_dir():
-        return _analyse_session(source, report, spread, d_of_c=d_of_c)
+        return _analyse_session(source, report, spread)
     manifest = load_toml(source, Manifest)
     items = list(manifest_items(source, manifest))
     provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
-    settings = AnalysisSettings(seed=seed, spread=spread, d_of_c=d_of_c, activation=manifest.arrhenius)
+    settings = AnalysisSettings(
+        seed=seed, spread=spread, activation=manifest.arrhenius, uncertainty=manifest.uncertainty
+    )
     return _run(items, Pipeline(settings), report, provenance)
 
 
-def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool) -> dict[str, Any]:
+def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any]:
     begin = begin_of(folder)
     left_out: list[str] = []
 
@@ -105,7 +107,8 @@ def _analyse_session(folder: Path, report: Report, spread: str, *, d_of_c: bool)
     kind = "imported session" if begin.imported_from else "session"
     provenance = {"source": begin.session, "kind": kind, "seed": begin.seed, "spread": spread}
     activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
-    settings = AnalysisSettings(seed=begin.seed, spread=spread, d_of_c=d_of_c, activation=activation)
+    uncertainty = Uncertainty() if begin.uncertainty is None else Uncertainty(**begin.uncertainty)
+    settings = AnalysisSettings(seed=begin.seed, spread=spread, activation=activation, uncertainty=uncertainty)
     told = _run(items, Pipeline(settings), report, provenance, planned_frames(folder))
     return told | ({"left_out": left_out} if left_out else {})
 

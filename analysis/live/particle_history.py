@@ -13,7 +13,14 @@ from analysis.alloying.spread import SPREADS
 from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.diffusivity_law import DiffusivityLaw
 from analysis.diffusion.heated_state import fit_heated_state
-from analysis.live.diffusivity import RESHAPED_DEGREE_STD, FittedState, diffusivity_of, followed, joint_fit_of, keeping_shape
+from analysis.live.diffusivity import (
+    RESHAPED_DEGREE_STD,
+    FittedState,
+    diffusivity_of,
+    followed,
+    joint_fit_of,
+    keeping_shape,
+)
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tomography.projector import Volume
@@ -119,9 +126,7 @@ class ParticleHistory:
     def _first_state(self, series: AlignedSeries, problems: list[str]) -> _Numbers:
         settings = self._settings
         try:
-            reference, self.last_volume = fit_reference(
-                series, settings.seed, settings.spread, problems
-            )
+            reference, self.last_volume = fit_reference(series, settings.seed, settings.spread, problems)
         except NotCoreShell as refusal:
             problems.append(str(refusal))
             self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
@@ -209,7 +214,9 @@ class ParticleHistory:
         if self._reference is None or not self._states:
             return []
         self._bend()
-        return [diffusivity_of(self.name, self._reference, self._states, simulated=simulated)]
+        settings = self._settings
+        q = None if settings.activation is None else settings.activation.q_j_per_mol
+        return [diffusivity_of(self.name, self._reference, self._states, settings.uncertainty, q, simulated=simulated)]
 
     def _bend(self) -> None:
         """Where the states together tell a composition law, or that D changes with composition: once more from there."""

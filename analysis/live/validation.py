@@ -33,7 +33,9 @@ class Trial:
     truth_m2_per_s: float
     fitted_m2_per_s: dict[str, float]
     std_m2_per_s: dict[str, float | None]
-    """None where D is only bounded."""
+    """Statistical, and of sessions with imperfections the total; none where D is only bounded."""
+    settled_m2_per_s: dict[str, float | None]
+    """The total but for the calibration of the temperature."""
     bound_m2_per_s: float | None
     """Cramer-Rao bound of `projections`."""
     volume: float
@@ -152,7 +154,8 @@ def _trial(task: tuple[str, str, int, str]) -> Trial:
         seed=seed,
         truth_m2_per_s=session.d_m2_per_s,
         fitted_m2_per_s={e: d.value for e, d in found.items()},
-        std_m2_per_s={e: d.std if math.isfinite(d.std) else None for e, d in found.items()},
+        std_m2_per_s={e: _finite(d.std if imperfections == NONE else d.total) for e, d in found.items()},
+        settled_m2_per_s={e: _finite(d.without_temperature) for e, d in found.items()},
         bound_m2_per_s=last.diffusivities[0].bound if last is not None else None,
         volume=volume,
         quality=words if last is None else last.quality,
@@ -160,6 +163,10 @@ def _trial(task: tuple[str, str, int, str]) -> Trial:
         imperfections=imperfections,
         suffered=dict(session.imperfections),
     )
+
+
+def _finite(std: float) -> float | None:
+    return std if math.isfinite(std) else None
 
 
 def score(trials: Sequence[Trial], particle: str, estimator: str, imperfections: str = NONE) -> Score:

@@ -36,10 +36,21 @@ class Change:
     def none(cls) -> Change:
         return cls(np.eye(3), np.zeros(3), np.zeros(COATS), 0.0, 0.0)
 
-    def stepped(self, turns_deg: NDArray[np.float64], moved_px: NDArray[np.float64], coats: NDArray[np.float64], blur_px2: float, curvature: float) -> Change:
+    def stepped(
+        self,
+        turns_deg: NDArray[np.float64],
+        moved_px: NDArray[np.float64],
+        coats: NDArray[np.float64],
+        blur_px2: float,
+        curvature: float,
+    ) -> Change:
         """With a further small turn and more of the rest."""
         return Change(
-            turn_by(turns_deg) @ self.turn, self.moved_px + moved_px, self.coats + coats, self.blur_px2 + blur_px2, self.curvature + curvature
+            turn_by(turns_deg) @ self.turn,
+            self.moved_px + moved_px,
+            self.coats + coats,
+            self.blur_px2 + blur_px2,
+            self.curvature + curvature,
         )
 
     @property

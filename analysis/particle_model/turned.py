@@ -17,7 +17,9 @@ from analysis.particle_model.surroundings import COARSE_PX
 from analysis.tomography.projector import Volume
 
 _MARGIN_PX = 4
-GENERATORS = np.array([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, -1], [0, 0, 0], [1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]])
+GENERATORS = np.array(
+    [[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, -1], [0, 0, 0], [1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]]
+)
 """Of turns about z (the beam at 0 deg), y and x (the tilt axis), on (z, y, x)."""
 
 

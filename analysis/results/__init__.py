@@ -11,7 +11,13 @@ from typing import Any
 import msgspec
 
 from analysis.results.arrhenius import Arrhenius, WindowOffset
-from analysis.results.diffusivity import Diffusivity, DiffusivityOfComposition, DiffusivityResult, IntervalDiffusivity
+from analysis.results.diffusivity import (
+    Diffusivity,
+    DiffusivityOfComposition,
+    DiffusivityResult,
+    IntervalDiffusivity,
+    Share,
+)
 from analysis.results.edx_map import EdxResult
 from analysis.results.estimate import Estimate, ResultValue, pretty
 from analysis.results.image import ImageResult, Onset
@@ -75,6 +81,7 @@ __all__ = [
     "Provisional",
     "Result",
     "ResultValue",
+    "Share",
     "StateResult",
     "WindowOffset",
     "decode",

@@ -8,20 +8,51 @@ from typing import Any
 
 import msgspec
 
-from analysis.results.estimate import Estimate, ResultValue, finite, pretty
+from analysis.results.estimate import Estimate, ResultValue, finite, pretty, pretty_both
 from analysis.results.result import Result, of_particle
 
+TEMPERATURE_CALIBRATION = "temperature calibration"
+_LARGEST = 4
+"""Causes of a systematic error that are named at the end."""
 _TRUTH_C = 450.0
 """Of the D that a twin tells of its particles."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What one cause has in a systematic error."""
+
+    cause: str
+    part: float
+    """Standard deviation over the value."""
 
 
 class Diffusivity(msgspec.Struct, frozen=True):
     temperature_c: float
     value: float
     std: float
-    """m2/s"""
+    """m2/s; statistical: by counting noise alone."""
+    std_systematic: float = 0.0
+    """m2/s; by all that counting longer does not help."""
+    budget: tuple[Share, ...] = ()
+    """Of the systematic error, the largest first."""
     bound: float | None = None
     """The least std that counting noise allows (Cramer-Rao), the particle unknown as well; m2/s."""
+
+    @property
+    def total(self) -> float:
+        """Both standard deviations together, m2/s."""
+        return math.hypot(self.std, self.std_systematic)
+
+    @property
+    def without_temperature(self) -> float:
+        """The same but for the temperature's calibration, which particles of one session share, m2/s."""
+        shared = sum(s.part**2 for s in self.budget if s.cause == TEMPERATURE_CALIBRATION)
+        return math.sqrt(max(self.total**2 - shared * self.value**2, 0.0)) if math.isfinite(self.total) else self.total
+
+    def __str__(self) -> str:
+        if not self.std_systematic:
+            return pretty(self.value, self.std)
+        return pretty_both(self.value, self.std, self.std_systematic)
 
     @property
     def known(self) -> bool:
@@ -30,13 +61,18 @@ class Diffusivity(msgspec.Struct, frozen=True):
 
 
 class DiffusivityOfComposition(msgspec.Struct, frozen=True):
-    """``D(c) = D exp(ln_slope (c - gold_fraction))``, c the atomic fraction of the core's element."""
+    """``ln D(c) = ln D + ln_slope (c - f) + 4 ln_peak (c (1 - c) - f (1 - f))``.
+
+    c is the atomic fraction of the core's element, f that of the whole particle, at which D holds.
+    """
 
     ln_slope: Estimate
+    ln_peak: Estimate
+    """Of ln D at equal parts above that of the pure metals: a thermodynamic factor makes one."""
     gold_fraction: float
-    """Of the whole particle."""
-    diffusivities: tuple[Diffusivity, ...]
-    """At that composition."""
+    """f."""
+    told: bool
+    """Whether it explains more than noise, and D is that with it; else D is that of no change with composition."""
 
 
 class IntervalDiffusivity(msgspec.Struct, frozen=True):
@@ -67,7 +103,7 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
     uncorrected: tuple[float, ...] = ()
     """The same with the last state taken for fully alloyed: no simulated reference (Mychinko et al., Figure S8)."""
     d_of_c: DiffusivityOfComposition | None = None
-    """Only when asked for."""
+    """Where the states tell it."""
     by_interval: tuple[IntervalDiffusivity, ...] = ()
     seconds: tuple[float, ...] = ()
     """Total time at each of the temperatures of `diffusivities`."""
@@ -100,12 +136,7 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
     def add_to(self, summary: dict[str, Any]) -> None:
         entry, values = of_particle(summary, self.particle), _plain(self.diffusivities)
         if self.d_of_c is not None:
-            slope = self.d_of_c.ln_slope
-            entry["d_of_c"] = {
-                "ln_slope": {"value": slope.value, "std": finite(slope.std)},
-                "gold_fraction": self.d_of_c.gold_fraction,
-                "diffusivities": _plain(self.d_of_c.diffusivities),
-            }
+            entry["d_of_c"] = msgspec.to_builtins(self.d_of_c)
         entry["diffusivities_by_curve"] = _plain(self.by_curve)
         entry["alloying_uncorrected"] = list(self.uncorrected)
         entry["diffusivities_by_interval"] = _plain(self.by_interval)
@@ -117,25 +148,25 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
 
     def words(self) -> Iterator[str]:
         for d in self.diffusivities:
-            value, states = pretty(d.value, d.std), f"{self.states} state(s)"
-            yield f"{self.particle}: D({d.temperature_c:g} C) = {value} m2/s from {states}; {self.quality}"
-        if self.d_of_c is not None:
-            mean = 100 * self.d_of_c.gold_fraction
-            for d in self.d_of_c.diffusivities:
-                yield (
-                    f"{self.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s "
-                    f"at {mean:.1f} at%, ln D changes by {self.d_of_c.ln_slope} per unit of atomic fraction"
-                )
+            yield f"{self.particle}: D({d.temperature_c:g} C) = {d} m2/s from {self.states} state(s); {self.quality}"
+        if self.d_of_c is not None and self.d_of_c.told:
+            yield (
+                f"{self.particle}: D holds at {100 * self.d_of_c.gold_fraction:.1f} at%; ln D changes by "
+                f"{self.d_of_c.ln_slope} per unit of atomic fraction, and peaks by {self.d_of_c.ln_peak} at equal parts"
+            )
 
     def quantities(self) -> Iterator[ResultValue]:
         for d in self.diffusivities:
             at: dict[str, float | None] = {"temperature_c": d.temperature_c}
             name = "diffusivity" if len(self.diffusivities) == 1 else f"diffusivity_{d.temperature_c:g}_c"
-            yield ResultValue(self.particle, name, d.value, d.std, "m2/s", at)
+            yield ResultValue(self.particle, name, d.value, d.total, "m2/s", at)
 
     def closing_words(self, truth: Mapping[str, Any]) -> Iterator[str]:
         for d in self.diffusivities:
-            yield f"{self.particle}: D({d.temperature_c:g} C) = {pretty(d.value, d.std)} m2/s (1 sigma); {self.quality}"
+            yield f"{self.particle}: D({d.temperature_c:g} C) = {d} m2/s (1 sigma); {self.quality}"
+            if d.budget:
+                shares = ", ".join(f"{s.cause} {100 * s.part:.2g} %" for s in d.budget[:_LARGEST])
+                yield f"{self.particle}: the systematic part is {shares}"
         known = truth.get(self.particle)
         for d in self.diffusivities:
             if known is None or abs(d.temperature_c - _TRUTH_C) >= 0.5:
@@ -143,9 +174,9 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
             true = known["d_450_m2_per_s"]
             yield (
                 f"{self.particle}: truth of the twin {true:.3g} m2/s; the fit is {100 * (d.value / true - 1):+.1f} % "
-                f"= {(d.value - true) / d.std:+.1f} sigma off"
+                f"= {(d.value - true) / d.std:+.1f} sigma (stat), {(d.value - true) / d.total:+.1f} of the total off"
             )
 
 
-def _plain(values: Sequence[Diffusivity] | Sequence[IntervalDiffusivity]) -> list[dict[str, float | None]]:
-    return [{k: finite(v) for k, v in msgspec.to_builtins(d).items()} for d in values]
+def _plain(values: Sequence[Diffusivity] | Sequence[IntervalDiffusivity]) -> list[dict[str, Any]]:
+    return [{k: v if isinstance(v, list) else finite(v) for k, v in msgspec.to_builtins(d).items()} for d in values]

@@ -30,6 +30,21 @@ class ResultValue(msgspec.Struct, frozen=True):
     """What else it holds for, such as a temperature."""
 
 
+def pretty_both(value: float, std: float, systematic: float) -> str:
+    """Value with both standard deviations: ``(2.41 +- 0.01 (stat) +- 0.27 (syst))e-19``."""
+    if not all(math.isfinite(v) for v in (value, std, systematic)):
+        return f"{value:g} +- {std:g} (stat) +- {systematic:g} (syst)"
+    size = max(abs(value), std, systematic)
+    exponent = math.floor(math.log10(size)) if size > 0 else 0
+    if -3 <= exponent < 4:
+        exponent = 0
+    scale = 10.0**exponent
+    least = min(s for s in (std, systematic, size) if s > 0) if size > 0 else 1.0
+    digits = min(6, max(0, 1 - math.floor(math.log10(least / scale))))
+    text = f"{value / scale:.{digits}f} +- {std / scale:.{digits}f} (stat) +- {systematic / scale:.{digits}f} (syst)"
+    return text if exponent == 0 else f"({text})e{exponent:d}"
+
+
 def pretty(value: float, std: float) -> str:
     """Value +- std with one common power of ten: ``(2.41 +- 0.05)e-19``."""
     if not (math.isfinite(value) and math.isfinite(std)):

@@ -80,9 +80,7 @@ def fit_first_state(projections: Projections, start: TwoPhase, first_column: int
     return found
 
 
-def _fit(
-    model: ParticleModel, projections: Projections, free: Sequence[str], *, cautious: bool
-) -> FirstState | None:
+def _fit(model: ParticleModel, projections: Projections, free: Sequence[str], *, cautious: bool) -> FirstState | None:
     """The best of all rounds; nothing when full steps ran away, as they may where the model never fits well."""
     exposures = Exposures.of(projections)
     best: FirstState | None = None

@@ -62,14 +62,18 @@ class LinearProjections:
         self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
         if cautious:
             self._weight /= np.float32(max(1.0, self.misfit))
-        by_blur = 0.5 * (np.gradient(np.gradient(projected, axis=1), axis=1) + np.gradient(np.gradient(projected, axis=2), axis=2))
+        by_blur = 0.5 * (
+            np.gradient(np.gradient(projected, axis=1), axis=1) + np.gradient(np.gradient(projected, axis=2), axis=2)
+        )
         self._coats = [np.float32(_COAT_PRIOR * model.shell_level) * layer for layer in model.coats()]
         more_mixed = model.mixed_by(model.mixed_px2 + _MIXED_STEP_PX2) - model.composition
         by_mixed = self._scene.particle(model.metal * more_mixed * np.float32(model.core_step / _MIXED_STEP_PX2))
         self._everywhere = np.stack(
             [
                 self._gain * self._scene.particle(model.metal) * np.float32(_LEVEL_PRIOR * model.shell_level),
-                self._gain * self._scene.particle(model.metal * model.composition) * np.float32(_LEVEL_PRIOR * model.core_step),
+                self._gain
+                * self._scene.particle(model.metal * model.composition)
+                * np.float32(_LEVEL_PRIOR * model.core_step),
                 by_blur * np.float32(_BLUR_PRIOR_PX2),
                 model.response.by_curvature(scattered) * np.float32(_CURVATURE_PRIOR),
                 self._gain * by_mixed * np.float32(_MIXED_PRIOR_PX2),

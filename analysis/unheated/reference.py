@@ -111,9 +111,7 @@ class NotCoreShell(Exception):
     """Why a first tilt series cannot be compared with later ones; for the quality, never for the user as an error."""
 
 
-def fit_reference(
-    series: AlignedSeries, seed: int, spread: str, problems: list[str]
-) -> tuple[Reference, Volume]:
+def fit_reference(series: AlignedSeries, seed: int, spread: str, problems: list[str]) -> tuple[Reference, Volume]:
     """Fit the unheated particle and simulate how it will alloy; also gives its reconstruction.
 
     Raises
@@ -176,9 +174,7 @@ def fit_reference(
     ), volume
 
 
-def reconstruct_crop(
-    series: AlignedSeries, exposures: Exposures, crop: tuple[slice, slice]
-) -> Volume:
+def reconstruct_crop(series: AlignedSeries, exposures: Exposures, crop: tuple[slice, slice]) -> Volume:
     """The particle's window, with shifts and tilts that a fit has refined."""
     even = (series.raw - exposures.backgrounds[:, None, None]) / exposures.factors[:, None, None]
     stack = shifted(np.asarray(even, np.float32), exposures.shifts_px)[:, crop[0], crop[1]]

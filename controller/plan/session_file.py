@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from analysis.diffusion.activation_energy import ActivationEnergy
+from analysis.diffusion.uncertainty import Uncertainty
 from analysis.particles.wanted import Wanted
 from controller.plan.blocks import Block, SteeredBlock
 from controller.plan.quantities import CurrentPa, DwellUs, Metal, Name, PixelNm, PlaceNm, RampCPerS, TiltDeg, Words
@@ -173,6 +174,8 @@ class SessionFile(Strict):
     plan: tuple[Block, ...] = Field(min_length=1)
     arrhenius: ActivationEnergy | None = None
     """Known from elsewhere; with it, one temperature already tells how much windows differ."""
+    uncertainty: Uncertainty = Uncertainty()
+    """How well temperature, magnification and time are known."""
     telemetry: TelemetrySection | None = None
 
     @model_validator(mode="after")

@@ -117,6 +117,7 @@ def _begin(manifest: Manifest, source: Path, title: str, *, simulated: bool) -> 
         seed=0,
         simulated=simulated,
         particles=tuple(p.name for p in particles),
+        uncertainty=manifest.uncertainty.model_dump(),
         activation=None if manifest.arrhenius is None else manifest.arrhenius.model_dump(),
         microscope=FOREIGN,
         elements=tuple(dict.fromkeys(metal for p in particles for metal in (p.core, p.shell))),

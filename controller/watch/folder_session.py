@@ -131,7 +131,12 @@ class FolderSession:
             self.events.listen(listener)
         self.journal = Journal(self.folder.journal, self.clock)
         self.recorder = Recorder(self.folder, self.clock, warn=lambda words: self._log("warning", words))
-        settings = AnalysisSettings(seed=self.file.seed, activation=self.file.arrhenius, picture_px=ev.PICTURE_PX)
+        settings = AnalysisSettings(
+            seed=self.file.seed,
+            activation=self.file.arrhenius,
+            uncertainty=self.file.uncertainty,
+            picture_px=ev.PICTURE_PX,
+        )
         self.analysis = LiveAnalysis(
             self.folder, settings, self.clock, self.journal, self.events, self.results, dry=False
         )
@@ -157,6 +162,7 @@ class FolderSession:
                 simulated=False,
                 particles=names,
                 activation=known,
+                uncertainty=self.file.uncertainty.model_dump(),
                 origin=str(self.source.parent.resolve()),
             )
         )

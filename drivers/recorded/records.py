@@ -23,6 +23,8 @@ class Begin(Record, frozen=True, kw_only=True, tag="begin"):
     particles: tuple[str, ...] = ()
     activation: dict[str, float] | None = None
     """Known of the activation energy from elsewhere."""
+    uncertainty: dict[str, float] | None = None
+    """How well temperature, magnification and time are known; sessions of before 2026-11-27 say nothing of it."""
     dry: bool = False
     """On the stepped clock."""
     origin: str = ""

@@ -16,14 +16,13 @@ def analyse(
     source: Annotated[Path, typer.Argument(metavar="MANIFEST.toml|FOLDER", help="manifest or session folder")],
     json_path: JsonPath = None,
     spread: Annotated[str, typer.Option(help="behind the degree: std, variance, mad, iqr or histogram")] = "std",
-    d_of_c: Annotated[bool, typer.Option("--d-of-c", help="also fit how D changes with composition")] = False,
 ) -> None:
     """Analyse old data: tilt-series files named in a manifest, or a recorded session."""
     from analysis.live.offline import analyse as analyse_source
     from controller.monitor.console import print_result
 
     check_writable(json_path)
-    told = analyse_source(source, print_result, spread=spread, d_of_c=d_of_c)
+    told = analyse_source(source, print_result, spread=spread)
     for words in told.get("left_out", []):
         print(f"warning: {words}", file=sys.stderr)
     write_json(json_path, told)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from analysis.results import pretty
 from controller.monitor.state import WatchedSession
 
 
@@ -17,7 +16,7 @@ class ResultsPanel(Static):
         for fit in session.fits.values():
             for d in fit.diffusivities[-1:]:
                 out.append(f"{fit.particle} D({d.temperature_c:g} C)\n", style="dim")
-                out.append(f"{pretty(d.value, d.std)} m2/s\n", style="bold")
+                out.append(f"{d} m2/s\n", style="bold")
         if session.law is not None:
             for line in session.law.words():
                 out.append(f"{line}\n")
