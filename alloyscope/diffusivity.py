@@ -124,6 +124,8 @@ def fit_diffusivity(
 
 
 def _of(fit: DiffusivityResult, degrees: AlloyingDegrees) -> ParticleDiffusivity:
-    found = {d.temperature_c: told(d.value if d.known else None, d.std, "m2/s", fit.quality) for d in fit.diffusivities}
+    found = {
+        d.temperature_c: told(d.value if d.known else None, d.total, "m2/s", fit.quality) for d in fit.diffusivities
+    }
     curve_s, curve = np.asarray(fit.curve_s, np.float64), np.asarray(fit.curve, np.float64)
     return ParticleDiffusivity(found, degrees, curve_s, curve, fit.quality, degrees.simulated)

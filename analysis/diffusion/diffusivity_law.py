@@ -1,8 +1,9 @@
 """How D changes with composition, c the atomic fraction of the core's element.
 
-``ln D(c) = ln D + slope (c - mean) + 4 peak (c (1 - c) - mean (1 - mean))``: D is that at the particle's mean composition.
-The slope is what Darken's mixing of two tracer diffusivities gives to first order; the peak is the thermodynamic factor of
-a regular solution to first order (``1 - 2 Omega c (1 - c) / R T``), above zero for metals that like to mix.
+``ln D(c) = ln D + slope (c - mean) + 4 peak (c (1 - c) - mean (1 - mean))``: D is that at the particle's mean
+composition. The slope is what Darken's mixing of two tracer diffusivities gives to first order; the peak is the
+thermodynamic factor of a regular solution to first order (``1 - 2 Omega c (1 - c) / R T``), above zero for metals that
+like to mix.
 """
 
 from __future__ import annotations

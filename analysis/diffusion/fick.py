@@ -1,13 +1,13 @@
 """Fick's second law inside a particle, in tau = D t.
 
-``dC/dtau = lap C`` inside the particle, no flux through its surface (Mychinko et al., Small 2021, equation 1). Where D
-changes with composition (`DiffusivityLaw`), it is ``dC/dtau = lap F``, F the integral of D(c) over D at the mean
-composition (Kirchhoff's transformation), and tau is of D at the mean composition. Voxels that the surface cuts hold only their
-occupied part, and exchange through the part of a face that both sides share, so that the surface lies where it is and
-not at voxel edges. D enters only through tau, so one run serves every D. Integrated by super-time-stepping, RKL2
-(Meyer, Balsara and Aslam, J. Comput. Phys. 257 (2014) 594): s Laplacians advance (s^2 + s - 2) / 4 explicit steps and
-the order in time is two. Neighbouring voxels see a wave of k per voxel decay at k^2 - q k^4 / 12; the quadratic term of
-a step makes up for that.
+``dC/dtau = lap C`` inside the particle, no flux through its surface (Mychinko et al., Small 2021, equation 1). Where
+D changes with composition (`DiffusivityLaw`), it is ``dC/dtau = lap F``, F the integral of D(c) over D at the mean
+composition (Kirchhoff's transformation), and tau is of D at the mean composition. Voxels that the surface cuts hold
+only their occupied part, and exchange through the part of a face that both sides share, so that the surface lies
+where it is and not at voxel edges. D enters only through tau, so one run serves every D. Integrated by super-time-
+stepping, RKL2 (Meyer, Balsara and Aslam, J. Comput. Phys. 257 (2014) 594): s Laplacians advance (s^2 + s - 2) / 4
+explicit steps and the order in time is two. Neighbouring voxels see a wave of k per voxel decay at k^2 - q k^4 / 12;
+the quadratic term of a step makes up for that.
 """
 
 from __future__ import annotations

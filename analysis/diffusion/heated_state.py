@@ -1,9 +1,10 @@
 """How far a heated state has diffused, read from its projections.
 
-Maximum likelihood of one tilt series in tau = D t. Surfaces, levels, the response and the surroundings are those of the
-unheated particle, so wedge and blur are inside the model and no reconstruction is needed. Beside tau are unknown, with priors:
-the series' scale; what became of the particle (`Change`); how the metals shine mixed, and how D changes with composition, which
-all states share; and of every projection its `Exposures`. What a projection alone knows is eliminated tilt by tilt.
+Maximum likelihood of one tilt series in tau = D t. Surfaces, levels, the response and the surroundings are those of
+the unheated particle, so wedge and blur are inside the model and no reconstruction is needed. Beside tau are unknown,
+with priors: the series' scale; what became of the particle (`Change`); how the metals shine mixed, and how D changes
+with composition, which all states share; and of every projection its `Exposures`. What a projection alone knows is
+eliminated tilt by tilt.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _LONGEST_STEP = 1.0
 _TOLD_GAIN = 60.0
 """Of chi2, by ten unknowns; noise makes it ten."""
 _TURNED_MISFIT, _REGISTERED_THROUGH, _REGISTERING_ROUNDS = 1.5, (0.12, 0.06, 0.03), 3
-"""Times the usual one, above which a particle may have turned; blurs to find it through, over the cube root of its volume."""
+"""Times the usual one, above which a particle may have turned; blurs to find it through, over the cube root of its
+volume."""
 _TRIED = 10
 
 
@@ -93,8 +95,8 @@ def fit_heated_state(
 ) -> HeatedState:
     """Fit tau to a tilt series.
 
-    The best of a few tau begins, or a fit that is `near`; then Gauss-Newton steps of tau, scale and exposures, and of what became
-    of the particle when that explains more than noise.
+    The best of a few tau begins, or a fit that is `near`; then Gauss-Newton steps of tau, scale and exposures, and of
+    what became of the particle when that explains more than noise.
 
     Parameters
     ----------
@@ -239,7 +241,7 @@ class _Equations:
 
     @property
     def gain(self) -> float:
-        """How much better than noise would a change of the particle explain the projections: what chi2 would fall by."""
+        """By how much chi2 would fall were a change of the particle allowed."""
         own = np.flatnonzero(self._which > len(SHARED))
         plain = np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
         matrix = self._information + np.diag(self._prior)

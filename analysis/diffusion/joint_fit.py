@@ -65,10 +65,13 @@ def fit_joint(
         missed = [a @ (np.r_[e, x[n:]] - s.point) - b for e, s, a, b in zip(expected, *told_columns, strict=True)]
         return np.concatenate([*missed, x[n:] / priors])
 
+    def as_in_a_book(ln_d: NDArray[np.float64]) -> NDArray[np.float64]:
+        return residual(np.r_[ln_d, np.zeros(len(priors))])
+
     told_columns = tuple(zip(*told, strict=True))
     own = np.hypot(ln_std, floor)[used]
     start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=own**-2)))
-    plain = least_squares(lambda x: residual(np.r_[x, np.zeros(len(priors))]), start, x_scale="jac")
+    plain = least_squares(as_in_a_book, start, x_scale="jac")
     free = least_squares(residual, np.r_[plain.x, np.zeros(len(priors))], x_scale="jac")
     bent = bool(2.0 * (plain.cost - free.cost) > _TOLD_GAIN)
     x = free.x if bent else np.r_[plain.x, np.zeros(len(priors))]

@@ -127,7 +127,7 @@ def state_slopes(
     gain = np.float32(point.scale) * model.response.slope(scattered)
     signal = np.float32(point.scale) * signal
 
-    def seen(field: Volume) -> Stack:
+    def seen(field: NDArray[np.floating]) -> Stack:
         return gain * scene.particle(np.asarray(field, np.float32))
 
     found = [seen(by_c * by_tau)]
@@ -151,6 +151,6 @@ def state_slopes(
             displaced = model.metal * model.in_box(layer)
             found.append(gain * (scene.around(layer) - scene.particle(displaced)))
         second = [np.gradient(np.gradient(signal, axis=a), axis=a) for a in (1, 2)]
-        found.append(0.5 * (second[0] + second[1]))
+        found.append(np.asarray(0.5 * (second[0] + second[1]), np.float32))
         found.append(np.float32(point.scale) * model.response.by_curvature(scattered))
     return StateSlopes(signal, gain * by_tilt, np.stack(found)), model

@@ -49,10 +49,10 @@ class CompositionTrajectory:
                 break
         ladder = ladder[: len(self._nodes)]
         self._ln_tau = np.log(ladder)
-        self._bends = _Bends(model, ladder / voxel_nm**2, self._inside, about) if bending else None
+        self._bends = _Bends(model, np.exp(self._ln_tau) / voxel_nm**2, self._inside, about) if bending else None
 
     def at(self, ln_tau: float, law: DiffusivityLaw | None = None) -> tuple[Volume, Volume]:
-        """Composition at ln tau (tau in nm2), and its slope with ln tau; by default of the law that it was simulated at."""
+        """Composition at ln tau (tau in nm2), and its slope; by default of the law that it was simulated at."""
         bent = CONSTANT if law is None else law.beside(self.about)
         first, value, slope = self._weights(ln_tau)
         whole = value, slope

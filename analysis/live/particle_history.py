@@ -219,7 +219,7 @@ class ParticleHistory:
         return [diffusivity_of(self.name, self._reference, self._states, settings.uncertainty, q, simulated=simulated)]
 
     def _bend(self) -> None:
-        """Where the states together tell a composition law, or that D changes with composition: once more from there."""
+        """Where the states together tell what they share, fit them once more from there."""
         for _ in range(_BENDINGS):
             assert self._reference is not None, "called only after the first state"
             fit = joint_fit_of(self._reference, keeping_shape(self._states))

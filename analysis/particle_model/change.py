@@ -1,4 +1,4 @@
-"""What may have become of a particle besides alloying: it turned, its surface moved, carbon grew on it, the focus is another."""
+"""What may have become of a particle besides alloying: it turned, its surface moved, carbon grew, the focus changed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How each projection of a tilt series was taken: where its content lies, its true tilt, its strength, its background.
 
-Beam current drifts, a particle that diffracts is brighter at one tilt, and a black level or a membrane adds the same to all
-pixels of an image. So every projection has five unknowns of its own, with priors as wide as laboratories show.
+Beam current drifts, a particle that diffracts is brighter at one tilt, and a black level or a membrane adds the same to
+all pixels of an image. So every projection has five unknowns of its own, with priors as wide as laboratories show.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ around the particle whose y and z are centred on the tilt axis.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -42,7 +42,7 @@ class ParticleModel:
     """Where the box begins in the projections."""
     swept_deg: float = 0.0
     """Tilt gone through during each exposure, of a continuous series."""
-    response: Response = Response()
+    response: Response = field(default_factory=Response)
     """From scattering to signal."""
     mixed_px2: float = 0.0
     """tau behind the metals before any heat: an interface that is not sharp."""
@@ -137,7 +137,7 @@ class ParticleModel:
         return coat_layers(self.metal_in_crop(slice(0, self.rows), self.columns), self.surroundings.shape)
 
     def scene(self, tilts_deg: NDArray[np.float64], swept_deg: float | None = None) -> ForwardModel:
-        """Projections at these tilts, each sweeping over as much tilt as the unheated series' when not told otherwise."""
+        """Projections at these tilts, each sweeping over as much as the unheated ones when not told otherwise."""
         depth, height, width = self.outside.shape
         swept_deg = self.swept_deg if swept_deg is None else swept_deg
         return ForwardModel((depth, height, width), self.rows, tilts_deg, self.blur_px, swept_deg)

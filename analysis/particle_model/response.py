@@ -1,7 +1,7 @@
 """From scattering to signal: what is not proportional.
 
-Electrons that gold has scattered once are scattered again, out of the detector's reach, and a detector compresses near its top.
-To second order both take the same part: ``signal = p (1 - curvature p / top)``, p the projected scattering.
+Electrons that gold has scattered once are scattered again, out of the detector's reach, and a detector compresses near
+its top. To second order both take the same part: ``signal = p (1 - curvature p / top)``, p the projected scattering.
 """
 
 from __future__ import annotations

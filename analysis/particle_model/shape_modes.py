@@ -17,7 +17,7 @@ _FARTHEST = 3.0
 
 
 def shape_modes(model: ParticleModel) -> list[Volume]:
-    """Displacements of the outside, inwards above zero: all over, then rounding, each of unit mean square on the surface."""
+    """Displacements of the outside, inwards above zero: all over, then rounding, of unit mean square on the surface."""
     on_surface = -occupancy_slope(model.outside)
     on_surface /= on_surface.sum()
     size_px = float(np.cbrt(model.volume_px))

@@ -1,13 +1,14 @@
 """A particle that has turned: its fields in the same box's frame, made wide enough.
 
-A turn is a rotation matrix R on (z, y, x) about the particle's centre; a field F becomes ``F(centre + R^T (r - centre))``.
-What a turn displaces besides is a shift of each projection, which is unknown anyway.
+A turn is a rotation matrix R on (z, y, x) about the particle's centre; a field F becomes
+``F(centre + R^T (r - centre))``. What a turn displaces besides is a shift of each projection, which is unknown anyway.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,14 +45,14 @@ class Turned:
     columns: int
     """Of the projections."""
 
-    def field(self, field: Volume, order: int = 1, beyond: str = "nearest") -> Volume:
+    def field(self, field: Volume, order: Literal[1, 3] = 1) -> Volume:
         """A field over the model's box, turned into the wider one."""
         from scipy.ndimage import affine_transform
 
         back = self.turn.T
         centre = self._centre + self._shift
         found = affine_transform(
-            field, back, self._centre - back @ centre, output_shape=self._shape, order=order, mode=beyond
+            field, back, self._centre - back @ centre, output_shape=self._shape, order=order, mode="nearest"
         )
         return np.asarray(found, np.float32)
 

@@ -27,15 +27,15 @@ _STEEP = 0.2
 _NUISANCES_FROM, _COATS_FROM = 3, 5
 """Places among what is one for all projections."""
 NUISANCES = ("response", "interface")
-"""What is none unless the projections tell it: a signal that is not proportional, metals that are mixed before any heat."""
+"""None unless the projections tell it: a signal that is not proportional, metals that are mixed before any heat."""
 
 
 class LinearProjections:
     """Residual, weights and slopes of all projections at one model.
 
     The unknowns, each scaled to unit prior variance: the two surfaces and the surroundings' cells, as cosine waves;
-    what is one for all projections (levels, blur, the response's curvature, an interface that is not sharp, coat); and each
-    projection's own (`Exposures`).
+    what is one for all projections (levels, blur, the response's curvature, an interface that is not sharp, coat); and
+    each projection's own (`Exposures`).
     When `cautious`, what the model still misses counts as noise: steps are short until it misses little.
     """
 
@@ -155,8 +155,8 @@ class LinearProjections:
     def stds_of(self, s: Sensitivity) -> tuple[float, float]:
         """Standard deviations of ln D by what these projections leave open of the unheated particle.
 
-        With the prior it is the Cramer-Rao bound of a fit to this tilt series: gradient, inverse information, gradient. The first
-        is that of a proportional response and of sharp metals, the second what not knowing these adds.
+        With the prior it is the Cramer-Rao bound of a fit to this tilt series: gradient, inverse information, gradient.
+        The first is that of a proportional response and of sharp metals, the second what not knowing these adds.
         """
         known, free = (self._std_of(s, nuisances=n) for n in (False, True))
         return known, float(np.sqrt(max(free**2 - known**2, 0.0)))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from analysis.diffusion.diffusivity_law import DiffusivityLaw
 from analysis.diffusion.fick import _combine, _laplacian, _shared, diffuse
 from analysis.particle_model.surfaces import face_fractions, occupancy
 from tests.analysis.peers.ball import radial_diffusion
@@ -72,7 +73,7 @@ def test_d_that_changes_with_composition_agrees_with_a_radial_solver(ln_d_slope)
     sharp = np.sqrt(ball_variance(radius_nm, core_nm, 0.0))
     volume = np.diff(np.linspace(0.0, radius_nm, 301) ** 3) / radius_nm**3
     taus = np.geomspace(0.5, 15.0, 5)
-    states = diffuse(start, metal, taus, h, face_fractions(r_px - np.float32(25.0)), ln_d_slope)
+    states = diffuse(start, metal, taus, h, face_fractions(r_px - np.float32(25.0)), DiffusivityLaw(ln_d_slope))
     for tau, state in zip(taus, states, strict=True):
         c = radial_diffusion(core_nm, radius_nm, float(tau), ln_d_slope=ln_d_slope)
         truth = np.sqrt(volume @ (c - (core_nm / radius_nm) ** 3) ** 2)

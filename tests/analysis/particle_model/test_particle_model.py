@@ -5,9 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.diffusion.heated_state import fit_heated_state
+from analysis.diffusion.diffusivity_law import CONSTANT
+from analysis.diffusion.heated_state import HeatedState, SharedInformation, fit_heated_state
 from analysis.diffusion.joint_fit import fit_joint
+from analysis.diffusion.state_slopes import StatePoint
 from analysis.diffusion.trajectory import CompositionTrajectory
+from analysis.particle_model.change import Change
+from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.forward_model import ForwardModel
 from analysis.particle_model.model import ParticleModel
 from analysis.particle_model.surroundings import interpolation
@@ -22,6 +26,14 @@ from analysis.unheated.sensitivity import sensitivity
 TILTS = np.arange(-70.0, 71.0, 5.0)
 ROWS = 48
 VOXEL_NM = 1.0
+STRAIGHT = Exposures(np.zeros((29, 2)), np.zeros(29), np.ones(29), np.zeros(29))
+
+
+def heated(ln_tau: float, ln_std: float = 0.01) -> HeatedState:
+    """A state that tells ln tau and nothing else."""
+    point = StatePoint(ln_tau, 0.0, CONSTANT, 1.0, Change.none())
+    told = SharedInformation(point.shared, np.diag([ln_std**-2.0, 0.0, 0.0, 0.0]), np.zeros(4))
+    return HeatedState(point, ln_std, ln_std, False, STRAIGHT, 1.0, told)  # nothing became of it
 
 
 def model(radius: float = 10.3, core: float = 6.2) -> ParticleModel:
@@ -91,9 +103,7 @@ def test_layers_of_a_coat_add_up_and_follow_the_surface():
 
 def test_the_slopes_of_the_projections_and_their_adjoint(rng):
     particle = replace(model(), surroundings=np.full((12, 12, 8), 1.0, np.float32))
-    linear = LinearProjections(
-        particle, recorded(noisy(particle, particle.composition, rng)), np.zeros((29, 2)), np.zeros(29), (1.5, 6.0)
-    )
+    linear = LinearProjections(particle, recorded(noisy(particle, particle.composition, rng)), STRAIGHT, (1.5, 6.0))
     ahead = linear.backward(np.zeros((29, ROWS, 32), np.float32))
     unknowns = [rng.normal(size=u.shape).astype(u.dtype) for u in ahead]
     stack = rng.normal(size=(29, ROWS, 32)).astype(np.float32)
@@ -108,8 +118,8 @@ def test_what_a_series_leaves_open_of_d_falls_with_the_root_of_the_dose(rng):
     stds = []
     for gain in (1.0, 0.25):
         known = replace(recorded(noisy(truth, truth.composition, rng, gain, 0.0)), noise=Noise(gain, 0.0))
-        linear = LinearProjections(truth, known, np.zeros((29, 2)), np.zeros(29), (1.5, 6.0))
-        stds.append(linear.std_of(sensitivity(truth, path, TILTS, known.noise)))
+        linear = LinearProjections(truth, known, STRAIGHT, (1.5, 6.0))
+        stds.append(linear.stds_of(sensitivity(truth, path, TILTS, known.noise))[0])
     assert 1.3 < stds[0] / stds[1] < 2.1
     assert 0.0005 < stds[0] < 0.05
 
@@ -152,7 +162,7 @@ def test_tau_of_a_heated_state_is_found_within_its_error():
         raw = 1.02 * noisy(truth, path.at(ln_tau)[0], rng)
         raw = np.roll(raw, seed % 3 - 1, axis=2)
         state = fit_heated_state(recorded(raw), truth, path)
-        assert state.scale == pytest.approx(1.02, rel=0.01), f"seed {seed}"
+        assert state.point.scale == pytest.approx(1.02, rel=0.01), f"seed {seed}"
         pulls.append((state.ln_tau - ln_tau) / state.ln_std)
     assert np.abs(pulls).max() < 3.5
     assert 0.3 < np.std(pulls) < 2.0
@@ -171,18 +181,16 @@ def test_degree_rises_from_none_to_all_and_knows_its_slope():
 def test_joint_fit_gives_one_d_per_temperature():
     seconds = np.array([[60.0, 0.0], [120.0, 0.0], [120.0, 60.0], [120.0, 180.0]])
     ln_tau = np.log(seconds @ np.array([0.05, 0.2]))
-    flat = np.full(4, 0.01), np.full(4, 0.2)
-    fit = fit_joint(seconds, (400.0, 430.0), ln_tau, *flat, surface_ln_std=0.0)
+    told, slope = [heated(t) for t in ln_tau], np.full(4, 0.2)
+    fit = fit_joint(seconds, (400.0, 430.0), told, slope, surface_ln_std=0.0)
     np.testing.assert_allclose(fit.d_m2_per_s, [0.05e-18, 0.2e-18], rtol=1e-4)
-    half = fit_joint(2 * seconds, (400.0, 430.0), ln_tau, *flat, surface_ln_std=0.0)
+    half = fit_joint(2 * seconds, (400.0, 430.0), told, slope, surface_ln_std=0.0)
     np.testing.assert_allclose(half.d_m2_per_s, 0.5 * fit.d_m2_per_s, rtol=1e-4)
 
 
 def test_states_that_say_nothing_only_bound_d():
     seconds = np.array([[15.0], [30.0]])
-    fit = fit_joint(
-        seconds, (450.0,), np.array([6.0, 6.0]), np.array([np.inf, 0.9]), np.full(2, 1e-3), surface_ln_std=0
-    )
+    fit = fit_joint(seconds, (450.0,), [heated(6.0, np.inf), heated(6.0, 0.9)], np.full(2, 1e-3), surface_ln_std=0)
     assert fit.saturated
     assert not np.isfinite(fit.std_m2_per_s[0])
 
@@ -193,6 +201,6 @@ def test_sigma_of_the_joint_fit_covers_scatter_and_surface(rng):
     for _ in range(300):
         size = rng.normal(0.0, 0.01)
         ln_tau = np.log(0.24 * seconds[:, 0]) + rng.normal(0, 0.01, 5) + size
-        fit = fit_joint(seconds, (450.0,), ln_tau, np.full(5, 0.01), np.full(5, 0.5), surface_ln_std=0.01)
+        fit = fit_joint(seconds, (450.0,), [heated(t) for t in ln_tau], np.full(5, 0.5), surface_ln_std=0.01)
         pulls.append(np.log(fit.d_m2_per_s[0] / 0.24e-18) / (fit.std_m2_per_s[0] / fit.d_m2_per_s[0]))
     assert 0.6 < np.mean(np.abs(pulls) < 1.0) < 0.8
