@@ -1,0 +1,220 @@
+"""What befalls real particles beside alloying: every slope against differences, and each effect found and taken out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
+from analysis.diffusion.heated_state import SharedInformation, fit_heated_state
+from analysis.diffusion.joint_fit import fit_joint
+from analysis.diffusion.state_slopes import UNKNOWNS, StatePoint, state_slopes
+from analysis.diffusion.trajectory import CompositionTrajectory
+from analysis.diffusion.uncertainty import Uncertainty
+from analysis.particle_model.change import Change
+from analysis.particle_model.model import ParticleModel, columns_of
+from analysis.particle_model.response import Response
+from analysis.particle_model.shape_modes import shape_modes
+from analysis.particle_model.turned import Turned, turn_by
+from analysis.tomography.noise import Noise
+from analysis.tomography.projections import Projections
+from analysis.unheated.first_state import fit_first_state
+from analysis.unheated.segmentation import TwoPhase
+
+TILTS = np.arange(-70.0, 71.0, 5.0)
+ROWS, COLUMNS = 64, 60
+
+
+def model(core_about: tuple[float, float, float] = (0.0, 1.0, -1.5)) -> ParticleModel:
+    """A particle whose three axes differ, its core a little off its middle: no turn leaves it as it was."""
+    axes = np.meshgrid(np.arange(38) - 18.5, np.arange(38) - 18.5, np.arange(44) - 21.5, indexing="ij")
+    outside = _ellipsoid(axes, (10.0, 12.5, 16.0))
+    core = _ellipsoid([a - c for a, c in zip(axes, core_about, strict=True)], (5.5, 7.0, 8.5))
+    return ParticleModel(
+        outside=outside,
+        interface=core,
+        shell_level=20.0,
+        core_step=28.0,
+        blur_px=0.9,
+        surroundings=np.zeros((16, 16, 11), np.float32),
+        rows=ROWS,
+        first_column=8,
+        response=Response(top=900.0),
+    )
+
+
+def _ellipsoid(axes, half) -> np.ndarray:
+    r = np.sqrt(sum((a / h) ** 2 for a, h in zip(axes, half, strict=True)))
+    steep = np.sqrt(sum((a / h**2) ** 2 for a, h in zip(axes, half, strict=True))) / np.maximum(r, 1e-6)
+    return ((r - 1.0) / np.maximum(steep, 1.0 / max(half))).astype(np.float32)
+
+
+def series(particle: ParticleModel, path: CompositionTrajectory, point: StatePoint, rng) -> Projections:
+    """What a microscope would record of this state."""
+    told, changed = state_slopes(particle, path, point, TILTS, COLUMNS)
+    stack = columns_of(told.signal, changed.first_column, slice(0, COLUMNS))
+    raw = rng.poisson(np.maximum(stack, 0.0)).astype(np.float32)
+    return Projections(raw, TILTS, np.zeros((len(TILTS), 2)), Noise(1.0, 0.0))
+
+
+def state(ln_tau: float, **beside: object) -> StatePoint:
+    return replace(StatePoint(ln_tau, 0.0, CONSTANT, 1.0, Change.none()), **beside)
+
+
+@pytest.fixture(scope="module")
+def path() -> CompositionTrajectory:
+    return CompositionTrajectory(model(), 1.0)
+
+
+def test_every_slope_of_a_states_signal_is_that_of_differences(path):
+    particle = model()
+    change = replace(Change.none(), turn=turn_by(np.array([4.0, -3.0, 2.0])), coats=np.array([0.2, 0.1]), blur_px2=0.1)
+    point = state(2.0, bow=0.03, law=DiffusivityLaw(-0.4, 0.2), change=replace(change, curvature=0.05))
+    told, _ = state_slopes(particle, path, point, TILTS, COLUMNS)
+    sizes = dict(
+        zip(UNKNOWNS, [0.02, 0.02, 0.1, 0.1, 0.01, 0.3, 0.3, 0.3, 0.05, 0.05, 0.05, 0.1, 0.1, 0.02, 0.01], strict=True)
+    )
+    for place, name in enumerate(UNKNOWNS):
+        step = np.zeros(len(UNKNOWNS))
+        step[place] = sizes[name]
+        ahead, behind = (
+            state_slopes(particle, path, point.stepped(s * step), TILTS, COLUMNS)[0].signal for s in (1.0, -1.0)
+        )
+        difference = (ahead - behind) / (2.0 * sizes[name])
+        slope = told.unknowns[place]
+        alike = float(np.vdot(slope, difference) / (np.linalg.norm(slope) * np.linalg.norm(difference)))
+        size = float(np.linalg.norm(slope) / np.linalg.norm(difference))
+        # Turns go through an interpolation; a blur of less than a pixel is no second derivative of pixels.
+        assert alike > 0.97, f"{name}: {alike:.3f}"
+        assert size == pytest.approx(1.0, abs=0.2 if name == "blur" else 0.1), name
+
+
+def test_a_turn_and_the_turn_back_leave_a_particle_as_it_was():
+    particle = model()
+    assert Turned(particle, np.eye(3), COLUMNS).particle.volume_px == pytest.approx(particle.volume_px, rel=1e-6)
+    turn = turn_by(np.array([9.0, -6.0, 5.0]))
+    there = Turned(particle, turn, COLUMNS).particle
+    assert there.volume_px == pytest.approx(particle.volume_px, rel=2e-3)
+    assert there.core_fraction == pytest.approx(particle.core_fraction, rel=5e-3)
+    back = Turned(there, turn.T, COLUMNS).particle
+    _, seen, _ = particle.projected(particle.composition, TILTS)
+    _, again, _ = back.projected(back.composition, TILTS)
+    left = again[:, :, particle.first_column - back.first_column :][:, :, : seen.shape[2]]
+    assert np.sqrt(np.mean((left - seen) ** 2)) < 0.01 * seen.max()
+
+
+def test_a_particle_that_turned_is_found_turned_and_its_tau_is_right(path):
+    rng = np.random.default_rng(5)
+    turn = turn_by(np.array([10.0, -8.0, 6.0]))
+    point = state(2.0, change=replace(Change.none(), turn=turn))
+    found = fit_heated_state(series(model(), path, point, rng), model(), path)
+    assert found.changed
+    apart = Change(found.point.change.turn @ turn.T, *list(vars(Change.none()).values())[1:]).turned_deg
+    assert apart < 0.6
+    assert abs(found.ln_tau - 2.0) < 3.5 * np.hypot(found.free_ln_std, 0.01)
+
+
+def test_nothing_is_said_to_have_happened_where_nothing_did(path):
+    for seed in range(4):
+        found = fit_heated_state(series(model(), path, state(1.8), np.random.default_rng(seed)), model(), path)
+        assert not found.changed, f"seed {seed}"
+        assert found.free_ln_std > found.ln_std
+
+
+def test_rounding_keeps_the_volume_and_shrinking_does_not():
+    particle = model()
+    shrunk, *rounded = shape_modes(particle)
+    less = replace(particle, outside=particle.outside + np.float32(0.3) * shrunk)
+    assert less.volume_px == pytest.approx(particle.volume_px - 0.3 * particle.surface_px2, rel=0.01)
+    for mode in rounded:
+        other = replace(particle, outside=particle.outside + np.float32(0.3) * mode)
+        assert other.volume_px == pytest.approx(particle.volume_px, rel=0.004)
+        tip = tuple(np.argwhere(particle.metal > 0.5)[-1])
+        assert mode[tip] != 0.0
+
+
+@pytest.mark.parametrize("law", [DiffusivityLaw(-2.5), DiffusivityLaw(2.0, 0.5), DiffusivityLaw(peak=1.0)])
+def test_kirchhoffs_transformation_has_the_law_as_its_slope(law):
+    mean = 0.3
+    flow = np.polynomial.Polynomial(law.kirchhoff(mean).astype(float))
+    c = np.linspace(0.0, 1.0, 21)
+    np.testing.assert_allclose(flow.deriv()(c - mean), np.exp(law.ln_ratio(c, mean)), rtol=2e-4)
+    assert abs(float(flow(0.0))) < 1e-12
+    assert law.fastest(mean) >= np.exp(law.ln_ratio(c, mean)).max() * (1.0 - 1e-9)
+
+
+def test_the_way_bends_as_one_simulated_with_that_law(path):
+    law = DiffusivityLaw(-0.8, 0.3)
+    truth = CompositionTrajectory(model(), 1.0, law, bending=False)
+    metal = model().metal
+    for ln_tau in (1.5, 2.0, 2.5):
+        bent, straight, right = path.at(ln_tau, law)[0], path.at(ln_tau)[0], truth.at(ln_tau)[0]
+        left = float(np.vdot(metal, (bent - right) ** 2) / np.vdot(metal, (straight - right) ** 2))
+        assert left < 0.1, f"{ln_tau}: {left}"
+
+
+@pytest.mark.parametrize(("curvature", "mixed_px2"), [(0.1, 0.0), (0.0, 1.5), (0.0, 0.0)])
+def test_a_response_and_an_interface_that_are_not_ideal_are_told_from_the_first_series(curvature, mixed_px2):
+    truth = replace(model(), mixed_px2=mixed_px2)
+    truth = replace(truth, response=Response(curvature, 900.0))
+    _, scattered, _ = truth.projected(truth.composition, TILTS)
+    wide = columns_of(8.0 * truth.response.signal(scattered), truth.first_column, slice(0, COLUMNS))
+    raw = np.random.default_rng(3).poisson(wide).astype(np.float32)
+    axes = np.meshgrid(np.arange(ROWS) - 31.5, np.arange(ROWS) - 31.5, np.arange(COLUMNS) - 29.5, indexing="ij")
+    start = TwoPhase(
+        _ellipsoid(axes, (10.0, 12.5, 16.0)) < 0.4,
+        _ellipsoid([a - c for a, c in zip(axes, (0.0, 1.0, -1.5), strict=True)], (5.5, 7.0, 8.5)) < -0.3,
+        165.0,
+        380.0,
+        1.1,
+    )
+    found = fit_first_state(Projections(raw, TILTS, np.zeros((len(TILTS), 2)), Noise(1.0, 0.0)), start, 0)
+    assert ("response" in found.nuisances) is (curvature > 0.0)
+    assert ("interface" in found.nuisances) is (mixed_px2 > 0.0)
+    assert found.model.mixed_px2 == pytest.approx(mixed_px2, abs=0.4)
+    # The top that a curvature is told at is another one in the fit.
+    bent = found.model.response.curvature / found.model.response.top * 900.0 * 8.0
+    assert bent == pytest.approx(curvature, abs=0.03)
+    assert found.model.volume_px == pytest.approx(truth.volume_px, rel=0.006)
+
+
+def test_states_together_tell_a_slope_and_then_d_is_that_with_it(rng):
+    seconds = np.array([15.0, 30.0, 60.0, 120.0, 300.0])[:, None]
+    for slope in (0.0, -1.2):
+        states = []
+        for t in seconds[:, 0]:
+            truth = np.array([np.log(0.24 * t), 0.0, slope, 0.0])
+            point = state(truth[0] + 0.1 * slope)
+            matrix = np.diag(np.array([0.01, 0.003, 0.05, 0.05]) ** -2.0)
+            matrix[0, 2] = matrix[2, 0] = -0.1 * 0.01**-2.0
+            matrix[2, 2] += 0.1**2 * 0.01**-2.0
+            told = SharedInformation(point.shared, matrix, matrix @ (truth - point.shared))
+            likely = fit_like(point, told)
+            states.append(likely)
+        fit = fit_joint(seconds, (450.0,), states, np.full(5, 0.5), surface_ln_std=0.0)
+        assert fit.bent is (slope != 0.0)
+        assert fit.shared is not None
+        assert fit.shared[1] == pytest.approx(slope, abs=0.05)
+        assert fit.d_m2_per_s[0] == pytest.approx(0.24e-18, rel=0.02)
+        assert fit.budget["D of composition"][0] > 0.0
+
+
+def fit_like(point: StatePoint, told: SharedInformation):
+    from analysis.diffusion.heated_state import HeatedState
+    from analysis.particle_model.exposures import Exposures
+
+    straight = Exposures(np.zeros((29, 2)), np.zeros(29), np.ones(29), np.zeros(29))
+    return HeatedState(point, 0.01, 0.015, False, straight, 1.0, told)  # nothing became of it
+
+
+def test_the_budget_of_what_no_tilt_series_tells():
+    known = Uncertainty(temperature_c=2.3, window_c=0.0, pulse_c=3.0, pulse_s=0.5, pixel_size_percent=2.0)
+    found = known.budget((450.0,), {450.0: [15.0] * 4}, 208e3)
+    assert found["temperature calibration"][0] == pytest.approx(0.110, abs=0.002)  # 208 kJ/mol at 723 K, by hand
+    assert found["pixel size"][0] == pytest.approx(0.04)
+    assert found["temperature of pulses"][0] == pytest.approx(0.144 / 2.0, abs=0.002)
+    assert found["length of pulses"][0] == pytest.approx(0.5 * 2.0 / 60.0)
+    exact = Uncertainty(temperature_c=0.0, window_c=0.0, pulse_c=0.0, pulse_s=0.0, pixel_size_percent=0.0)
+    assert all(v[0] == 0.0 for v in exact.budget((450.0,), {450.0: [15.0]}).values())
