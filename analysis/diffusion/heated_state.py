@@ -33,8 +33,9 @@ _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 _COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
 """Of the shell's level."""
 _LONGEST_STEP = 1.0
-_TOLD_GAIN = 60.0
-"""Of chi2, by ten unknowns; noise makes it ten."""
+_TOLD_GAIN = 4000.0
+"""Of chi2, by ten unknowns. Noise makes it ten, edges that the unheated particle's fit drew a little too soft or sharp
+some hundred to thousand; 1 nm of carbon, thirty thousand."""
 _TURNED_MISFIT, _REGISTERED_THROUGH, _REGISTERING_ROUNDS = 1.5, (0.12, 0.06, 0.03), 3
 """Times the usual one, above which a particle may have turned; blurs to find it through, over the cube root of its
 volume."""

@@ -13,8 +13,8 @@ from analysis.diffusion.heated_state import HeatedState, SharedInformation, shar
 TOO_VAGUE = 0.5
 """Of ln tau: a state known no better says nothing."""
 _LEAST_TOLD = 1e-10
-_TOLD_GAIN = 25.0
-"""Of chi2, above which what all states share is not as in a book."""
+_TOLD_GAIN = 400.0
+"""Of chi2, above which what all states share is not as in a book. The grid alone makes it some ten."""
 _CAUSES = ("composition law", "D of composition", "D of composition")
 """Of what `SHARED` adds to sigma."""
 _DEGREE_FLOOR = 0.0005
@@ -95,6 +95,8 @@ def fit_joint(
         budget[cause] = np.hypot(
             budget.get(cause, 0.0), np.sqrt(np.maximum(np.diag(covariance)[:n] - np.diag(fixed)[:n], 0.0))
         )
+    if not bent:
+        budget["D of composition"] = np.hypot(budget["D of composition"], np.abs(free.x - x)[:n])
     budget["states that miss one D"] = np.sqrt(statistical * (excess - 1.0))
     d = np.exp(x[:n]) * 1e-18
     ln_std_d = np.where(blind, np.inf, np.sqrt(statistical + surface_ln_std**2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +30,9 @@ _SURFACE_PX = 0.009
 _CURVE_SURFACE_PX = 0.024
 """What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
 _LEAST_SHARE = 1e-4
+DISAGREEMENT = "the two ways to D disagree"
+_TURNED_DEG, _LOST, _ROUNDED_PX = 0.5, 0.005, 0.3
+"""From which a change is told in words."""
 _WORST_SCATTER = 0.03
 RESHAPED_DEGREE_STD = 0.1
 """How well the degree of alloying of a particle in a new shape is known."""
@@ -96,6 +99,7 @@ def diffusivity_of(
     for pulse in heated[-1].header.heat:
         durations.setdefault(round(pulse.temperature_c, 1), []).append(pulse.duration_s)
     outside = uncertainty.budget(temperatures, durations, q_j_per_mol)
+    outside |= _disagreement(fit, by_curve)
     told = followed(particle, reference, every)
     total = seconds.sum(axis=1)
     draw_s = np.linspace(0.0, float(total.max()), 60)
@@ -123,8 +127,45 @@ def diffusivity_of(
         quality=_quality(
             fit, by_curve, words, reference.problems, [p for h in every for p in h.problems], reshaped=not keeping
         ),
+        taken_into_account=tuple(_taken_into_account(reference, heated, fit)),
         simulated=simulated,
     )
+
+
+def _disagreement(fit: DiffusivityFit, by_curve: DiffusivityFit) -> dict[str, NDArray[np.float64]]:
+    """Of ln D, where both ways to D differ by more than their errors: half of the difference.
+
+    What sets them apart is in the model that both share, and neither is known to be right.
+    """
+    own = sum(v**2 for v in fit.budget.values())
+    variance = own + sum((f.std_m2_per_s / f.d_m2_per_s) ** 2 for f in (fit, by_curve))
+    apart = np.log(fit.d_m2_per_s / by_curve.d_m2_per_s)
+    with np.errstate(invalid="ignore"):
+        beyond = np.where(apart**2 > 4.0 * variance, 0.5 * np.abs(apart), 0.0)
+    return {DISAGREEMENT: np.where(np.isfinite(beyond), beyond, 0.0)}
+
+
+def _taken_into_account(reference: Reference, heated: list[FittedState], fit: DiffusivityFit) -> Iterator[str]:
+    """What is not as in a book and was found in the projections, in words."""
+    model = reference.measurement.particle
+    if "response" in reference.nuisances:
+        yield f"the strongest signal is {100 * model.response.curvature:.1f} % too low: attenuation, or the detector"
+    if "interface" in reference.nuisances:
+        sigma_nm = reference.pixel_nm * float(np.sqrt(2.0 * model.mixed_px2))
+        yield f"the interface was {sigma_nm:.1f} nm wide (one sigma) before any heat"
+    changes = [h.state.point.change for h in heated if h.state.changed]
+    if (turned := max((c.turned_deg for c in changes), default=0.0)) > _TURNED_DEG:
+        yield f"the particle turned by up to {turned:.1f} deg"
+    lost = max((float(c.moved_px[0]) * model.surface_px2 / model.volume_px for c in changes), default=0.0)
+    if lost > _LOST:
+        yield f"it lost up to {100 * lost:.1f} % of its volume"
+    if (rounded := max((float(np.abs(c.moved_px[1:]).max()) for c in changes), default=0.0)) > _ROUNDED_PX:
+        yield f"its edges moved by up to {reference.pixel_nm * rounded:.1f} nm"
+    if fit.bent and fit.shared is not None:
+        yield (
+            f"equal parts shine {100 * fit.shared[0]:+.1f} % of the metals' difference beside their mean, ln D changes "
+            f"by {fit.shared[1]:+.2f} per unit of composition and peaks by {fit.shared[2]:+.2f}"
+        )
 
 
 def _response(reference: Reference) -> dict[str, NDArray[np.float64]]:

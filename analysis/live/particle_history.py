@@ -36,6 +36,7 @@ _SAME_SPAN = 0.9
 _TILTS_LACKING = 3
 """Of two series together: with more, one shows artefacts that the other does not."""
 _PIXEL_TOLERANCE = 0.005
+_TURNED_DEG = 0.5
 _BENDINGS = 3
 _BOW_MOVED, _SLOPE_MOVED, _PEAK_MOVED = 0.02, 0.2, 0.1
 """What all states share may move by so much before they are fitted once more."""
@@ -157,6 +158,9 @@ class ParticleHistory:
         projections = series.projections(reference.noise)
         state = fit_heated_state(projections, particle, reference.trajectory, usual_misfit=reference.misfit)
         volume = self.last_volume = reconstruct_crop(series, state.exposures, reference.crop)
+        change = state.point.change
+        if change.turned_deg > _TURNED_DEG:
+            volume = reference.as_before_it_turned(volume, change.turn)
         reading = reference.measurement.read(volume)
         if not np.isfinite(reading.values).all():
             problems.append("the particle is not where the first state left it")
@@ -173,6 +177,8 @@ class ParticleHistory:
 
         # A shorter series has a wider missing wedge, which changes the shape that is seen.
         comparable = float(np.ptp(series.tilts_deg)) > _SAME_SPAN * reference.measurement.span_deg
+        # So has that of one which turned, whose wedge now lies elsewhere.
+        comparable &= change.turned_deg < _TURNED_DEG
         moved = max(0.0, reading.moved(reference.reading) - reference.curve.moved_at(degree_by()))
         shape_change = moved if comparable else None
         reshaped = shape_change is not None and shape_change > _RESHAPED

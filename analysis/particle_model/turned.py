@@ -56,6 +56,13 @@ class Turned:
         )
         return np.asarray(found, np.float32)
 
+    def back(self, volume: Volume, crop_centre: NDArray[np.float64]) -> Volume:
+        """A volume of the turned particle as it would be had it not turned, about this centre."""
+        from scipy.ndimage import affine_transform
+
+        offset = crop_centre - self.turn @ crop_centre
+        return np.asarray(affine_transform(volume, self.turn, offset, order=3, mode="nearest"), np.float32)
+
     @cached_property
     def particle(self) -> ParticleModel:
         """The model, turned."""

@@ -119,6 +119,8 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
     curve: tuple[float, ...]
     """The fitted alloying curve, for drawing."""
     quality: str
+    taken_into_account: tuple[str, ...] = ()
+    """What is not as in a book, was told by the projections and is in the model."""
     simulated: bool
 
     @property
@@ -141,6 +143,7 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
         entry["alloying_uncorrected"] = list(self.uncorrected)
         entry["diffusivities_by_interval"] = _plain(self.by_interval)
         entry["diffusivity_quality"] = self.quality
+        entry["taken_into_account"] = list(self.taken_into_account)
         entry["diffusivities"] = values
         entry.pop("diffusivity_m2_per_s", None)
         if len(values) == 1:
@@ -167,6 +170,8 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
             if d.budget:
                 shares = ", ".join(f"{s.cause} {100 * s.part:.2g} %" for s in d.budget[:_LARGEST])
                 yield f"{self.particle}: the systematic part is {shares}"
+        for found in self.taken_into_account:
+            yield f"{self.particle}: taken into account: {found}"
         known = truth.get(self.particle)
         for d in self.diffusivities:
             if known is None or abs(d.temperature_c - _TRUTH_C) >= 0.5:

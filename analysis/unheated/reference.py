@@ -13,6 +13,7 @@ from analysis.alloying.spread import SPREADS
 from analysis.diffusion.diffusivity_law import DiffusivityLaw
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.exposures import Exposures
+from analysis.particle_model.turned import Turned
 from analysis.results import Estimate
 from analysis.tomography.alignment import shifted
 from analysis.tomography.noise import Noise, estimate_noise
@@ -95,6 +96,11 @@ class Reference:
         concentration, _ = self.trajectory.at(float(np.log(tau_nm2)))
         own, first = (m.simulate(concentration) for m in (self.measurement.through(tilts_deg), self.measurement))
         return reading.cleared(float(own.values.var() - first.values.var()))
+
+    def as_before_it_turned(self, volume: Volume, turn: NDArray[np.float64]) -> Volume:
+        """The window's reconstruction, turned back about the particle's centre."""
+        inside = np.argwhere(self.measurement.particle.metal_in_crop(*self.crop) > 0.5)
+        return Turned(self.measurement.particle, turn, volume.shape[2]).back(volume, inside.mean(axis=0))
 
     def artefact_degree(self, now: Reading) -> float:
         """By how much a degree of alloying rises when all the artefacts are taken off."""
