@@ -147,7 +147,7 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
         entry["diffusivities"] = values
         entry.pop("diffusivity_m2_per_s", None)
         if len(values) == 1:
-            entry["diffusivity_m2_per_s"] = {"value": values[0]["value"], "std": values[0]["std"]}
+            entry["diffusivity_m2_per_s"] = {k: values[0][k] for k in ("value", "std", "std_systematic")}
 
     def words(self) -> Iterator[str]:
         for d in self.diffusivities:
