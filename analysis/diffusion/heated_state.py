@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_law import CONSTANT
-from analysis.diffusion.state_slopes import PLAIN, SHARED, TURNING, UNKNOWNS, StatePoint, intensity, state_slopes
+from analysis.diffusion.state_slopes import OWN, PLAIN, SHARED, TURNING, UNKNOWNS, StatePoint, intensity, state_slopes
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.change import Change
 from analysis.particle_model.exposures import BACKGROUND_PRIOR, FACTOR_PRIOR, Exposures, slopes_of
@@ -106,25 +106,30 @@ def fit_heated_state(
     """
     if near is None:
         point, exposures = _start(projections, model, trajectory)
-        equations, point, exposures = _steps(projections, model, trajectory, point, exposures, [PLAIN] * _ROUNDS)
-        if equations.misfit > _TURNED_MISFIT * usual_misfit and whole:
+        plain, point, exposures = _steps(projections, model, trajectory, point, exposures, [PLAIN] * _ROUNDS)
+        if plain.misfit > _TURNED_MISFIT * usual_misfit and whole:
             point, exposures = _registered(projections, model, trajectory, point, exposures)
     else:
         point, exposures = near.point, near.exposures
+    equations: _Equations | None = None
     changed = whole and (point.change.turned_deg > 0.0 or (near is not None and near.changed))
     if not changed:
         equations, point, exposures = _steps(projections, model, trajectory, point, exposures, [PLAIN])
         if whole:
             equations = _Equations(projections, model, trajectory, point, exposures, UNKNOWNS, usual_misfit)
-            changed = equations.gain > _TOLD_GAIN
+            # What composition explains better is left to all states together.
+            changed = equations.gain(OWN[1:]) > max(_TOLD_GAIN, equations.gain(SHARED[1:]))
     if changed:
-        which = [UNKNOWNS] * _WHOLE_ROUNDS
-        _, point, exposures = _steps(projections, model, trajectory, point, exposures, which)
+        before = equations, point, exposures
+        _, point, exposures = _steps(projections, model, trajectory, point, exposures, [UNKNOWNS] * _WHOLE_ROUNDS)
         equations = _Equations(projections, model, trajectory, point, exposures, UNKNOWNS, usual_misfit)
+        if before[0] is not None and equations.misfit > before[0].misfit:
+            (equations, point, exposures), changed = before, False
+    assert equations is not None, "either way ends with equations"
     at_end = point.ln_tau in trajectory.range
-    plain, free = (np.inf, np.inf) if at_end else (equations.ln_std(own=False), equations.ln_std(own=True))
+    known, free = (np.inf, np.inf) if at_end else (equations.ln_std(own=False), equations.ln_std(own=True))
     misfit = equations.misfit / usual_misfit
-    return HeatedState(point, plain, free, changed, exposures, misfit, equations.shared(own=changed))
+    return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed))
 
 
 def _steps(
@@ -240,10 +245,9 @@ class _Equations:
         steps[self._which] = found
         return steps, np.clip(alone, *np.array([[-1.0], [1.0]]) * np.array([2.0, 2.0, 0.5, 0.2, np.inf]))
 
-    @property
-    def gain(self) -> float:
-        """By how much chi2 would fall were a change of the particle allowed."""
-        own = np.flatnonzero(self._which > len(SHARED))
+    def gain(self, names: Sequence[str]) -> float:
+        """By how much chi2 would fall were these unknowns set free beside tau and scale."""
+        own = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in names]))
         plain = np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
         matrix = self._information + np.diag(self._prior)
         inverse = np.linalg.pinv(matrix[np.ix_(plain, plain)])

@@ -13,8 +13,14 @@ from analysis.diffusion.heated_state import HeatedState, SharedInformation, shar
 TOO_VAGUE = 0.5
 """Of ln tau: a state known no better says nothing."""
 _LEAST_TOLD = 1e-10
+_FARTHEST = 100.0
+"""ln D in nm2/s is looked for within so much."""
 _TOLD_GAIN = 400.0
 """Of chi2, above which what all states share is not as in a book. The grid alone makes it some ten."""
+_MOST = np.array([0.3, 3.5, 1.6])
+"""Of bow, slope and peak: beyond, it is something else that the states tell."""
+_GRID_STD = np.array([0.0, 0.1, 0.05])
+"""Of the same, by what the voxel grid and the fit of the unheated particle do to profiles."""
 _CAUSES = ("composition law", "D of composition", "D of composition")
 """Of what `SHARED` adds to sigma."""
 _DEGREE_FLOOR = 0.0005
@@ -34,6 +40,7 @@ def fit_joint(
     degree_slope: NDArray[np.float64],
     *,
     surface_ln_std: float,
+    straight: bool = False,
 ) -> DiffusivityFit:
     """Maximum likelihood of D at each temperature and of what all states share, ``tau = sum of D t``.
 
@@ -42,6 +49,7 @@ def fit_joint(
     seconds : (state, temperature) cumulative time at each temperature
     degree_slope : (state,) d degree / d ln tau, by which the floor of the degree becomes one of ln tau
     surface_ln_std : standard deviation of ln D from what all states share, the unheated particle
+    straight : whether D does not change with composition, whatever the states tell
     """
     from scipy.optimize import least_squares
 
@@ -61,7 +69,7 @@ def fit_joint(
     priors = shared_priors()[1:]
 
     def residual(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        expected = np.log(np.maximum(t @ np.exp(x[:n]), 1e-300))
+        expected = np.log(np.maximum(t @ np.exp(np.clip(x[:n], -_FARTHEST, _FARTHEST)), 1e-300))
         missed = [a @ (np.r_[e, x[n:]] - s.point) - b for e, s, a, b in zip(expected, *told_columns, strict=True)]
         return np.concatenate([*missed, x[n:] / priors])
 
@@ -73,8 +81,10 @@ def fit_joint(
     start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=own**-2)))
     plain = least_squares(as_in_a_book, start, x_scale="jac")
     free = least_squares(residual, np.r_[plain.x, np.zeros(len(priors))], x_scale="jac")
-    bent = bool(2.0 * (plain.cost - free.cost) > _TOLD_GAIN)
+    believable = bool(np.all(np.abs(free.x[n:]) < _MOST))
+    bent = bool(2.0 * (plain.cost - free.cost) > _TOLD_GAIN) and believable and not straight
     x = free.x if bent else np.r_[plain.x, np.zeros(len(priors))]
+    x[:n] = np.clip(x[:n], -_FARTHEST, _FARTHEST)
     jacobian = np.asarray(free.jac, np.float64)
     information = jacobian.T @ jacobian
     covariance = np.linalg.pinv(information)
@@ -108,7 +118,7 @@ def fit_joint(
         bool(blind.any()),
         np.sqrt(counted),
         shared=free.x[n:],
-        shared_std=np.sqrt(np.diag(covariance)[n:]),
+        shared_std=np.hypot(np.sqrt(np.diag(covariance)[n:]), _GRID_STD),
         bent=bent,
         budget=budget,
     )

@@ -64,6 +64,7 @@ def diffusivity_of(
     q_j_per_mol: float | None,
     *,
     simulated: bool,
+    straight: bool = False,
 ) -> DiffusivityResult:
     """D by maximum likelihood of the projections, by the alloying curve, and interval by interval.
 
@@ -87,7 +88,7 @@ def diffusivity_of(
         level_degree=reference.level_degree,
         artefact_degree=np.array([h.artefact_degree for h in heated]),
     )
-    fit = joint_fit_of(reference, heated)
+    fit = joint_fit_of(reference, heated, straight=straight)
     if keeping == 0:
         within, d_m2_per_s = _range_of(reference, heated[0])
         words.append(
@@ -191,7 +192,7 @@ def keeping_shape(heated: list[FittedState]) -> list[FittedState]:
     return heated[: max(next((k for k, h in enumerate(heated) if h.reshaped), len(heated)), 1)]
 
 
-def joint_fit_of(reference: Reference, heated: list[FittedState]) -> DiffusivityFit:
+def joint_fit_of(reference: Reference, heated: list[FittedState], *, straight: bool = False) -> DiffusivityFit:
     """D, and what all states share, of these."""
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
     return fit_joint(
@@ -200,6 +201,7 @@ def joint_fit_of(reference: Reference, heated: list[FittedState]) -> Diffusivity
         [h.state for h in heated],
         np.array([reference.trajectory.degree_slope(h.state.ln_tau) for h in heated]),
         surface_ln_std=_surface_ln_std(reference, _SURFACE_PX),
+        straight=straight,
     )
 
 

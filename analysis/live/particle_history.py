@@ -65,6 +65,8 @@ class ParticleHistory:
         """The newest reconstruction (z, y, x)."""
         self._reference: Reference | None = None
         self._states: list[FittedState] = []
+        self._straight = False
+        """Whether D is taken for one that does not change with composition, whatever the states seem to tell."""
 
     def add_series(self, frames: list[Frame], end: SeriesEnd) -> list[Result]:
         """Analyse one tilt series; never raises for poor data."""
@@ -222,13 +224,23 @@ class ParticleHistory:
         self._bend()
         settings = self._settings
         q = None if settings.activation is None else settings.activation.q_j_per_mol
-        return [diffusivity_of(self.name, self._reference, self._states, settings.uncertainty, q, simulated=simulated)]
+        return [
+            diffusivity_of(
+                self.name,
+                self._reference,
+                self._states,
+                settings.uncertainty,
+                q,
+                simulated=simulated,
+                straight=self._straight,
+            )
+        ]
 
     def _bend(self) -> None:
         """Where the states together tell what they share, fit them once more from there."""
         for _ in range(_BENDINGS):
             assert self._reference is not None, "called only after the first state"
-            fit = joint_fit_of(self._reference, keeping_shape(self._states))
+            fit = joint_fit_of(self._reference, keeping_shape(self._states), straight=self._straight)
             if not fit.bent or fit.shared is None:
                 return
             bow, law = float(fit.shared[0]), DiffusivityLaw(*(float(v) for v in fit.shared[1:]))
@@ -236,10 +248,16 @@ class ParticleHistory:
             away = law.beside(now.law)
             if abs(bow - now.bow) < _BOW_MOVED and abs(away.slope) < _SLOPE_MOVED and abs(away.peak) < _PEAK_MOVED:
                 return
+            before = self._reference, self._states
             away = law.beside(self._reference.trajectory.about)
             if abs(away.slope) > _SLOPE_MOVED or abs(away.peak) > _PEAK_MOVED:
                 self._reference = self._reference.about(law)
             self._states = [self._fitted_again(h, bow, law) for h in self._states]
+            if sum(h.state.misfit for h in self._states) > sum(h.state.misfit for h in before[1]):
+                # It does not explain them after all.
+                self._reference, self._states = before
+                self._straight = True
+                return
 
     def _fitted_again(self, fitted: FittedState, bow: float, law: DiffusivityLaw) -> FittedState:
         reference = self._reference

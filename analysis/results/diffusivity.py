@@ -184,4 +184,7 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
 
 
 def _plain(values: Sequence[Diffusivity] | Sequence[IntervalDiffusivity]) -> list[dict[str, Any]]:
-    return [{k: v if isinstance(v, list) else finite(v) for k, v in msgspec.to_builtins(d).items()} for d in values]
+    return [
+        {k: list(v) if isinstance(v, list | tuple) else finite(v) for k, v in msgspec.to_builtins(d).items()}
+        for d in values
+    ]
