@@ -33,9 +33,9 @@ _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 _COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
 """Of the shell's level."""
 _LONGEST_STEP = 1.0
-_TOLD_GAIN = 4000.0
-"""Of chi2, by ten unknowns. Noise makes it ten, edges that the unheated particle's fit drew a little too soft or sharp
-some hundred to thousand; 1 nm of carbon, thirty thousand."""
+_TOLD_GAIN = 0.12
+"""Of chi2, as a part of what there is. Noise makes it next to nothing; edges that the unheated particle's fit drew a
+little too soft or sharp some thousandths, on coarse pixels some hundredths; 2 nm of carbon, a quarter."""
 _TURNED_MISFIT, _REGISTERED_THROUGH, _REGISTERING_ROUNDS = 1.5, (0.12, 0.06, 0.03), 3
 """Times the usual one, above which a particle may have turned; blurs to find it through, over the cube root of its
 volume."""
@@ -196,6 +196,7 @@ class _Equations:
         weight = seen * projections.noise.weights(signal)
         residual = stack - signal
         self._excess = usual_misfit
+        self._missed = max(float((weight * residual**2).sum(dtype=np.float64)), 1.0)
         self.misfit = float((weight * residual**2).sum(dtype=np.float64) / seen.sum())
         single = slopes_of(signal, factors * slopes.by_tilt, exposures.factors)
         # One matrix product per projection gives all sums of products that follow.
@@ -246,7 +247,7 @@ class _Equations:
         return steps, np.clip(alone, *np.array([[-1.0], [1.0]]) * np.array([2.0, 2.0, 0.5, 0.2, np.inf]))
 
     def gain(self, names: Sequence[str]) -> float:
-        """By how much chi2 would fall were these unknowns set free beside tau and scale."""
+        """By what part chi2 would fall were these unknowns set free beside tau and scale."""
         own = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in names]))
         plain = np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
         matrix = self._information + np.diag(self._prior)
@@ -255,7 +256,7 @@ class _Equations:
         right = self._right - self._prior * self._away
         left = right[own] - across @ right[plain]
         rest = matrix[np.ix_(own, own)] - across @ matrix[np.ix_(plain, own)]
-        return float(left @ np.linalg.pinv(rest) @ left) / self._excess
+        return float(left @ np.linalg.pinv(rest) @ left) / self._missed
 
     def ln_std(self, *, own: bool) -> float:
         """Of ln tau, what all states share fixed, and but for `own` what became of the particle."""

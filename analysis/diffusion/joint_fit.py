@@ -17,10 +17,8 @@ _FARTHEST = 100.0
 """ln D in nm2/s is looked for within so much."""
 _TOLD_GAIN = 400.0
 """Of chi2, above which what all states share is not as in a book. The grid alone makes it some ten."""
-_MOST = np.array([0.3, 3.5, 1.6])
-"""Of bow, slope and peak: beyond, it is something else that the states tell."""
 _GRID_STD = np.array([0.0, 0.1, 0.05])
-"""Of the same, by what the voxel grid and the fit of the unheated particle do to profiles."""
+"""Of bow, slope and peak, by what the voxel grid and the fit of the unheated particle do to profiles."""
 _CAUSES = ("composition law", "D of composition", "D of composition")
 """Of what `SHARED` adds to sigma."""
 _DEGREE_FLOOR = 0.0005
@@ -81,8 +79,7 @@ def fit_joint(
     start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=own**-2)))
     plain = least_squares(as_in_a_book, start, x_scale="jac")
     free = least_squares(residual, np.r_[plain.x, np.zeros(len(priors))], x_scale="jac")
-    believable = bool(np.all(np.abs(free.x[n:]) < _MOST))
-    bent = bool(2.0 * (plain.cost - free.cost) > _TOLD_GAIN) and believable and not straight
+    bent = bool(2.0 * (plain.cost - free.cost) > _TOLD_GAIN) and not straight
     x = free.x if bent else np.r_[plain.x, np.zeros(len(priors))]
     x[:n] = np.clip(x[:n], -_FARTHEST, _FARTHEST)
     jacobian = np.asarray(free.jac, np.float64)

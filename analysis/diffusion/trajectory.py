@@ -16,6 +16,7 @@ _FIRST_PX2 = 0.15
 _MOST_NODES = 40
 _SPREAD_LEFT = 0.002
 _LEAST_OCCUPANCY = 0.02
+_MANY_VOXELS = 60_000
 
 
 _SLOPE, _PEAK = 1.5, 0.8
@@ -118,27 +119,30 @@ class CompositionTrajectory:
 
 
 class _Bends:
-    """How the way bends where D changes with composition: differences between ways simulated on voxels twice as wide.
+    """How the way bends where D changes with composition: differences between ways, small and smooth.
 
-    They are small and smooth; what the wide voxels do to them is a few per cent of them.
+    Large particles have them simulated on voxels twice as wide, which makes them a few per cent wrong.
     """
 
     def __init__(
         self, model: ParticleModel, ladder_px2: NDArray[np.float64], inside: NDArray[np.bool_], about: DiffusivityLaw
     ) -> None:
-        outside, core, metal = (_halved(f) for f in (model.outside, model.metal * model.composition, model.metal))
-        outside *= np.float32(0.5)
+        wide = 2 if np.count_nonzero(inside) > _MANY_VOXELS else 1
+        outside, core, metal = (
+            _halved(f) if wide == 2 else f.copy() for f in (model.outside, model.metal * model.composition, model.metal)
+        )
+        outside /= np.float32(wide)
         metal = np.where(metal > _LEAST_OCCUPANCY, metal, 0.0).astype(np.float32)
         start = np.asarray(np.divide(core, metal, out=np.zeros_like(core), where=metal > 0))
         faces = face_fractions(outside)
         laws = [CONSTANT, *(DiffusivityLaw(slope=s) for s in (-_SLOPE, _SLOPE))]
         laws += [DiffusivityLaw(peak=p) for p in (-_PEAK, _PEAK)]
         laws = [law.beyond(about) for law in laws]
-        ways = [list(diffuse(start, metal, ladder_px2, 2.0, faces, law, ROUGHLY)) for law in laws]
+        ways = [list(diffuse(start, metal, ladder_px2, float(wide), faces, law, ROUGHLY)) for law in laws]
         nearest = _nearest(metal > 0.0)
         self._away = [[(c - plain)[nearest] for c, plain in zip(way, ways[0], strict=True)] for way in ways[1:]]
-        # The voxel i lies at (i - 1/2) / 2 of the wide ones.
-        self._at = 0.5 * np.argwhere(inside).T.astype(np.float32) - 0.25
+        # The voxel i lies at (i - 1/2) / 2 of voxels twice as wide.
+        self._at = ((np.argwhere(inside).T - 0.5 * (wide - 1)) / wide).astype(np.float32)
 
     def away(self, first: int, weights: list[float], law: DiffusivityLaw) -> NDArray[np.float32]:
         """From the way at constant D, inside the particle: parabolas through nothing and both ends."""

@@ -37,9 +37,9 @@ _TILTS_LACKING = 3
 """Of two series together: with more, one shows artefacts that the other does not."""
 _PIXEL_TOLERANCE = 0.005
 _TURNED_DEG = 0.5
-_BENDINGS = 3
-_BOW_MOVED, _SLOPE_MOVED, _PEAK_MOVED = 0.02, 0.2, 0.1
-"""What all states share may move by so much before they are fitted once more."""
+_BENDINGS = 6
+_MOVED, _FARTHEST, _MOST = (np.array(v) for v in ((0.02, 0.2, 0.1), (0.1, 0.7, 0.3), (0.3, 3.5, 1.6)))
+"""Of bow, slope and peak: by how much they move before all states are fitted once more, at most at once, and in all."""
 
 
 @dataclass(frozen=True)
@@ -243,17 +243,20 @@ class ParticleHistory:
             fit = joint_fit_of(self._reference, keeping_shape(self._states), straight=self._straight)
             if not fit.bent or fit.shared is None:
                 return
-            bow, law = float(fit.shared[0]), DiffusivityLaw(*(float(v) for v in fit.shared[1:]))
             now = self._states[-1].state.point
-            away = law.beside(now.law)
-            if abs(bow - now.bow) < _BOW_MOVED and abs(away.slope) < _SLOPE_MOVED and abs(away.peak) < _PEAK_MOVED:
+            away = fit.shared - now.shared[1:]
+            if np.all(np.abs(away) < _MOVED):
                 return
+            # Parabolas hold near where they were taken.
+            bow, slope, peak = (float(v) for v in now.shared[1:] + np.clip(away, -_FARTHEST, _FARTHEST))
+            law = DiffusivityLaw(slope, peak)
             before = self._reference, self._states
-            away = law.beside(self._reference.trajectory.about)
-            if abs(away.slope) > _SLOPE_MOVED or abs(away.peak) > _PEAK_MOVED:
+            beside = law.beside(self._reference.trajectory.about)
+            if abs(beside.slope) > _MOVED[1] or abs(beside.peak) > _MOVED[2]:
                 self._reference = self._reference.about(law)
             self._states = [self._fitted_again(h, bow, law) for h in self._states]
-            if sum(h.state.misfit for h in self._states) > sum(h.state.misfit for h in before[1]):
+            worse = sum(h.state.misfit for h in self._states) > sum(h.state.misfit for h in before[1])
+            if worse or np.any(np.abs([bow, slope, peak]) > _MOST):
                 # It does not explain them after all.
                 self._reference, self._states = before
                 self._straight = True

@@ -30,7 +30,7 @@ the part by which a round must lower the misfit for another one to follow.
 Whole faces find their place first, which a prior on small scales would hold back across the wedge; then details. Faces
 are left as soon as they are in place: so free a fit has the levels make up for edges that it cannot draw.
 """
-_TOLD = 4.0
+_TOLD = 8.0
 """By so many standard deviations, what is not as in a book is set free and all begins anew."""
 _AS_GOOD = 1.005
 """Times the misfit of a fit without it: what is set free takes away freedom that the surfaces had misused."""
