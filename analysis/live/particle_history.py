@@ -37,7 +37,7 @@ _TILTS_LACKING = 3
 """Of two series together: with more, one shows artefacts that the other does not."""
 _PIXEL_TOLERANCE = 0.005
 _TURNED_DEG = 0.5
-_BENDINGS = 6
+_BENDINGS, _FEWEST_TO_BEND = 6, 2
 _MOVED, _FARTHEST, _MOST = (np.array(v) for v in ((0.02, 0.2, 0.1), (0.1, 0.7, 0.3), (0.3, 3.5, 1.6)))
 """Of bow, slope and peak: by how much they move before all states are fitted once more, at most at once, and in all."""
 
@@ -65,7 +65,7 @@ class ParticleHistory:
         """The newest reconstruction (z, y, x)."""
         self._reference: Reference | None = None
         self._states: list[FittedState] = []
-        self._straight = False
+        self._straight = True
         """Whether D is taken for one that does not change with composition, whatever the states seem to tell."""
 
     def add_series(self, frames: list[Frame], end: SeriesEnd) -> list[Result]:
@@ -238,7 +238,9 @@ class ParticleHistory:
 
     def _bend(self) -> None:
         """Where the states together tell what they share, fit them once more from there."""
-        for _ in range(_BENDINGS):
+        # One state cannot tell a slope from a composition law.
+        self._straight = len(keeping_shape(self._states)) < _FEWEST_TO_BEND
+        for done in range(_BENDINGS):
             assert self._reference is not None, "called only after the first state"
             fit = joint_fit_of(self._reference, keeping_shape(self._states), straight=self._straight)
             if not fit.bent or fit.shared is None:
@@ -257,9 +259,9 @@ class ParticleHistory:
             self._states = [self._fitted_again(h, bow, law) for h in self._states]
             worse = sum(h.state.misfit for h in self._states) > sum(h.state.misfit for h in before[1])
             if worse or np.any(np.abs([bow, slope, peak]) > _MOST):
-                # It does not explain them after all.
+                # It does not explain them after all, or not better.
                 self._reference, self._states = before
-                self._straight = True
+                self._straight = done == 0
                 return
 
     def _fitted_again(self, fitted: FittedState, bow: float, law: DiffusivityLaw) -> FittedState:
