@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from drivers.errors import ConfigError, DeviceError
 from drivers.interfaces import DriverContext, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
-from simulators.beam_path import BeamPath, bright_tilts_deg, magnified, membranes, neighbours, response
 from simulators.chip import WINDOW_OFFSETS_C
 from simulators.imaging import Optics, Response, View, attenuation, brightest, detect, exposed, scatterers
-from simulators.imperfections import NONE, of_the_microscope
+from simulators.imperfect.beam_path import BeamPath, bright_tilts_deg, magnified, membranes, neighbours, response
+from simulators.imperfect.imperfections import NONE, of_the_microscope
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS
 from simulators.twin import Particle, Place, Twin
 

@@ -16,9 +16,9 @@ import numpy as np
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
 from drivers.interfaces import Rehearsed
-from simulators.beam_path import magnified
 from simulators.imaging import Optics, View, detect, exposed
-from simulators.imperfections import NONE, OF_THE_PARTICLE, Imperfections, imperfections, named
+from simulators.imperfect.beam_path import magnified
+from simulators.imperfect.imperfections import NONE, OF_THE_PARTICLE, Imperfections, imperfections, named
 from simulators.rehearsed_states import SessionOptics, heated, taus_nm2
 from simulators.specimens import SPECIMENS, Specimen
 

@@ -8,16 +8,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.beam_path import BeamPath, bright_tilts_deg, membranes, neighbours, radius_of, response
 from simulators.diffusion import diffuse, regular_solution
-from simulators.erosion import Void, eroded, with_margin
 from simulators.imaging import Response, attenuation, brightest, scatterers
-from simulators.imperfections import Imperfections
+from simulators.imperfect.beam_path import BeamPath, bright_tilts_deg, membranes, neighbours, radius_of, response
+from simulators.imperfect.erosion import Void, eroded, with_margin
+from simulators.imperfect.imperfections import Imperfections
+from simulators.imperfect.surroundings import carbon
+from simulators.imperfect.turning import rotation, turned
 from simulators.reshaping import rounded
 from simulators.specimens import Specimen, Voxels, build
-from simulators.surroundings import carbon
 from simulators.thermal_history import arrhenius
-from simulators.turning import rotation, turned
 
 State = tuple[Voxels, NDArray[np.float32]]
 """Voxels and gold fraction (z, y, x)."""

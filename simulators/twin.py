@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from drivers.recorded.folder import SessionFolder
 from simulators.diffusion import diffuse, regular_solution
-from simulators.imperfections import Imperfections
+from simulators.imperfect.imperfections import Imperfections
 from simulators.reshaping import rounded
 from simulators.segregation import segregated
 from simulators.specimens import SPECIMENS, Specimen, Voxels, build

@@ -35,11 +35,12 @@ def line(title: str, particles: Sequence[Measured]) -> str:
         return f"{title}: no particles"
     shapes = sorted({m.shape for m in particles})
     kinds = ", ".join(f"{sum(m.shape == s for m in particles)} {s}" for s in shapes)
-    touching, cut = (sum(flags) for flags in zip(*((m.touching, m.cut) for m in particles), strict=True))
+    touching, cut = sum(m.touching for m in particles), sum(m.cut for m in particles)
     counted = f"{touching} touching, {cut} cut by the edge{' and left out of the sizes' if cut else ''}"
-    apart, crowded = ([m for m in particles if not m.cut and m.touching == met] for met in (False, True))
-    sizes = _sizes("", apart) + _sizes("touching ones ", crowded)
-    return f"{title}: {len(particles)} particles ({kinds}), {counted}{sizes}"
+    whole = [m for m in particles if not m.cut]
+    apart = _sizes("", [m for m in whole if not m.touching])
+    crowded = _sizes("touching ones ", [m for m in whole if m.touching])
+    return f"{title}: {len(particles)} particles ({kinds}), {counted}{apart}{crowded}"
 
 
 def _sizes(which: str, particles: Sequence[Measured]) -> str:

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulators.beam_path import BeamPath, bright_tilts_deg, membranes, neighbours
 from simulators.imaging import View, attenuation, brightest, scatterers, scattering
-from simulators.imperfections import Imperfections
+from simulators.imperfect.beam_path import BeamPath, bright_tilts_deg, membranes, neighbours
+from simulators.imperfect.imperfections import Imperfections
+from simulators.imperfect.surroundings import carbon
+from simulators.imperfect.turning import rotation, turned
 from simulators.specimens import SPECIMENS, Voxels, build
-from simulators.surroundings import carbon
-from simulators.turning import rotation, turned
 
 VIEW = View(0.0, (0.0, 0.0, 0.0), 0.6, (96, 96), 0.6)
 CUBE = replace(SPECIMENS["NC2"], volume_nm3=8e3, silica_nm=0.0)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from simulators.diffusion import diffuse, regular_solution
-from simulators.erosion import Void, eroded, with_margin
-from simulators.imperfections import Imperfections
+from simulators.imperfect.erosion import Void, eroded, with_margin
+from simulators.imperfect.imperfections import Imperfections
 from simulators.rehearsed_states import heated
 from simulators.specimens import SPECIMENS, Voxels, build
 

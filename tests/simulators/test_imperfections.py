@@ -9,7 +9,7 @@ from drivers.errors import ConfigError
 from drivers.frames import Frame
 from drivers.interfaces import DriverContext, ScanSettings, StagePosition
 from simulators.imaging import Optics, Response, detect
-from simulators.imperfections import OF_THE_MICROSCOPE, SIZES, Imperfections, named, typical
+from simulators.imperfect.imperfections import OF_THE_MICROSCOPE, SIZES, Imperfections, named, typical
 from simulators.microscope import SimulatedMicroscope
 from simulators.rehearsed_states import taus_nm2
 from simulators.specimens import SPECIMENS

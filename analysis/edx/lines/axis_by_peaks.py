@@ -60,10 +60,10 @@ def calibrated(
 
     def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
         there = line_model(moved(axis, x, about_kev), model.channels, model.families, places=False)
-        held = np.zeros((len(model.departures), there.design.shape[1]))
-        for row, d in enumerate(there.departures[: len(held)]):
-            held[row, d.column] = 1.0 / (d.std * max(float(fit.counts[0, d.family]), 1.0))
-        design = np.concatenate([there.design / root[:, None], held])
+        priors = np.zeros((len(model.departures), there.design.shape[1]))
+        for row, d in enumerate(there.departures[: len(priors)]):
+            priors[row, d.column] = 1.0 / (d.std * max(float(fit.counts[0, d.family]), 1.0))
+        design = np.concatenate([there.design / root[:, None], priors])
         areas, *_ = np.linalg.lstsq(design, target, rcond=None)
         return np.concatenate([target - design @ areas, x])
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.imaging import GOLD_PER_NM, SILVER_PER_NM, Aside, Density, Response, View
-from simulators.imperfections import Imperfections
+from simulators.imperfect.imperfections import Imperfections
+from simulators.imperfect.surroundings import Membrane, Neighbour
 from simulators.specimens import Specimen
-from simulators.surroundings import Membrane, Neighbour
 
 _ORIENTATIONS = 71
 _HALF_WIDTH_DEG = 1.0

@@ -253,5 +253,6 @@ def of_the_microscope(asked: str | Mapping[str, Any], rng: np.random.Generator) 
 
 
 def _sizes(name: str, elongated: bool) -> dict[str, float]:
-    thin = _THIN if elongated and name == "attenuation" else 1.0
-    return {field: thin * size if thin < 1.0 else size for field, size in SIZES[name].items()}
+    if elongated and name == "attenuation":
+        return {field: _THIN * size for field, size in SIZES[name].items()}
+    return SIZES[name]
