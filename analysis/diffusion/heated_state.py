@@ -11,46 +11,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_law import CONSTANT
-from analysis.diffusion.state_slopes import OWN, PLAIN, SHARED, TURNING, UNKNOWNS, StatePoint, intensity, state_slopes
+from analysis.diffusion.state_equations import SharedInformation, StateEquations
+from analysis.diffusion.state_slopes import OWN, PLAIN, SHARED, TURNING, UNKNOWNS, StatePoint, intensity
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.change import Change
-from analysis.particle_model.exposures import BACKGROUND_PRIOR, FACTOR_PRIOR, Exposures, slopes_of
+from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.model import ParticleModel
 from analysis.tomography.alignment import cross_correlation_shift
 from analysis.tomography.projections import Projections
 
-_ROUNDS, _WHOLE_ROUNDS = 2, 3
-_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 1.0, 0.3
-_BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR = 0.1, 1.5, 0.5
-_TURN_PRIOR_DEG = 10.0
-_VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
-"""Part of the volume that is lost; displacement over the cube root of the volume."""
-_COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
-"""Of the shell's level."""
-_LONGEST_STEP = 1.0
+_ROUNDS, _WHOLE_ROUNDS = 3, 3
 _TOLD_GAIN = 0.12
 """Of chi2, as a part of what there is. Noise makes it next to nothing; edges that the unheated particle's fit drew a
 little too soft or sharp some thousandths, on coarse pixels some hundredths; 2 nm of carbon, a quarter."""
 _TURNED_MISFIT, _REGISTERED_THROUGH, _REGISTERING_ROUNDS = 1.5, (0.12, 0.06, 0.03), 3
 """Times the usual one, above which a particle may have turned; blurs to find it through, over the cube root of its
 volume."""
+UNDERSTOOD_MISFIT = 4.0
+"""Of the unheated series, above which a better fit of a heated one tells what the particle's model lacks, not what
+became of it."""
+_BELIEVED_MISFIT = 30.0
+"""Times the usual one, above which what is said to have become of the particle is not what did."""
+NO_MISFIT = 100.0
+"""Times the usual one, above which a series tells no tau."""
 _TRIED = 10
 
-
-@dataclass(frozen=True)
-class SharedInformation:
-    """What one state tells of the unknowns that all states share, without their priors: a parabola about a point."""
-
-    point: NDArray[np.float64]
-    """In the order of `SHARED`."""
-    information: NDArray[np.float64]
-    gradient: NDArray[np.float64]
-    """Of the log-likelihood at the point."""
+_Fit: TypeAlias = tuple[StateEquations, StatePoint, Exposures]
 
 
 @dataclass(frozen=True)
@@ -80,11 +72,6 @@ class HeatedState:
         return float(self.ln_std * max(1.0, self.misfit) ** 0.5)
 
 
-def shared_priors() -> NDArray[np.float64]:
-    """Standard deviations of `SHARED` about zero; ln tau may be anything."""
-    return np.array([np.inf, _BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR])
-
-
 def fit_heated_state(
     projections: Projections,
     model: ParticleModel,
@@ -104,32 +91,35 @@ def fit_heated_state(
     whole : whether to look for that at all
     usual_misfit : of the unheated series
     """
-    if near is None:
-        point, exposures = _start(projections, model, trajectory)
-        plain, point, exposures = _steps(projections, model, trajectory, point, exposures, [PLAIN] * _ROUNDS)
-        if plain.misfit > _TURNED_MISFIT * usual_misfit and whole:
-            point, exposures = _registered(projections, model, trajectory, point, exposures)
-    else:
-        point, exposures = near.point, near.exposures
-    equations: _Equations | None = None
-    changed = whole and (point.change.turned_deg > 0.0 or (near is not None and near.changed))
-    if not changed:
-        equations, point, exposures = _steps(projections, model, trajectory, point, exposures, [PLAIN])
-        if whole:
-            equations = _Equations(projections, model, trajectory, point, exposures, UNKNOWNS, usual_misfit)
-            # What composition explains better is left to all states together.
-            changed = equations.gain(OWN[1:]) > max(_TOLD_GAIN, equations.gain(SHARED[1:]))
-    if changed:
-        before = equations, point, exposures
-        _, point, exposures = _steps(projections, model, trajectory, point, exposures, [UNKNOWNS] * _WHOLE_ROUNDS)
-        equations = _Equations(projections, model, trajectory, point, exposures, UNKNOWNS, usual_misfit)
-        if before[0] is not None and equations.misfit > before[0].misfit:
-            (equations, point, exposures), changed = before, False
-    assert equations is not None, "either way ends with equations"
-    at_end = point.ln_tau in trajectory.range
-    known, free = (np.inf, np.inf) if at_end else (equations.ln_std(own=False), equations.ln_std(own=True))
-    misfit = equations.misfit / usual_misfit
-    return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed))
+    what = projections, model, trajectory
+
+    def freed(point: StatePoint, exposures: Exposures) -> _Fit:
+        _, point, exposures = _steps(*what, point, exposures, [UNKNOWNS] * _WHOLE_ROUNDS)
+        return StateEquations(*what, point, exposures, UNKNOWNS, usual_misfit), point, exposures
+
+    def finished(fit: _Fit, changed: bool) -> HeatedState:
+        equations, point, exposures = fit
+        misfit = equations.misfit / usual_misfit
+        told = point.ln_tau not in trajectory.range and misfit < NO_MISFIT
+        known, free = (equations.ln_std(own=own) if told else np.inf for own in (False, True))
+        return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed))
+
+    if near is not None and near.changed:
+        return finished(freed(near.point, near.exposures), True)
+    point, exposures = _start(*what) if near is None else (near.point, near.exposures)
+    _, point, exposures = _steps(*what, point, exposures, [PLAIN] * (_ROUNDS if near is None else 1))
+    equations = StateEquations(*what, point, exposures, UNKNOWNS if whole else PLAIN, usual_misfit)
+    plain = equations, point, exposures
+    if not whole or usual_misfit > UNDERSTOOD_MISFIT:
+        return finished(plain, False)
+    if equations.misfit > _TURNED_MISFIT * usual_misfit:
+        point, exposures = _registered(*what, point, exposures)
+    elif equations.gain(OWN[1:]) < max(_TOLD_GAIN, equations.gain(SHARED[1:])):
+        # What composition explains better is left to all states together.
+        return finished(plain, False)
+    other = freed(point, exposures)
+    changed = other[0].misfit < min(equations.misfit, _BELIEVED_MISFIT * usual_misfit)
+    return finished(other if changed else plain, changed)
 
 
 def _steps(
@@ -139,11 +129,11 @@ def _steps(
     point: StatePoint,
     exposures: Exposures,
     rounds: Sequence[Sequence[str]],
-) -> tuple[_Equations, StatePoint, Exposures]:
+) -> _Fit:
     """So many steps of such unknowns; also the equations of the last one."""
     low, high = trajectory.range
     for which in rounds:
-        equations = _Equations(projections, model, trajectory, point, exposures, which)
+        equations = StateEquations(projections, model, trajectory, point, exposures, which)
         step, of_tilts = equations.solve()
         exposures = exposures.moved(of_tilts)
         point = point.stepped(np.clip(step, -equations.farthest, equations.farthest))
@@ -169,114 +159,6 @@ def _registered(
         blurred = replace(model, blur_px=float(np.hypot(model.blur_px, sigma_px)))
         _, point, exposures = _steps(dim, blurred, trajectory, point, exposures, [TURNING] * _REGISTERING_ROUNDS)
     return point, exposures
-
-
-class _Equations:
-    """Normal equations of one state at one point."""
-
-    def __init__(
-        self,
-        projections: Projections,
-        model: ParticleModel,
-        trajectory: CompositionTrajectory,
-        point: StatePoint,
-        exposures: Exposures,
-        which: Sequence[str],
-        usual_misfit: float = 1.0,
-    ) -> None:
-        tilts_deg = projections.tilts_deg + exposures.tilt_errors_deg
-        slopes, changed = state_slopes(
-            model, trajectory, point, tilts_deg, projections.raw.shape[2], swept_deg=projections.swept_deg, which=which
-        )
-        self._point = point
-        self._which = np.array([UNKNOWNS.index(name) for name in which])
-        stack, seen = projections.moved(exposures.shifts_px, changed.columns)
-        signal = exposures.exposed(slopes.signal)
-        factors = exposures.factors.astype(np.float32)[:, None, None]
-        weight = seen * projections.noise.weights(signal)
-        residual = stack - signal
-        self._excess = usual_misfit
-        self._missed = max(float((weight * residual**2).sum(dtype=np.float64)), 1.0)
-        self.misfit = float((weight * residual**2).sum(dtype=np.float64) / seen.sum())
-        single = slopes_of(signal, factors * slopes.by_tilt, exposures.factors)
-        # One matrix product per projection gives all sums of products that follow.
-        rows = [single, np.moveaxis(factors * slopes.unknowns, 0, 1), residual[:, None]]
-        z = np.concatenate(rows, axis=1) * np.sqrt(weight)[:, None]
-        z = z.reshape(*z.shape[:2], -1)
-        gram = np.matmul(z, z.transpose(0, 2, 1)).astype(np.float64)
-        top = float(signal.max())
-        n = len(self._which)
-        widths = np.array([_SHIFT_PRIOR_PX] * 2 + [_TILT_PRIOR_DEG, FACTOR_PRIOR, BACKGROUND_PRIOR * top])
-        own = gram[:, :5, :5] + np.diag(widths**-2)
-        cross = gram[:, :5, 5 : 5 + n]
-        away = exposures.away(_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, top) / widths
-        own_right = gram[:, :5, -1] - away
-        self._inverse, self._cross, self._own_right = np.linalg.inv(own), cross, own_right
-        self._information = gram[:, 5 : 5 + n, 5 : 5 + n].sum(axis=0) - np.einsum(
-            "tij,tik,tkl->jl", cross, self._inverse, cross, optimize=True
-        )
-        self._right = gram[:, 5 : 5 + n, -1].sum(axis=0) - np.einsum(
-            "tij,tik,tk->j", cross, self._inverse, own_right, optimize=True
-        )
-        size_px = float(np.cbrt(model.volume_px))
-        shrunk_px = _VOLUME_PRIOR * model.volume_px / model.surface_px2
-        prior = np.array(
-            [
-                *shared_priors(),
-                *[np.inf] + [_TURN_PRIOR_DEG] * 3,
-                *[shrunk_px] + [_ROUNDING_PRIOR * size_px] * 2,
-                *[_COAT_PRIOR * model.shell_level] * 2,
-                _BLUR_PRIOR_PX2,
-                _CURVATURE_PRIOR,
-            ]
-        )
-        self.farthest = np.array([_LONGEST_STEP, 0.2, 1.0, 0.5, 0.2, 5.0, 5.0, 5.0, *3 * prior[8:]])
-        self._prior = prior[self._which] ** -2.0
-        self._away = point.away[self._which]
-        self._left = np.flatnonzero((self._which == 0) | (self._which >= len(SHARED)))
-
-    def solve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Steps of ln tau and of what is the state's own, and (tilt, 5) of the exposures."""
-        left = self._left
-        found = np.zeros(len(self._which))
-        matrix = (self._information + np.diag(self._prior))[np.ix_(left, left)]
-        found[left] = np.linalg.lstsq(matrix, (self._right - self._prior * self._away)[left], rcond=None)[0]
-        alone = np.einsum("tij,tj->ti", self._inverse, self._own_right - self._cross @ found)
-        steps = np.zeros(len(UNKNOWNS))
-        steps[self._which] = found
-        return steps, np.clip(alone, *np.array([[-1.0], [1.0]]) * np.array([2.0, 2.0, 0.5, 0.2, np.inf]))
-
-    def gain(self, names: Sequence[str]) -> float:
-        """By what part chi2 would fall were these unknowns set free beside tau and scale."""
-        own = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in names]))
-        plain = np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
-        matrix = self._information + np.diag(self._prior)
-        inverse = np.linalg.pinv(matrix[np.ix_(plain, plain)])
-        across = matrix[np.ix_(own, plain)] @ inverse
-        right = self._right - self._prior * self._away
-        left = right[own] - across @ right[plain]
-        rest = matrix[np.ix_(own, own)] - across @ matrix[np.ix_(plain, own)]
-        return float(left @ np.linalg.pinv(rest) @ left) / self._missed
-
-    def ln_std(self, *, own: bool) -> float:
-        """Of ln tau, what all states share fixed, and but for `own` what became of the particle."""
-        kept = self._left if own else np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
-        posterior = (self._information + np.diag(self._prior))[np.ix_(kept, kept)]
-        return float(np.sqrt(np.linalg.pinv(posterior)[0, 0])) if posterior[0, 0] > 0 else np.inf
-
-    def shared(self, *, own: bool) -> SharedInformation:
-        """What is left of the information when the scale, and the state's `own` unknowns, are eliminated."""
-        n = len(SHARED)
-        information, gradient = np.zeros((n, n)), np.zeros(n)
-        common = np.flatnonzero(self._which < n)
-        rest = np.flatnonzero(self._which >= n) if own else np.flatnonzero(self._which == n)
-        inverse = np.linalg.pinv(self._information[np.ix_(rest, rest)] + np.diag(self._prior[rest]))
-        across = self._information[np.ix_(common, rest)] @ inverse
-        at = np.ix_(self._which[common], self._which[common])
-        information[at] = self._information[np.ix_(common, common)] - across @ self._information[np.ix_(rest, common)]
-        left = self._right[rest] - self._prior[rest] * self._away[rest]
-        gradient[self._which[common]] = self._right[common] - across @ left
-        return SharedInformation(self._point.shared, information / self._excess, gradient / self._excess)
 
 
 def _start(

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_fit import DiffusivityFit
-from analysis.diffusion.heated_state import HeatedState, SharedInformation, shared_priors
+from analysis.diffusion.heated_state import HeatedState
+from analysis.diffusion.state_equations import SharedInformation, shared_priors
 
 TOO_VAGUE = 0.5
 """Of ln tau: a state known no better says nothing."""
@@ -103,7 +104,9 @@ def fit_joint(
             budget.get(cause, 0.0), np.sqrt(np.maximum(np.diag(covariance)[:n] - np.diag(fixed)[:n], 0.0))
         )
     if not bent:
-        budget["D of composition"] = np.hypot(budget["D of composition"], np.abs(free.x - x)[:n])
+        kept_states = [s.shared for s, kept in zip(states, used, strict=True) if kept]
+        left_out = np.minimum(np.abs(free.x - x)[:n], _by_priors(kept_states, own))
+        budget["D of composition"] = np.hypot(budget["D of composition"], left_out)
     budget["states that miss one D"] = np.sqrt(statistical * (excess - 1.0))
     d = np.exp(x[:n]) * 1e-18
     ln_std_d = np.where(blind, np.inf, np.sqrt(statistical + surface_ln_std**2))
@@ -133,6 +136,12 @@ def _told(state: HeatedState, floor: float) -> tuple[SharedInformation, NDArray[
     kept = size > _LEAST_TOLD * size.max()
     a = np.sqrt(size[kept])[:, None] * axes[:, kept].T
     return shared, a, (axes[:, kept].T @ gradient) / np.sqrt(size[kept])
+
+
+def _by_priors(states: Sequence[SharedInformation], ln_std: NDArray[np.float64]) -> float:
+    """Of ln D, by all that D may change with composition: more is not believed without being told."""
+    per_prior = np.array([s.information[0, 2:] / s.information[0, 0] for s in states]) * shared_priors()[2:]
+    return float(np.linalg.norm(np.average(per_prior, axis=0, weights=ln_std**-2.0)))
 
 
 def ln_tau_given(shared: SharedInformation, values: NDArray[np.float64]) -> float:

@@ -12,7 +12,7 @@ from analysis.alloying.simulated_measurement import ITERATIONS, Reading
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.diffusivity_law import DiffusivityLaw
-from analysis.diffusion.heated_state import fit_heated_state
+from analysis.diffusion.heated_state import UNDERSTOOD_MISFIT, fit_heated_state
 from analysis.live.diffusivity import (
     RESHAPED_DEGREE_STD,
     FittedState,
@@ -238,10 +238,12 @@ class ParticleHistory:
 
     def _bend(self) -> None:
         """Where the states together tell what they share, fit them once more from there."""
-        # One state cannot tell a slope from a composition law.
-        self._straight = len(keeping_shape(self._states)) < _FEWEST_TO_BEND
+        assert self._reference is not None, "called only after the first state"
+        # One state cannot tell a slope from a composition law, nor can a particle that is not understood.
+        self._straight = (
+            len(keeping_shape(self._states)) < _FEWEST_TO_BEND or self._reference.misfit > UNDERSTOOD_MISFIT
+        )
         for done in range(_BENDINGS):
-            assert self._reference is not None, "called only after the first state"
             fit = joint_fit_of(self._reference, keeping_shape(self._states), straight=self._straight)
             if not fit.bent or fit.shared is None:
                 return

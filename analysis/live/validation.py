@@ -34,8 +34,6 @@ class Trial:
     fitted_m2_per_s: dict[str, float]
     std_m2_per_s: dict[str, float | None]
     """Statistical, and of sessions with imperfections the total; none where D is only bounded."""
-    settled_m2_per_s: dict[str, float | None]
-    """The total but for the calibration of the temperature."""
     bound_m2_per_s: float | None
     """Cramer-Rao bound of `projections`."""
     volume: float
@@ -43,6 +41,8 @@ class Trial:
     quality: str
     analysis_s: float
     imperfections: str = NONE
+    settled_m2_per_s: Mapping[str, float | None] = field(default_factory=dict)
+    """The total but for the calibration of the temperature."""
     suffered: Mapping[str, float] = field(default_factory=dict)
     """Sizes of the imperfections, by the names of the effects."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.particle_model.forward_model import ForwardModel
-from analysis.particle_model.response import Response
+from analysis.particle_model.response import SignalResponse
 from analysis.particle_model.surfaces import face_fractions, occupancy
 from analysis.particle_model.surroundings import Matrices, along_axes, coat_layers, interpolation
 from analysis.tomography.projector import Stack, Volume
@@ -42,7 +42,7 @@ class ParticleModel:
     """Where the box begins in the projections."""
     swept_deg: float = 0.0
     """Tilt gone through during each exposure, of a continuous series."""
-    response: Response = field(default_factory=Response)
+    response: SignalResponse = field(default_factory=SignalResponse)
     """From scattering to signal."""
     mixed_px2: float = 0.0
     """tau behind the metals before any heat: an interface that is not sharp."""

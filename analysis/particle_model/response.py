@@ -17,7 +17,7 @@ _MOST = 0.35
 
 
 @dataclass(frozen=True)
-class Response:
+class SignalResponse:
     """Signal against projected scattering."""
 
     curvature: float = 0.0
@@ -36,5 +36,5 @@ class Response:
         """d signal / d curvature."""
         return -projected * projected / np.float32(self.top)
 
-    def bent(self, curvature_step: float) -> Response:
-        return Response(float(np.clip(self.curvature + curvature_step, 0.0, _MOST)), self.top)
+    def bent(self, curvature_step: float) -> SignalResponse:
+        return SignalResponse(float(np.clip(self.curvature + curvature_step, 0.0, _MOST)), self.top)

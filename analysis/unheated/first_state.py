@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.model import ParticleModel
-from analysis.particle_model.response import Response
+from analysis.particle_model.response import SignalResponse
 from analysis.particle_model.surfaces import distance_to, redistanced
 from analysis.particle_model.surroundings import COARSE_PX
 from analysis.tomography.projections import Projections
@@ -150,5 +150,5 @@ def _first_model(start: TwoPhase, projections: Projections, first_column: int) -
         rows=rows,
         first_column=first_column + first,
         swept_deg=projections.swept_deg,
-        response=Response(top=float(np.quantile(projections.raw, _TOP))),
+        response=SignalResponse(top=float(np.quantile(projections.raw, _TOP))),
     )

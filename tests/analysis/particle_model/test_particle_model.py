@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from analysis.diffusion.diffusivity_law import CONSTANT
-from analysis.diffusion.heated_state import HeatedState, SharedInformation, fit_heated_state
+from analysis.diffusion.heated_state import HeatedState, fit_heated_state
 from analysis.diffusion.joint_fit import fit_joint
+from analysis.diffusion.state_equations import SharedInformation
 from analysis.diffusion.state_slopes import StatePoint
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.change import Change

@@ -1,0 +1,156 @@
+"""What one heated state's projections tell of its unknowns, near one point: Gauss-Newton normal equations.
+
+What a projection alone knows, its `Exposures`, is eliminated projection by projection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.diffusion.state_slopes import SHARED, UNKNOWNS, StatePoint, state_slopes
+from analysis.diffusion.trajectory import CompositionTrajectory
+from analysis.particle_model.exposures import BACKGROUND_PRIOR, FACTOR_PRIOR, Exposures, slopes_of
+from analysis.particle_model.model import ParticleModel
+from analysis.tomography.projections import Projections
+
+_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 1.0, 0.3
+_BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR = 0.1, 1.5, 0.5
+_TURN_PRIOR_DEG = 10.0
+_VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
+"""Part of the volume that is lost; displacement over the cube root of the volume."""
+_COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
+"""Of the shell's level."""
+_LONGEST_STEP = 1.0
+
+
+@dataclass(frozen=True)
+class SharedInformation:
+    """What one state tells of the unknowns that all states share, without their priors: a parabola about a point."""
+
+    point: NDArray[np.float64]
+    """In the order of `SHARED`."""
+    information: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+    """Of the log-likelihood at the point."""
+
+
+def shared_priors() -> NDArray[np.float64]:
+    """Standard deviations of `SHARED` about zero; ln tau may be anything."""
+    return np.array([np.inf, _BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR])
+
+
+class StateEquations:
+    """Normal equations of one state at one point, of `which` of its unknowns.
+
+    Parameters
+    ----------
+    usual_misfit : mean squared miss of a pixel of the unheated series, which counts as noise
+    """
+
+    def __init__(
+        self,
+        projections: Projections,
+        model: ParticleModel,
+        trajectory: CompositionTrajectory,
+        point: StatePoint,
+        exposures: Exposures,
+        which: Sequence[str],
+        usual_misfit: float = 1.0,
+    ) -> None:
+        tilts_deg = projections.tilts_deg + exposures.tilt_errors_deg
+        slopes, changed = state_slopes(
+            model, trajectory, point, tilts_deg, projections.raw.shape[2], swept_deg=projections.swept_deg, which=which
+        )
+        self._point = point
+        self._which = np.array([UNKNOWNS.index(name) for name in which])
+        stack, seen = projections.moved(exposures.shifts_px, changed.columns)
+        signal = exposures.exposed(slopes.signal)
+        factors = exposures.factors.astype(np.float32)[:, None, None]
+        weight = seen * projections.noise.weights(signal)
+        residual = stack - signal
+        self._excess = usual_misfit
+        self._missed = max(float((weight * residual**2).sum(dtype=np.float64)), 1.0)
+        self.misfit = float((weight * residual**2).sum(dtype=np.float64) / seen.sum())
+        single = slopes_of(signal, factors * slopes.by_tilt, exposures.factors)
+        # One matrix product per projection gives all sums of products that follow.
+        rows = [single, np.moveaxis(factors * slopes.unknowns, 0, 1), residual[:, None]]
+        z = np.concatenate(rows, axis=1) * np.sqrt(weight)[:, None]
+        z = z.reshape(*z.shape[:2], -1)
+        gram = np.matmul(z, z.transpose(0, 2, 1)).astype(np.float64)
+        top = float(signal.max())
+        n = len(self._which)
+        widths = np.array([_SHIFT_PRIOR_PX] * 2 + [_TILT_PRIOR_DEG, FACTOR_PRIOR, BACKGROUND_PRIOR * top])
+        own = gram[:, :5, :5] + np.diag(widths**-2)
+        cross = gram[:, :5, 5 : 5 + n]
+        away = exposures.away(_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, top) / widths
+        own_right = gram[:, :5, -1] - away
+        self._inverse, self._cross, self._own_right = np.linalg.inv(own), cross, own_right
+        self._information = gram[:, 5 : 5 + n, 5 : 5 + n].sum(axis=0) - np.einsum(
+            "tij,tik,tkl->jl", cross, self._inverse, cross, optimize=True
+        )
+        self._right = gram[:, 5 : 5 + n, -1].sum(axis=0) - np.einsum(
+            "tij,tik,tk->j", cross, self._inverse, own_right, optimize=True
+        )
+        size_px = float(np.cbrt(model.volume_px))
+        shrunk_px = _VOLUME_PRIOR * model.volume_px / model.surface_px2
+        prior = np.array(
+            [
+                *shared_priors(),
+                *[np.inf] + [_TURN_PRIOR_DEG] * 3,
+                *[shrunk_px] + [_ROUNDING_PRIOR * size_px] * 2,
+                *[_COAT_PRIOR * model.shell_level] * 2,
+                _BLUR_PRIOR_PX2,
+                _CURVATURE_PRIOR,
+            ]
+        )
+        self.farthest = np.array([_LONGEST_STEP, 0.2, 1.0, 0.5, 0.2, 5.0, 5.0, 5.0, *3 * prior[8:]])
+        self._prior = prior[self._which] ** -2.0
+        self._away = point.away[self._which]
+        self._left = np.flatnonzero((self._which == 0) | (self._which >= len(SHARED)))
+
+    def solve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Steps of ln tau and of what is the state's own, and (tilt, 5) of the exposures."""
+        left = self._left
+        found = np.zeros(len(self._which))
+        matrix = (self._information + np.diag(self._prior))[np.ix_(left, left)]
+        found[left] = np.linalg.lstsq(matrix, (self._right - self._prior * self._away)[left], rcond=None)[0]
+        alone = np.einsum("tij,tj->ti", self._inverse, self._own_right - self._cross @ found)
+        steps = np.zeros(len(UNKNOWNS))
+        steps[self._which] = found
+        return steps, np.clip(alone, *np.array([[-1.0], [1.0]]) * np.array([2.0, 2.0, 0.5, 0.2, np.inf]))
+
+    def gain(self, names: Sequence[str]) -> float:
+        """By what part chi2 would fall were these unknowns set free beside tau and scale."""
+        own = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in names]))
+        plain = np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
+        matrix = self._information + np.diag(self._prior)
+        inverse = np.linalg.pinv(matrix[np.ix_(plain, plain)])
+        across = matrix[np.ix_(own, plain)] @ inverse
+        right = self._right - self._prior * self._away
+        left = right[own] - across @ right[plain]
+        rest = matrix[np.ix_(own, own)] - across @ matrix[np.ix_(plain, own)]
+        return float(left @ np.linalg.pinv(rest) @ left) / self._missed
+
+    def ln_std(self, *, own: bool) -> float:
+        """Of ln tau, what all states share fixed, and but for `own` what became of the particle."""
+        kept = self._left if own else np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
+        posterior = (self._information + np.diag(self._prior))[np.ix_(kept, kept)]
+        return float(np.sqrt(np.linalg.pinv(posterior)[0, 0])) if posterior[0, 0] > 0 else np.inf
+
+    def shared(self, *, own: bool) -> SharedInformation:
+        """What is left of the information when the scale, and the state's `own` unknowns, are eliminated."""
+        n = len(SHARED)
+        information, gradient = np.zeros((n, n)), np.zeros(n)
+        common = np.flatnonzero(self._which < n)
+        rest = np.flatnonzero(self._which >= n) if own else np.flatnonzero(self._which == n)
+        inverse = np.linalg.pinv(self._information[np.ix_(rest, rest)] + np.diag(self._prior[rest]))
+        across = self._information[np.ix_(common, rest)] @ inverse
+        at = np.ix_(self._which[common], self._which[common])
+        information[at] = self._information[np.ix_(common, common)] - across @ self._information[np.ix_(rest, common)]
+        left = self._right[rest] - self._prior[rest] * self._away[rest]
+        gradient[self._which[common]] = self._right[common] - across @ left
+        return SharedInformation(self._point.shared, information / self._excess, gradient / self._excess)
