@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diffusion.diffusivity_law import CONSTANT
+from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
 from analysis.diffusion.state_equations import SharedInformation, StateEquations
 from analysis.diffusion.state_slopes import OWN, PLAIN, SHARED, TURNING, UNKNOWNS, StatePoint, intensity
 from analysis.diffusion.trajectory import CompositionTrajectory
@@ -78,6 +78,8 @@ def fit_heated_state(
     trajectory: CompositionTrajectory,
     near: HeatedState | None = None,
     *,
+    bow: float = 0.0,
+    law: DiffusivityLaw = CONSTANT,
     whole: bool = True,
     usual_misfit: float = 1.0,
 ) -> HeatedState:
@@ -88,7 +90,8 @@ def fit_heated_state(
 
     Parameters
     ----------
-    whole : whether to look for that at all
+    bow, law : what all states share; taken as known, and its slopes are given
+    whole : whether to look for what became of the particle at all
     usual_misfit : of the unheated series
     """
     what = projections, model, trajectory
@@ -105,8 +108,9 @@ def fit_heated_state(
         return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed))
 
     if near is not None and near.changed:
-        return finished(freed(near.point, near.exposures), True)
-    point, exposures = _start(*what) if near is None else (near.point, near.exposures)
+        return finished(freed(replace(near.point, bow=bow, law=law), near.exposures), True)
+    point, exposures = _start(*what, bow, law) if near is None else (near.point, near.exposures)
+    point = replace(point, bow=bow, law=law)
     _, point, exposures = _steps(*what, point, exposures, [PLAIN] * (_ROUNDS if near is None else 1))
     equations = StateEquations(*what, point, exposures, UNKNOWNS if whole else PLAIN, usual_misfit)
     plain = equations, point, exposures
@@ -162,15 +166,15 @@ def _registered(
 
 
 def _start(
-    projections: Projections, model: ParticleModel, trajectory: CompositionTrajectory
+    projections: Projections, model: ParticleModel, trajectory: CompositionTrajectory, bow: float, law: DiffusivityLaw
 ) -> tuple[StatePoint, Exposures]:
     """Shifts moved along the tilt axis onto the model, the most likely of a few ln tau, and the scale there."""
     scene = model.scene(projections.tilts_deg, projections.swept_deg)
     around = scene.around(model.surroundings)
 
     def signal(ln_tau: float) -> NDArray[np.float32]:
-        composition = trajectory.at(ln_tau)[0]
-        return model.response.signal(scene.particle(intensity(model, composition, 0.0)) + around)
+        composition = trajectory.at(ln_tau, law)[0]
+        return model.response.signal(scene.particle(intensity(model, composition, bow)) + around)
 
     alloyed = signal(trajectory.range[1])
     shifts = projections.shifts_px.copy()
@@ -184,4 +188,4 @@ def _start(
         scale = float(np.vdot(weight * projected, stack) / np.vdot(weight * projected, projected))
         tried.append((float(np.vdot(weight, (stack - scale * projected) ** 2)), float(ln_tau), scale))
     _, best, scale = min(tried)
-    return StatePoint(best, 0.0, CONSTANT, scale, Change.none()), Exposures.of(projections).with_shifts(shifts)
+    return StatePoint(best, bow, law, scale, Change.none()), Exposures.of(projections).with_shifts(shifts)

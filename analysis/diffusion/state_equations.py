@@ -110,22 +110,32 @@ class StateEquations:
         self.farthest = np.array([_LONGEST_STEP, 0.2, 1.0, 0.5, 0.2, 5.0, 5.0, 5.0, *3 * prior[8:]])
         self._prior = prior[self._which] ** -2.0
         self._away = point.away[self._which]
-        self._left = np.flatnonzero((self._which == 0) | (self._which >= len(SHARED)))
+        self._own = np.flatnonzero(self._which >= len(SHARED))
+        self._left = np.r_[0, self._own]
+        curved = np.flatnonzero(self._which == UNKNOWNS.index("curvature"))
+        if len(curved) and self._solved()[curved[0]] < -changed.response.curvature:
+            # No signal grows faster than what scatters: none is the least, and the others are sought with that.
+            self._own, self._left = (np.setdiff1d(v, curved) for v in (self._own, self._left))
 
     def solve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Steps of ln tau and of what is the state's own, and (tilt, 5) of the exposures."""
-        left = self._left
-        found = np.zeros(len(self._which))
-        matrix = (self._information + np.diag(self._prior))[np.ix_(left, left)]
-        found[left] = np.linalg.lstsq(matrix, (self._right - self._prior * self._away)[left], rcond=None)[0]
+        found = self._solved()
         alone = np.einsum("tij,tj->ti", self._inverse, self._own_right - self._cross @ found)
         steps = np.zeros(len(UNKNOWNS))
         steps[self._which] = found
         return steps, np.clip(alone, *np.array([[-1.0], [1.0]]) * np.array([2.0, 2.0, 0.5, 0.2, np.inf]))
 
+    def _solved(self) -> NDArray[np.float64]:
+        left = self._left
+        found = np.zeros(len(self._which))
+        matrix = (self._information + np.diag(self._prior))[np.ix_(left, left)]
+        found[left] = np.linalg.lstsq(matrix, (self._right - self._prior * self._away)[left], rcond=None)[0]
+        return found
+
     def gain(self, names: Sequence[str]) -> float:
         """By what part chi2 would fall were these unknowns set free beside tau and scale."""
-        own = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in names]))
+        asked = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in names]))
+        own = np.setdiff1d(asked, np.setdiff1d(np.flatnonzero(self._which >= len(SHARED)), self._own))
         plain = np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
         matrix = self._information + np.diag(self._prior)
         inverse = np.linalg.pinv(matrix[np.ix_(plain, plain)])
@@ -146,7 +156,7 @@ class StateEquations:
         n = len(SHARED)
         information, gradient = np.zeros((n, n)), np.zeros(n)
         common = np.flatnonzero(self._which < n)
-        rest = np.flatnonzero(self._which >= n) if own else np.flatnonzero(self._which == n)
+        rest = self._own if own else np.flatnonzero(self._which == n)
         inverse = np.linalg.pinv(self._information[np.ix_(rest, rest)] + np.diag(self._prior[rest]))
         across = self._information[np.ix_(common, rest)] @ inverse
         at = np.ix_(self._which[common], self._which[common])

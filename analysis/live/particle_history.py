@@ -11,8 +11,8 @@ import numpy as np
 from analysis.alloying.simulated_measurement import ITERATIONS, Reading
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.arrhenius import Followed
-from analysis.diffusion.diffusivity_law import DiffusivityLaw
-from analysis.diffusion.heated_state import UNDERSTOOD_MISFIT, fit_heated_state
+from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
+from analysis.diffusion.heated_state import UNDERSTOOD_MISFIT, HeatedState, fit_heated_state
 from analysis.live.diffusivity import (
     RESHAPED_DEGREE_STD,
     FittedState,
@@ -23,6 +23,7 @@ from analysis.live.diffusivity import (
 )
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Estimate, Provisional, Result, StateResult
+from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Volume
 from analysis.tomography.reconstruction import reconstruct
 from analysis.tomography.tilt_series import FEWEST_TILTS, AlignedSeries, prepare, problems_of, usable
@@ -65,6 +66,8 @@ class ParticleHistory:
         """The newest reconstruction (z, y, x)."""
         self._reference: Reference | None = None
         self._states: list[FittedState] = []
+        self._bow, self._law = 0.0, CONSTANT
+        """What the states were fitted with."""
         self._straight = True
         """Whether D is taken for one that does not change with composition, whatever the states seem to tell."""
 
@@ -110,7 +113,12 @@ class ParticleHistory:
             return None
         series, _ = prepare(kept, reference.axis_deg)
         state = fit_heated_state(
-            series.projections(reference.noise), reference.measurement.particle, reference.trajectory, whole=False
+            series.projections(reference.noise),
+            reference.measurement.particle,
+            reference.trajectory,
+            bow=self._bow,
+            law=self._law,
+            whole=False,
         )
         if not (np.isfinite(state.ln_std) and state.misfit < POOR_MISFIT):
             return None
@@ -158,7 +166,7 @@ class ParticleHistory:
             return _Numbers()
         particle = reference.measurement.particle
         projections = series.projections(reference.noise)
-        state = fit_heated_state(projections, particle, reference.trajectory, usual_misfit=reference.misfit)
+        state = self._fit(projections)
         volume = self.last_volume = reconstruct_crop(series, state.exposures, reference.crop)
         change = state.point.change
         if change.turned_deg > _TURNED_DEG:
@@ -243,38 +251,41 @@ class ParticleHistory:
         self._straight = (
             len(keeping_shape(self._states)) < _FEWEST_TO_BEND or self._reference.misfit > UNDERSTOOD_MISFIT
         )
-        for done in range(_BENDINGS):
+        for _ in range(_BENDINGS):
             fit = joint_fit_of(self._reference, keeping_shape(self._states), straight=self._straight)
             if not fit.bent or fit.shared is None:
                 return
-            now = self._states[-1].state.point
-            away = fit.shared - now.shared[1:]
+            now = np.array([self._bow, self._law.slope, self._law.peak])
+            away = fit.shared - now
             if np.all(np.abs(away) < _MOVED):
                 return
+            before = self._reference, self._states, self._bow, self._law
             # Parabolas hold near where they were taken.
-            bow, slope, peak = (float(v) for v in now.shared[1:] + np.clip(away, -_FARTHEST, _FARTHEST))
-            law = DiffusivityLaw(slope, peak)
-            before = self._reference, self._states
-            beside = law.beside(self._reference.trajectory.about)
+            self._bow, slope, peak = (float(v) for v in now + np.clip(away, -_FARTHEST, _FARTHEST))
+            self._law = DiffusivityLaw(slope, peak)
+            beside = self._law.beside(self._reference.trajectory.about)
             if abs(beside.slope) > _MOVED[1] or abs(beside.peak) > _MOVED[2]:
-                self._reference = self._reference.about(law)
-            self._states = [self._fitted_again(h, bow, law) for h in self._states]
+                self._reference = self._reference.about(self._law)
+            self._states = [replace(h, state=self._fit(h.projections, h.state)) for h in self._states]
             worse = sum(h.state.misfit for h in self._states) > sum(h.state.misfit for h in before[1])
-            if worse or np.any(np.abs([bow, slope, peak]) > _MOST):
+            if worse or np.any(np.abs([self._bow, slope, peak]) > _MOST):
                 # It does not explain them after all, or not better.
-                self._reference, self._states = before
-                self._straight = done == 0
+                self._reference, self._states, self._bow, self._law = before
+                self._straight = self._law.constant and self._bow == 0.0
                 return
 
-    def _fitted_again(self, fitted: FittedState, bow: float, law: DiffusivityLaw) -> FittedState:
+    def _fit(self, projections: Projections, near: HeatedState | None = None) -> HeatedState:
         reference = self._reference
         assert reference is not None, "called only after the first state"
-        near = replace(fitted.state, point=replace(fitted.state.point, bow=bow, law=law))
-        particle = reference.measurement.particle
-        state = fit_heated_state(
-            fitted.projections, particle, reference.trajectory, near, usual_misfit=reference.misfit
+        return fit_heated_state(
+            projections,
+            reference.measurement.particle,
+            reference.trajectory,
+            near,
+            bow=self._bow,
+            law=self._law,
+            usual_misfit=reference.misfit,
         )
-        return replace(fitted, state=state)
 
     def _state(
         self,
