@@ -22,6 +22,8 @@ class HeatPulse(msgspec.Struct, frozen=True):
 
     temperature_c: float
     duration_s: float
+    std_s: float = 0.0
+    """Of the duration, as far as the heater's readings tell; 0 where they do not."""
 
 
 class SpectrumHeader(msgspec.Struct, frozen=True, kw_only=True):

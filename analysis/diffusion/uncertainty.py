@@ -6,10 +6,13 @@ to 1 %, which is 2 % of D.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from drivers.frames import HeatPulse
 from drivers.toml_file import Strict
 from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
 
@@ -26,27 +29,27 @@ class Uncertainty(Strict):
     pulse_c: float = Field(1.0, ge=0.0, le=200.0)
     """Of each pulse by itself."""
     pulse_s: float = Field(0.1, ge=0.0, le=60.0)
-    """Of each pulse's length by itself."""
+    """Of each pulse's length by itself, where its own readings do not tell."""
     pixel_size_percent: float = Field(1.0, ge=0.0, le=50.0)
 
     def budget(
-        self, temperatures_c: tuple[float, ...], durations_s: dict[float, list[float]], q_j_per_mol: float | None = None
+        self, temperatures_c: tuple[float, ...], pulses: Sequence[HeatPulse], q_j_per_mol: float | None = None
     ) -> dict[str, NDArray[np.float64]]:
         """Standard deviations of ln D by cause, at each temperature.
 
         ``d ln D / d T = Q / R T^2``, and D goes with length squared.
 
-        Parameters
-        ----------
-        durations_s : of the pulses at each temperature
+        Temperatures that are equal to 0.1 C are one.
         """
         kelvins = np.array([kelvin(t) for t in temperatures_c])
         q = _USUAL_Q_J_PER_MOL if q_j_per_mol is None else q_j_per_mol
         per_c = q / (GAS_CONSTANT_J_PER_MOL_K * kelvins**2)
-        length = [np.array(durations_s.get(t, [1.0])) for t in temperatures_c]
+        at = [[p for p in pulses if round(p.temperature_c, 1) == t] for t in temperatures_c]
+        length = [np.array([p.duration_s for p in own] or [1.0]) for own in at]
         # Early pulses are in every state: of many alike, so many count by themselves.
         alone = np.array([float(np.sqrt(np.sum(s**2)) / s.sum()) for s in length])
-        timing = np.array([self.pulse_s * np.sqrt(len(s)) / s.sum() for s in length])
+        off = [np.array([p.std_s or self.pulse_s for p in own] or [self.pulse_s]) for own in at]
+        timing = np.array([float(np.linalg.norm(o) / s.sum()) for o, s in zip(off, length, strict=True)])
         return {
             "temperature calibration": per_c * np.hypot(self.temperature_c, self.window_c),
             "temperature of pulses": per_c * self.pulse_c * alone,

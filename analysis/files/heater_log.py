@@ -101,7 +101,10 @@ def pulses_of(log: HeaterLog, q_j_per_mol: float = USUAL_Q_J_PER_MOL) -> list[Lo
         plateau_c = round(float(np.median(log.temperature_c[stay][near])), 1)
         readings = _with_steps(log.time_s[stay], log.temperature_c[stay])
         worth_s = round(time_at_temperature_s(readings, plateau_c, q_j_per_mol), 3)
-        found.append(LoggedPulse(float(log.time_s[first]), float(log.time_s[last]), HeatPulse(plateau_c, worth_s)))
+        # Either end lies anywhere between two readings.
+        std_s = float(np.hypot(*np.diff(log.time_s)[[first, last - 1]]) / np.sqrt(12.0))
+        pulse = HeatPulse(plateau_c, worth_s, round(std_s, 3))
+        found.append(LoggedPulse(float(log.time_s[first]), float(log.time_s[last]), pulse))
     return found
 
 

@@ -96,10 +96,7 @@ def diffusivity_of(
             f"its first heated state only tells D {within}"
         )
         fit = by_curve = _only_bounded(by_curve, d_m2_per_s)
-    durations: dict[float, list[float]] = {}
-    for pulse in heated[-1].header.heat:
-        durations.setdefault(round(pulse.temperature_c, 1), []).append(pulse.duration_s)
-    outside = uncertainty.budget(temperatures, durations, q_j_per_mol)
+    outside = uncertainty.budget(temperatures, heated[-1].header.heat, q_j_per_mol)
     outside |= _disagreement(fit, by_curve)
     told = followed(particle, reference, every)
     total = seconds.sum(axis=1)

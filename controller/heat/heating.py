@@ -126,8 +126,8 @@ class Heating:
         held_s = round(held_s, 3)
         worth_s = round(time_at_temperature_s(seen, step.temperature_c, self.q_j_per_mol), 3)
         self._unbooked.clear()
-        self.ledger.book_heat(step.temperature_c, worth_s)
         std_s = round(sampling_std_s(seen), 3)
+        self.ledger.book_heat(step.temperature_c, worth_s, std_s)
         self.journal.write(
             Heated(
                 step=step.id,
@@ -143,7 +143,7 @@ class Heating:
         calibration = ""
         if std_c is not None and held_s:
             percent = 100.0 * relative_rate_std(step.temperature_c, std_c, self.q_j_per_mol)
-            calibration = f" (+- {std_c:.1f} C by the chip's calibration, {percent:.0f} % of D, not in its error)"
+            calibration = f" (+- {std_c:.1f} C by the chip's calibration, {percent:.0f} % of D)"
         self.log("info", f"heated to {step.temperature_c:g} C{calibration} for {held_s:g} s{ramp}, quenched")
 
     async def _look(self, seen: list[HeaterReading]) -> None:

@@ -17,9 +17,9 @@ class Ledger:
         self.dose_e_per_nm2: dict[str, float] = {}
         self._note = note
 
-    def book_heat(self, temperature_c: float, duration_s: float) -> None:
+    def book_heat(self, temperature_c: float, duration_s: float, std_s: float = 0.0) -> None:
         if duration_s > 0.0:
-            self.heat += (HeatPulse(temperature_c, duration_s),)
+            self.heat += (HeatPulse(temperature_c, duration_s, std_s),)
 
     def seconds_at_c(self) -> dict[float, float]:
         """All the time at each temperature."""

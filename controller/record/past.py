@@ -123,7 +123,7 @@ class Past:
             begin=begin,
             time_s=max((entries[-1].time_s, *(h.time_s for h in frames))),
             done=frozenset(over | {r.step for r in _of(records, HeatAsked)}),
-            heat=tuple(HeatPulse(r.temperature_c, r.worth_s) for r in pulses if r.worth_s > 0.0),
+            heat=tuple(HeatPulse(r.temperature_c, r.worth_s, r.worth_std_s) for r in pulses if r.worth_s > 0.0),
             dose_e_per_nm2=dose,
             frames=frames,
             marks=marks,

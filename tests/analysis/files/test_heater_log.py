@@ -57,6 +57,7 @@ def test_an_impulse_log_gives_its_pulse_within_a_sample(tmp_path, hot_s):
     (pulse,) = pulses_of(log)
     assert pulse.heat.temperature_c == 450.0
     assert pulse.heat.duration_s == pytest.approx(hot_s, abs=0.3)
+    assert pulse.heat.std_s == pytest.approx(0.3 / 6**0.5, abs=1e-3)
 
 
 def test_a_line_that_is_being_written_and_a_pulse_that_goes_on_are_left_out(tmp_path):

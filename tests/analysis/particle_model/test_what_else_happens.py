@@ -23,6 +23,7 @@ from analysis.tomography.noise import Noise
 from analysis.tomography.projections import Projections
 from analysis.unheated.first_state import fit_first_state
 from analysis.unheated.segmentation import TwoPhase
+from drivers.frames import HeatPulse
 
 TILTS = np.arange(-70.0, 71.0, 5.0)
 ROWS, COLUMNS = 64, 60
@@ -214,10 +215,16 @@ def fit_like(point: StatePoint, told: SharedInformation):
 
 def test_the_budget_of_what_no_tilt_series_tells():
     known = Uncertainty(temperature_c=2.3, window_c=0.0, pulse_c=3.0, pulse_s=0.5, pixel_size_percent=2.0)
-    found = known.budget((450.0,), {450.0: [15.0] * 4}, 208e3)
+    found = known.budget((450.0,), [HeatPulse(450.0, 15.0)] * 4, 208e3)
     assert found["temperature calibration"][0] == pytest.approx(0.110, abs=0.002)  # 208 kJ/mol at 723 K, by hand
     assert found["pixel size"][0] == pytest.approx(0.04)
     assert found["temperature of pulses"][0] == pytest.approx(0.144 / 2.0, abs=0.002)
     assert found["length of pulses"][0] == pytest.approx(0.5 * 2.0 / 60.0)
     exact = Uncertainty(temperature_c=0.0, window_c=0.0, pulse_c=0.0, pulse_s=0.0, pixel_size_percent=0.0)
-    assert all(v[0] == 0.0 for v in exact.budget((450.0,), {450.0: [15.0]}).values())
+    assert all(v[0] == 0.0 for v in exact.budget((450.0,), [HeatPulse(450.0, 15.0)]).values())
+
+
+def test_readings_that_tell_a_pulses_length_count_instead_of_the_laboratorys_habit():
+    pulses = [HeatPulse(450.0, 15.0, 0.3), HeatPulse(450.0, 15.0), HeatPulse(400.0, 60.0, 1.2)]
+    found = Uncertainty(pulse_s=0.4).budget((400.0, 450.0), pulses)["length of pulses"]
+    assert found == pytest.approx([1.2 / 60.0, 0.5 / 30.0])
