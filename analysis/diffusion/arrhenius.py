@@ -9,13 +9,16 @@ state between them as they should.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.diffusion.activation_energy import ActivationEnergy
+from analysis.diffusion.uncertainty import LENGTH_OF_PULSES, TEMPERATURE_OF_PULSES, Uncertainty
 from analysis.results import Arrhenius, Estimate, WindowOffset
+from analysis.results.diffusivity import TEMPERATURE_CALIBRATION
+from drivers.frames import HeatPulse
 from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
 
 _USUAL_Q_J_PER_MOL = 200e3
@@ -49,6 +52,8 @@ class Followed:
     """What all states of this particle share: its surface."""
     floor_ln_std: NDArray[np.float64] | None = None
     """(state,), of what particles of one kind share that have diffused alike: tilts and grid."""
+    pulses: tuple[HeatPulse, ...] = ()
+    """All the heat that it had, of which `seconds` are the sums."""
 
     @property
     def total_ln_std(self) -> NDArray[np.float64]:
@@ -57,11 +62,17 @@ class Followed:
 
 
 def fit_arrhenius(
-    particles: Sequence[Followed], *, simulated: bool, prior: ActivationEnergy | None = None
+    particles: Sequence[Followed],
+    *,
+    simulated: bool,
+    prior: ActivationEnergy | None = None,
+    uncertainty: Uncertainty | None = None,
 ) -> Arrhenius | None:
     """D0, Q and the offset of every window from the first particle's; nothing where the data cannot tell.
 
     With one temperature, D alone cannot tell a colder window from a higher activation energy: it takes a prior on Q.
+    Systematic errors are what the fit says with the heat one sigma off; the windows share it, so in their offset most
+    of it cancels.
     """
     used = [p for p in particles if len(p.ln_tau)]
     temperatures = {t for p in used for t in p.temperatures_c}
@@ -78,8 +89,15 @@ def fit_arrhenius(
     covariance = np.linalg.inv(information) * excess
     if np.any(np.sqrt(np.diag(covariance)[2 : 2 + len(windows) - 1]) > _TOO_VAGUE_C):
         return None
+    budget = {} if uncertainty is None else _budget(used, windows, prior, found, uncertainty)
+
+    def part(place: int) -> dict[str, float]:
+        return {cause: float(moved[place]) for cause, moved in budget.items()}
+
     offsets = {
-        window: model.offset(found, missed, excess, 2 + place, float(np.sqrt(covariance[2 + place, 2 + place])))
+        window: model.offset(
+            found, missed, excess, 2 + place, float(np.sqrt(covariance[2 + place, 2 + place])), part(2 + place)
+        )
         for place, window in enumerate(windows[1:])
     }
     q, d0_slope = float(found[1]), np.zeros(len(found))
@@ -88,6 +106,7 @@ def fit_arrhenius(
     return Arrhenius(
         q_j_per_mol=Estimate(q, float(np.sqrt(covariance[1, 1]))),
         d0_m2_per_s=Estimate(d0, d0 * float(np.sqrt(d0_slope @ covariance @ d0_slope))),
+        q_budget_j_per_mol=part(1),
         reference=windows[0],
         offsets_c=offsets,
         misfit=missed / max(1, model.data - len(found) + len(used)),
@@ -185,7 +204,15 @@ class _Model:
         ]
         return np.stack(columns, axis=1)
 
-    def offset(self, best: NDArray[np.float64], missed: float, excess: float, place: int, std: float) -> WindowOffset:
+    def offset(
+        self,
+        best: NDArray[np.float64],
+        missed: float,
+        excess: float,
+        place: int,
+        std: float,
+        budget_c: dict[str, float],
+    ) -> WindowOffset:
         """One offset with its 68 % interval by profile likelihood: where the misses rise by one."""
         value = float(best[place])
 
@@ -197,7 +224,36 @@ class _Model:
         low = value - _where_one(lambda reach: rise(value - reach), std)
         high = value + _where_one(lambda reach: rise(value + reach), std)
         sigmas = min(abs(value) / std, float(np.sqrt(max(0.0, rise(0.0)))))
-        return WindowOffset(value, std, low, high, sigmas)
+        return WindowOffset(value, std, low, high, sigmas, budget_c)
+
+
+def _budget(
+    particles: Sequence[Followed],
+    windows: Sequence[str],
+    prior: ActivationEnergy | None,
+    found: NDArray[np.float64],
+    uncertainty: Uncertainty,
+) -> dict[str, NDArray[np.float64]]:
+    """How far each unknown moves, by cause, with the heat of all particles one sigma off: they lie on one chip."""
+    every = tuple(sorted({t for p in particles for t in p.temperatures_c}))
+    pulses = max((p.pulses for p in particles), key=len)
+    of_pulses_c, of_lengths = uncertainty.of_pulses(every, pulses)
+
+    def moved(by_c: NDArray[np.float64], by_part: NDArray[np.float64]) -> NDArray[np.float64]:
+        off = []
+        for p in particles:
+            at = [every.index(t) for t in p.temperatures_c]
+            warmer = tuple(t + float(by_c[k]) for t, k in zip(p.temperatures_c, at, strict=True))
+            off.append(replace(p, temperatures_c=warmer, seconds=p.seconds * (1.0 + by_part[at])))
+        model = _Model(off, windows, prior)
+        return np.asarray(model.solve(found)[0] - found, np.float64)
+
+    none, each = np.zeros(len(every)), np.eye(len(every))
+    return {
+        TEMPERATURE_CALIBRATION: np.abs(moved(np.full(len(every), uncertainty.temperature_c), none)),
+        TEMPERATURE_OF_PULSES: np.linalg.norm([moved(one * of_pulses_c, none) for one in each], axis=0),
+        LENGTH_OF_PULSES: np.linalg.norm([moved(none, one * of_lengths) for one in each], axis=0),
+    }
 
 
 def _undetermined(information: NDArray[np.float64]) -> bool:

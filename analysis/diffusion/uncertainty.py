@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from analysis.results.diffusivity import TEMPERATURE_CALIBRATION
 from drivers.frames import HeatPulse
 from drivers.toml_file import Strict
 from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
 
 _USUAL_Q_J_PER_MOL = 200e3
+TEMPERATURE_OF_PULSES, LENGTH_OF_PULSES = "temperature of pulses", "length of pulses"
+"""Causes of systematic errors, as they are told."""
 
 
 class Uncertainty(Strict):
@@ -41,18 +44,27 @@ class Uncertainty(Strict):
 
         Temperatures that are equal to 0.1 C are one.
         """
-        kelvins = np.array([kelvin(t) for t in temperatures_c])
         q = _USUAL_Q_J_PER_MOL if q_j_per_mol is None else q_j_per_mol
-        per_c = q / (GAS_CONSTANT_J_PER_MOL_K * kelvins**2)
+        per_c = q / (GAS_CONSTANT_J_PER_MOL_K * np.array([kelvin(t) for t in temperatures_c]) ** 2)
+        of_pulses_c, of_lengths = self.of_pulses(temperatures_c, pulses)
+        return {
+            TEMPERATURE_CALIBRATION: per_c * np.hypot(self.temperature_c, self.window_c),
+            TEMPERATURE_OF_PULSES: per_c * of_pulses_c,
+            LENGTH_OF_PULSES: of_lengths,
+            "pixel size": np.full(len(temperatures_c), 0.02 * self.pixel_size_percent),
+        }
+
+    def of_pulses(
+        self, temperatures_c: tuple[float, ...], pulses: Sequence[HeatPulse]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How far all the heat at each temperature is off together: in C, and as part of its length.
+
+        Of a temperature without a pulse, as one pulse would be, of whatever length.
+        """
         at = [[p for p in pulses if round(p.temperature_c, 1) == t] for t in temperatures_c]
-        length = [np.array([p.duration_s for p in own] or [1.0]) for own in at]
+        length = [np.array([p.duration_s for p in own] or [np.inf]) for own in at]
         # Early pulses are in every state: of many alike, so many count by themselves.
-        alone = np.array([float(np.sqrt(np.sum(s**2)) / s.sum()) for s in length])
+        alone = np.array([float(np.linalg.norm(s / s.sum())) if np.isfinite(s).all() else 1.0 for s in length])
         off = [np.array([p.std_s or self.pulse_s for p in own] or [self.pulse_s]) for own in at]
         timing = np.array([float(np.linalg.norm(o) / s.sum()) for o, s in zip(off, length, strict=True)])
-        return {
-            "temperature calibration": per_c * np.hypot(self.temperature_c, self.window_c),
-            "temperature of pulses": per_c * self.pulse_c * alone,
-            "length of pulses": timing,
-            "pixel size": np.full(len(kelvins), 0.02 * self.pixel_size_percent),
-        }
+        return self.pulse_c * alone, timing

@@ -219,6 +219,7 @@ def followed(particle: str, reference: Reference, heated: list[FittedState]) -> 
         ln_std=ln_std[told],
         shared_ln_std=_surface_ln_std(reference, _SURFACE_PX),
         floor_ln_std=floor[told],
+        pulses=heated[-1].header.heat,
     )
 
 

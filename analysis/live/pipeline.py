@@ -124,7 +124,10 @@ class Pipeline:
         together = [f for p in self._particles.values() if (f := p.followed()) is not None]
         if not new or not together:
             return []
-        found = fit_arrhenius(together, simulated=new[0].simulated, prior=self._settings.activation)
+        known = self._settings
+        found = fit_arrhenius(
+            together, simulated=new[0].simulated, prior=known.activation, uncertainty=known.uncertainty
+        )
         return [] if found is None else [found]
 
     def unfinished(self, planned: Mapping[str, int]) -> list[SeriesEnd]:

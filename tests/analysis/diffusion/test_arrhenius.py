@@ -7,6 +7,8 @@ import pytest
 
 from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.diffusion.arrhenius import Followed, fit_arrhenius
+from analysis.diffusion.uncertainty import Uncertainty
+from drivers.frames import HeatPulse
 
 Q, D0 = 208e3, 3.4e-19 * np.exp(208e3 / 8.314462618 / 723.15)
 STEPS_C = (400.0, 410.0, 420.0, 430.0)
@@ -120,3 +122,26 @@ def test_what_all_particles_share_hardly_widens_an_offset_but_does_the_activatio
     assert q_std > 0.8 * alone.q_j_per_mol.std
     assert least < np.mean([abs(f.offsets_c["edge"].value + 34.0) < offset_std for f in together]) < most
     assert 0.5 < np.mean([abs(f.q_j_per_mol.value - Q) < q_std for f in together]) < 0.9
+
+
+def test_systematic_sigma_is_what_wrong_heat_does():
+    known = Uncertainty(temperature_c=2.3, pulse_c=1.0)
+    pulses = tuple(HeatPulse(t, 120.0, 3.0) for t in STEPS_C)
+    rng, qs, offsets = np.random.default_rng(5), [], []
+    for _ in range(300):
+        true_c = np.array(STEPS_C) + rng.normal(0.0, 2.3) + rng.normal(0.0, 1.0, len(STEPS_C))
+        longer = 1.0 + rng.normal(0.0, 3.0 / 120.0, len(STEPS_C))
+        both = []
+        for window, offset_c in (("centre", 0.0), ("edge", -34.0)):
+            told = followed(window, offset_c)
+            d = D0 * np.exp(-Q / 8.314462618 / (true_c + offset_c + 273.15))
+            ln_tau = np.log(told.seconds @ (longer * d) * 1e18)
+            both.append(replace(told, ln_tau=ln_tau, pulses=pulses))
+        found = fit_arrhenius(both, simulated=True, uncertainty=known)
+        qs.append(found.q_j_per_mol.value)
+        offsets.append(found.offsets_c["edge"].value)
+    assert np.std(qs) == pytest.approx(found.q_std_systematic, rel=0.15)
+    assert np.std(offsets) == pytest.approx(found.offsets_c["edge"].std_systematic, rel=0.25)
+    # The windows share their heat: only its differences between temperatures tell on their offset.
+    assert found.offsets_c["edge"].budget_c["temperature calibration"] < 0.1
+    assert "(syst)" in " ".join(found.words())
