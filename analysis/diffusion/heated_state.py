@@ -38,6 +38,8 @@ UNDERSTOOD_MISFIT = 4.0
 became of it."""
 _BELIEVED_MISFIT = 30.0
 """Times the usual one, above which what is said to have become of the particle is not what did."""
+MISSED = 2.0
+"""Times the usual one, from which what would explain it is told."""
 NO_MISFIT = 100.0
 """Times the usual one, above which a series tells no tau."""
 _TRIED = 10
@@ -60,6 +62,8 @@ class HeatedState:
     misfit: float
     """Mean squared miss of a pixel, in units of what the unheated series is missed by."""
     shared: SharedInformation
+    suspect: str = ""
+    """What would explain best what the model misses, where that is much."""
 
     @property
     def ln_tau(self) -> float:
@@ -105,7 +109,8 @@ def fit_heated_state(
         misfit = equations.misfit / usual_misfit
         told = point.ln_tau not in trajectory.range and misfit < NO_MISFIT
         known, free = (equations.ln_std(own=own) if told else np.inf for own in (False, True))
-        return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed))
+        suspect = equations.suspect() if misfit > MISSED and whole else ""
+        return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed), suspect)
 
     if near is not None and near.changed:
         return finished(freed(replace(near.point, bow=bow, law=law), near.exposures), True)

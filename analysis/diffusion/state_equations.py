@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.diffusion.state_slopes import SHARED, UNKNOWNS, StatePoint, state_slopes
+from analysis.diffusion.state_slopes import SHARED, SUSPECTS, UNKNOWNS, StatePoint, state_slopes
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.exposures import BACKGROUND_PRIOR, FACTOR_PRIOR, Exposures, slopes_of
 from analysis.particle_model.model import ParticleModel
@@ -25,6 +25,8 @@ _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 _COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
 """Of the shell's level."""
 _LONGEST_STEP = 1.0
+_SUSPECT_GAIN = 0.1
+"""Of chi2."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,12 @@ class StateEquations:
         left = right[own] - across @ right[plain]
         rest = matrix[np.ix_(own, own)] - across @ matrix[np.ix_(plain, own)]
         return float(left @ np.linalg.pinv(rest) @ left) / self._missed
+
+    def suspect(self) -> str:
+        """What would explain most of what is missed; nothing when none of it explains much."""
+        gains = {words: self.gain(names) for words, names in SUSPECTS.items()}
+        best = max(gains, key=gains.__getitem__)
+        return best if gains[best] > _SUSPECT_GAIN else "nothing that is known"
 
     def ln_std(self, *, own: bool) -> float:
         """Of ln tau, what all states share fixed, and but for `own` what became of the particle."""

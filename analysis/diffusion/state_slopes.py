@@ -33,6 +33,15 @@ OWN = (
     "curvature",
 )
 UNKNOWNS = (*SHARED, *OWN)
+SUSPECTS = {
+    "that it turned": ("turn_z", "turn_y", "turn_x"),
+    "that its surface moved": ("shrunk", "rounded", "rounded_wide"),
+    "carbon on it": ("coat", "coat_wide"),
+    "another focus": ("blur",),
+    "a signal that is less proportional": ("curvature",),
+    "composition: how the metals shine mixed, or D changes with it": SHARED[1:],
+}
+"""What may have befallen a state, and the unknowns that say so."""
 PLAIN = ("ln_tau", "scale")
 TURNING = (*PLAIN, "turn_z", "turn_y", "turn_x")
 

@@ -12,7 +12,7 @@ from analysis.alloying.simulated_measurement import ITERATIONS, Reading
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
-from analysis.diffusion.heated_state import UNDERSTOOD_MISFIT, HeatedState, fit_heated_state
+from analysis.diffusion.heated_state import MISSED, UNDERSTOOD_MISFIT, HeatedState, fit_heated_state
 from analysis.live.diffusivity import (
     RESHAPED_DEGREE_STD,
     FittedState,
@@ -209,8 +209,11 @@ class ParticleHistory:
         if not header.heat:
             problems.append("not heated since the first state: there is nothing to fit D to")
         else:
-            if state.misfit > POOR_MISFIT:
-                problems.append(f"diffusion misses this tilt series by {state.misfit:.0f} times the noise")
+            if state.misfit > MISSED:
+                problems.append(
+                    f"diffusion misses this tilt series by {state.misfit:.3g} times what the first one is missed by; "
+                    f"what would explain it best: {state.suspect}"
+                )
             self._states.append(FittedState(header, degree, artefact, projections, state, reshaped, problems))
         mass = particle.volume_px * reference.measurement.expected_mean
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]

@@ -10,11 +10,12 @@ import pytest
 from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
 from analysis.diffusion.heated_state import fit_heated_state
 from analysis.diffusion.joint_fit import fit_joint
-from analysis.diffusion.state_equations import SharedInformation
-from analysis.diffusion.state_slopes import UNKNOWNS, StatePoint, state_slopes
+from analysis.diffusion.state_equations import SharedInformation, StateEquations
+from analysis.diffusion.state_slopes import SUSPECTS, UNKNOWNS, StatePoint, state_slopes
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.diffusion.uncertainty import Uncertainty
 from analysis.particle_model.change import Change
+from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.model import ParticleModel, columns_of
 from analysis.particle_model.response import SignalResponse
 from analysis.particle_model.shape_modes import shape_modes
@@ -127,6 +128,22 @@ def test_nothing_is_said_to_have_happened_where_nothing_did(path):
         assert found.free_ln_std > found.ln_std
 
 
+BEFELL = {
+    "that it turned": {"turn": turn_by(np.array([4.0, 0.0, -3.0]))},
+    "carbon on it": {"coats": np.array([3.0, 0.0])},
+    "another focus": {"blur_px2": 1.0},
+    "a signal that is less proportional": {"curvature": 0.1},
+}
+
+
+@pytest.mark.parametrize("words", BEFELL)
+def test_what_a_state_is_missed_by_names_its_cause(path, words):
+    point = state(2.0, change=replace(Change.none(), **BEFELL[words]))
+    seen = series(model(), path, point, np.random.default_rng(7))
+    at = StateEquations(seen, model(), path, state(2.0), Exposures.of(seen), UNKNOWNS)
+    assert max(SUSPECTS, key=lambda w: at.gain(SUSPECTS[w])) == words
+
+
 def test_rounding_keeps_the_volume_and_shrinking_does_not():
     particle = model()
     shrunk, *rounded = shape_modes(particle)
@@ -207,7 +224,6 @@ def test_states_together_tell_a_slope_and_then_d_is_that_with_it(rng):
 
 def fit_like(point: StatePoint, told: SharedInformation):
     from analysis.diffusion.heated_state import HeatedState
-    from analysis.particle_model.exposures import Exposures
 
     straight = Exposures(np.zeros((29, 2)), np.zeros(29), np.ones(29), np.zeros(29))
     return HeatedState(point, 0.01, 0.015, False, straight, 1.0, told)  # nothing became of it
