@@ -343,13 +343,21 @@ class Session:
         chip = self.instruments.chip
         while True:
             chip.beat()
-            if self._stopped:  # nothing is read any more, and nobody falls silent
-                await self.clock.sleep(_READING_PERIOD_S)
-                continue
-            self._reading = r = await chip.read()
-            event = ev.ChipReading(self.clock.now(), r.temperature_c, r.setpoint_c, r.power_mw, r.temperature_std_c)
-            self.events.tell(event)
+            if self._stopped:  # nothing is asked any more, and nobody falls silent: the guard's own book tells
+                with self.clock.working():
+                    booked = await asyncio.to_thread(readings_of_chip, self.folder)
+                if not booked:
+                    await self.clock.sleep(_READING_PERIOD_S)
+                    continue
+                r = booked[-1]
+            else:
+                r = await chip.read()
+            self._reading = r
+            self._tell_reading(self.clock.now(), r)
             await self.clock.sleep(_READING_PERIOD_S)
+
+    def _tell_reading(self, time_s: float, r: HeaterReading) -> None:
+        self.events.tell(ev.ChipReading(time_s, r.temperature_c, r.setpoint_c, r.power_mw, r.temperature_std_c))
 
     async def _emergency_stop(self) -> str:
         self._stopped = "emergency stop, asked for by a person"
@@ -361,6 +369,7 @@ class Session:
         if failures:
             words = "EMERGENCY STOP INCOMPLETE, check the instrument by hand: " + "; ".join(failures)
         self._stopped = words
+        self._log("error", words)
         return words
 
     async def _audit(self) -> None:
@@ -385,6 +394,8 @@ class Session:
 
     def _tell_end(self, reason: str, message: str) -> None:
         self.journal.write(End(reason=reason, message=message, dose_e_per_nm2=dict(self.ledger.dose_e_per_nm2)))
+        if booked := readings_of_chip(self.folder):
+            self._tell_reading(booked[-1].time_s, booked[-1])
         self.events.tell(ev.Finished(reason, message, str(self.folder.path)))
 
     async def _close(self) -> list[str]:

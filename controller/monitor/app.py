@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Grid, Horizontal, Vertical
+from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
 from textual.widgets import Footer, RichLog
 
 from controller import events as ev
@@ -17,14 +17,16 @@ from controller.monitor.panels.chip import ChipPlot
 from controller.monitor.panels.edx import ElementMaps, SpectrumAndProfile
 from controller.monitor.panels.panel import Panel
 from controller.monitor.panels.picture import FramePicture, SlicePicture
+from controller.monitor.panels.plot import CLOCK
 from controller.monitor.panels.results import ResultsPanel
-from controller.monitor.panels.status import ProgressLine, StatusLine
+from controller.monitor.panels.status import AlarmLine, ProgressLine, StatusLine, StopButton
 from controller.monitor.source import RemoteSession, Source
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
 _REFRESH_S = 0.2
 _ASK_AGAIN_S = 4.0
+_AGE_S = 1.0
 
 
 class MonitorApp(App[None]):
@@ -36,7 +38,8 @@ class MonitorApp(App[None]):
         Binding("p", "send('pause')", "pause"),
         Binding("r", "send('resume')", "resume"),
         Binding("a", "abort", "abort"),
-        Binding("exclamation_mark", "send('stop')", "EMERGENCY STOP", key_display="!"),
+        Binding("exclamation_mark", "send('stop')", "EMERGENCY STOP", key_display="!", show=False),
+        Binding("x", "seen", "seen"),
         Binding("d", "turn_over", "next sheet"),
         Binding("q", "quit", "leave"),
     ]
@@ -50,8 +53,9 @@ class MonitorApp(App[None]):
     def compose(self) -> ComposeResult:
         yield StatusLine(id="status")
         yield ProgressLine(id="progress")
+        yield AlarmLine(id="alarm")
         with Grid(id="panels"):
-            yield ChipPlot("chip", "s", id="temperature")
+            yield ChipPlot("chip", CLOCK, id="temperature")
             with Horizontal(id="pictures"):
                 yield FramePicture("last frame", id="frame")
                 yield SlicePicture("orthoslice", id="slice")
@@ -60,16 +64,20 @@ class MonitorApp(App[None]):
             yield ArrheniusPlot("log10 of D in m2/s, interval by interval", "1000/K", id="arrhenius")
             yield SpectrumAndProfile(id="edx")
             with Vertical(id="words"):
-                yield ResultsPanel(id="results")
+                with VerticalScroll(id="results-scroll"):
+                    yield ResultsPanel(id="results")
                 yield RichLog(id="log", wrap=True, min_width=20, max_lines=300)
-        yield Footer(show_command_palette=False)
+        with Horizontal(id="bottom"):
+            yield Footer(show_command_palette=False)
+            yield StopButton(id="stop")
 
     def on_mount(self) -> None:
         self._turn_to("alloying")
-        self.query_one("#results").border_title = "results"
+        self.query_one("#results-scroll").border_title = "results"
         self.query_one("#log").border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
         self.set_interval(_REFRESH_S, self._draw)
+        self.set_interval(_AGE_S, self._grow_older)
 
     async def _listen(self) -> None:
         async for event in self._source.events():
@@ -82,8 +90,11 @@ class MonitorApp(App[None]):
         session = self._session
         map_step = None if session.map is None else session.map.step
         slice_step = None if session.preview is None else session.preview.step
+        alarms = len(session.alarms)
         for time_s, words in session.take(event):
             self._say(words, time_s)
+        if len(session.alarms) > alarms:
+            self.bell()
         # What is being recorded turns up its own sheet, once.
         if session.map is not None and session.map.step != map_step:
             self._turn_to("edx")
@@ -98,6 +109,11 @@ class MonitorApp(App[None]):
         for widget in self.query("*"):
             if isinstance(widget, Panel):
                 widget.draw(self._session)
+
+    def _grow_older(self) -> None:
+        """Nothing comes, and that is news."""
+        if self._session.age_in_words():
+            self._changed = True
 
     def _say(self, text: str, time_s: float | None = None) -> None:
         at = f"{clock_time(time_s)} " if time_s is not None else ""
@@ -128,8 +144,22 @@ class MonitorApp(App[None]):
             self.set_timer(_ASK_AGAIN_S, self._forget_abort)
         self._changed = True
 
+    def action_stop_clicked(self) -> None:
+        """A click may be a slip, so it is asked once more; a key is not."""
+        if self._session.stop_asked:
+            self._session.stop_asked = False
+            self.action_send("stop")
+        else:
+            self._session.stop_asked = True
+            self.set_timer(_ASK_AGAIN_S, self._forget_abort)
+        self._changed = True
+
+    def action_seen(self) -> None:
+        self._session.alarms.clear()
+        self._changed = True
+
     def _forget_abort(self) -> None:
-        self._session.abort_asked = False
+        self._session.abort_asked = self._session.stop_asked = False
         self._changed = True
 
     async def _send(self, command: str) -> None:

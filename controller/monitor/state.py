@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -19,6 +20,9 @@ from analysis.results import (
     StateResult,
 )
 from controller import events as ev
+from drivers.units import clock_time
+
+_OLD_S = 3.0
 
 Remark = tuple[float | None, str]
 """A line of the log, with its time where it has one."""
@@ -50,7 +54,13 @@ class WatchedSession:
     finished: ev.Finished | None = None
     quiet: bool = False
     """No news for a while."""
+    alarms: list[Remark] = field(default_factory=list)
+    """Warnings and errors that nobody has said to have seen."""
     abort_asked: bool = False
+    stop_asked: bool = False
+    now: Callable[[], float] = time.monotonic
+    """The watcher's own clock."""
+    _read_at: float = field(default=0.0, init=False)
     lacks: str = ""
     """What its source can never tell."""
 
@@ -66,17 +76,48 @@ class WatchedSession:
                 self.progress = event
             case ev.ChipReading():
                 self.readings.append(event)
+                self._read_at = self.now()
             case ev.Picture():
                 self.picture = event
             case ev.ResultReceived(result):
                 self._keep(result)
                 yield from ((None, words) for words in result.remarks())
             case ev.Log():
+                if event.level != "info":
+                    self.alarms.append((event.time_s, event.text))
                 yield event.time_s, f"{'' if event.level == 'info' else event.level + ': '}{event.text}"
             case ev.Finished():
                 self.finished = event
             case _:
                 assert_never(event)
+
+    @property
+    def time_s(self) -> float:
+        """Of the session, as its newest news tells."""
+        known = [self.state.time_s, *([] if self.progress is None else [self.progress.time_s])]
+        return max(*known, *(r.time_s for r in list(self.readings)[-1:]), 0.0)
+
+    @property
+    def left_s(self) -> float | None:
+        """Until the plan's end, if it went on now: it falls within a step, and stands in a pause."""
+        if self.progress is None:
+            return None
+        passed_s = 0.0 if self.state.state == "paused" else self.time_s - self.progress.time_s
+        return max(0.0, self.progress.left_s - passed_s)
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will be acquired."""
+        return self.finished is not None or self.state.state in ("done", "failed", "aborted")
+
+    def age_in_words(self) -> str:
+        """Of the newest reading, where it is no longer what the chip has now."""
+        if not self.readings:
+            return ""
+        if self.finished is not None:
+            return f", at the end ({clock_time(self.readings[-1].time_s)})"
+        age_s = self.now() - self._read_at
+        return f", {age_s:.0f} s ago" if age_s > _OLD_S else ""
 
     def newest_maps(self) -> list[EdxResult]:
         """Of each particle, the one that grows first."""

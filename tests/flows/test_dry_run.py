@@ -131,6 +131,7 @@ def test_an_abort_keeps_what_was_recorded_and_analyses_it(session_file, tmp_path
 
 def test_an_emergency_stop_in_a_pulse_quenches_books_the_heat_and_says_so(session_file, tmp_path):
     def hear(event: ev.Event) -> None:
+        told.append(event)
         if (
             isinstance(event, ev.ChipReading)
             and event.temperature_c > 440
@@ -139,9 +140,14 @@ def test_an_emergency_stop_in_a_pulse_quenches_books_the_heat_and_says_so(sessio
             hot.setdefault("stop", asyncio.ensure_future(session.command("stop")))
 
     hot: dict = {}
+    told: list[ev.Event] = []
     session, clock = session_in(session_file(durations_s="[90.0]", **ONLY_HEAT), tmp_path / "s", hear)
     with pytest.raises(InterlockTripped, match="emergency stop"):
         clock.run(session.run())
+    # What a screen shows at last is the chip as its guard reads it, and that it was stopped.
+    *_, last = (e for e in told if isinstance(e, ev.ChipReading))
+    assert last.temperature_c < 60.0
+    assert any(e.level == "error" and "the chip is off" in e.text for e in told if isinstance(e, ev.Log))
     (pulse,) = records_of(tmp_path / "s", Heated)
     assert 19.0 < pulse.duration_s < 23.0
     guard = [json.loads(line) for line in (tmp_path / "s" / "guard.jsonl").read_text().splitlines()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.monitor.panels.arrhenius import STYLES
+from controller.monitor.panels.arrhenius import MARKS, STYLES
 from controller.monitor.panels.onset import onset_curves
 from controller.monitor.panels.plot import Curve, Plot
 from controller.monitor.state import WatchedSession
@@ -20,9 +20,10 @@ class AlloyingPlot(Plot):
         if not session.fits:
             known = [(s.heated_s, s.alloying) for s in session.states.values() if s.alloying is not None]
             seconds, degrees = [t for t, _ in known], [a.value for _, a in known]
-            curves.append(Curve(seconds, degrees, "bold white", joined=False, std=[a.std for _, a in known]))
-        for fit, style in zip(session.fits.values(), STYLES, strict=False):
-            curves.append(Curve(fit.curve_s, fit.curve, style))
-            points = [e.value for e in fit.measured]
-            curves.append(Curve(fit.heated_s, points, "bold white", joined=False, std=[e.std for e in fit.measured]))
+            std = [a.std for _, a in known]
+            curves.append(Curve(seconds, degrees, "bold white", joined=False, std=std, name="measured"))
+        for fit, style, mark in zip(session.fits.values(), STYLES, MARKS, strict=False):
+            points, std = [e.value for e in fit.measured], [e.std for e in fit.measured]
+            curves.append(Curve(fit.curve_s, fit.curve, style, name="fit" if len(session.fits) == 1 else ""))
+            curves.append(Curve(fit.heated_s, points, style, joined=False, std=std, name=fit.particle, mark=mark))
         self.show(curves)

@@ -12,7 +12,8 @@ from controller.monitor.state import WatchedSession
 from drivers.units import GAS_CONSTANT_J_PER_MOL_K, kelvin
 
 STYLES = ("cyan", "magenta", "green", "yellow")
-"""Of the particles, in order."""
+MARKS = "●◆▲■"
+"""Of the particles, in order: of lines and of points."""
 
 
 class ArrheniusPlot(Plot):
@@ -27,7 +28,7 @@ def arrhenius_curves(fits: Sequence[DiffusivityResult], law: Arrhenius | None) -
 
     x is 1000 / T with the nominal temperature, y the decimal logarithm of D in m2/s.
     """
-    for fit, style in zip(fits, STYLES, strict=False):
+    for fit, style, mark in zip(fits, STYLES, MARKS, strict=False):
         told = sorted(
             (i for i in fit.by_interval if i.value > 0.0 and np.isfinite(i.std)), key=lambda i: -i.temperature_c
         )
@@ -45,4 +46,6 @@ def arrhenius_curves(fits: Sequence[DiffusivityResult], law: Arrhenius | None) -
             style,
             joined=False,
             std=[i.std / (i.value * float(np.log(10.0))) for i in told],
+            name=fit.particle,
+            mark=mark,
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from analysis.results import ImageResult
-from controller.monitor.panels.arrhenius import STYLES
+from controller.monitor.panels.arrhenius import MARKS, STYLES
 from controller.monitor.panels.plot import Curve
 
 
 def onset_curves(images: Mapping[str, Sequence[ImageResult]]) -> Iterator[Curve]:
     """A line through each particle's images and their points with errors."""
-    for of_particle, style in zip(images.values(), STYLES, strict=False):
+    for (name, of_particle), style, mark in zip(images.items(), STYLES, MARKS, strict=False):
         told = [(i.heated_c, i.contrast_lost) for i in of_particle if i.heated_c is not None and i.contrast_lost]
         x, y = [c for c, _ in told], [lost.value for _, lost in told]
         yield Curve(x, y, style)
-        yield Curve(x, y, style, joined=False, std=[lost.std for _, lost in told])
+        yield Curve(x, y, style, joined=False, std=[lost.std for _, lost in told], name=name, mark=mark)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
@@ -94,10 +96,8 @@ def half_blocks(pixels: NDArray[np.uint8], width: int, height: int, rims: NDArra
     rows, columns = pixels.shape
     scale = min(width / columns, 2 * height / rows)
     w, h = max(1, int(columns * scale)), max(2, int(rows * scale) // 2 * 2)
-    y = (np.arange(h) * rows / h).astype(int)
-    x = (np.arange(w) * columns / w).astype(int)
-    small = pixels[y][:, x]
-    rim = np.zeros_like(small) if rims is None else _thinned(rims, h, w)
+    small = _binned(_binned(pixels, h, 0), w, 1)
+    rim = np.zeros(small.shape, np.uint8) if rims is None else _thinned(rims, h, w)
     colours = np.where(rim[..., None] > 0, _RIM, small[..., None]).astype(int)
     out = Text("\n" * ((height - h // 2) // 2), no_wrap=True)
     indent = " " * ((width - w) // 2)
@@ -108,6 +108,17 @@ def half_blocks(pixels: NDArray[np.uint8], width: int, height: int, rims: NDArra
         out.append("\n")
     out.rstrip()
     return out
+
+
+def _binned(pixels: NDArray[Any], count: int, axis: int) -> NDArray[np.float64]:
+    """Means over so many stretches of an axis, which every pixel is in: picking single ones would show their noise."""
+    size = pixels.shape[axis]
+    first = np.arange(count) * size // count
+    if count >= size:
+        return np.asarray(np.take(pixels, first, axis), np.float64)
+    sums = np.add.reduceat(pixels.astype(np.float64), first, axis)
+    width = np.diff(np.append(first, size)).reshape([-1 if a == axis else 1 for a in range(2)])
+    return np.asarray(sums / width, np.float64)
 
 
 def _thinned(rims: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uint8]:

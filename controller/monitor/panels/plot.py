@@ -1,15 +1,22 @@
-"""Curves in braille dots: eight dots a character, axes with numbers, nothing else."""
+"""Curves in braille dots, eight a character, with marks for single points, and axes with numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 
 from rich.text import Text
 from textual.widget import Widget
 
+from drivers.units import clock_time
+
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+_DASH = 4
+"""Dots that are drawn of a dashed line before as many that are not."""
+CLOCK = "h:mm:ss"
+"""The unit of an axis of session time."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,18 @@ class Curve:
     style: str
     joined: bool = True
     std: Sequence[float] = ()
+    name: str = ""
+    """What the legend says; nothing is said of a curve without one."""
+    mark: str = "●"
+    """Of single points: colour alone tells nobody apart."""
+    dashed: bool = False
+    gap: float = inf
+    """Points farther apart in x are not joined: nothing is known between them."""
+
+    @property
+    def legend(self) -> str:
+        """Glyph and name."""
+        return f"{('╌' if self.dashed else '─') if self.joined else self.mark} {self.name}" if self.name else ""
 
 
 class Plot(Widget):
@@ -36,6 +55,7 @@ class Plot(Widget):
     def show(self, curves: list[Curve], y_range: tuple[float, float] | None = None) -> None:
         self._y_range = y_range or self._y_range
         self.curves = [c for c in curves if len(c.x)]
+        self.border_subtitle = "  ".join(c.legend for c in self.curves if c.name)
         self.refresh()
 
     def render(self) -> Text:
@@ -56,6 +76,7 @@ def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple
     columns, rows = width - gutter, height - 1
     dots = [[0] * columns for _ in range(rows)]
     styles = [[""] * columns for _ in range(rows)]
+    marks: dict[tuple[int, int], str] = {}
 
     def put(px: int, py: int, style: str) -> None:
         if 0 <= px < 2 * columns and 0 <= py < 4 * rows:
@@ -70,24 +91,33 @@ def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple
     for curve in curves:
         points = [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
         if curve.joined:
-            for (x0, y0), (x1, y1) in pairwise(points):
+            drawn = 0
+            for ((x0, y0), (x1, y1)), (t0, t1) in zip(pairwise(points), pairwise(curve.x), strict=True):
+                if t1 - t0 > curve.gap:
+                    put(x0, y0, curve.style)
+                    put(x1, y1, curve.style)
+                    continue
                 steps = max(abs(x1 - x0), abs(y1 - y0), 1)
                 for i in range(steps + 1):
-                    put(round(x0 + (x1 - x0) * i / steps), round(y0 + (y1 - y0) * i / steps), curve.style)
+                    if not curve.dashed or (drawn + i) // _DASH % 2 == 0:
+                        put(round(x0 + (x1 - x0) * i / steps), round(y0 + (y1 - y0) * i / steps), curve.style)
+                drawn += max(abs(x1 - x0), abs(y1 - y0))
         else:
             for i, (px, py) in enumerate(points):
-                for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1), (-1, 0), (0, -1)):
-                    put(px + dx, py + dy, curve.style)
                 if i < len(curve.std):
                     reach = abs(at(left, low + curve.std[i])[1] - at(left, low)[1])
                     for dy in range(-reach, reach + 1):
                         put(px, py + dy, curve.style)
-    return _assemble(dots, styles, gutter, (low, high), (left, right), unit)
+                if 0 <= px < 2 * columns and 0 <= py < 4 * rows:
+                    marks[py // 4, px // 2] = curve.mark
+                    styles[py // 4][px // 2] = curve.style
+    return _assemble(dots, styles, marks, gutter, (low, high), (left, right), unit)
 
 
 def _assemble(
     dots: list[list[int]],
     styles: list[list[str]],
+    marks: dict[tuple[int, int], str],
     gutter: int,
     y: tuple[float, float],
     x: tuple[float, float],
@@ -97,10 +127,10 @@ def _assemble(
     for row, (bits, row_styles) in enumerate(zip(dots, styles, strict=True)):
         label = f"{y[1]:.4g}" if row == 0 else (f"{y[0]:.4g}" if row == len(dots) - 1 else "")
         out.append(label.rjust(gutter - 1) + " ", style="dim")
-        for bit, style in zip(bits, row_styles, strict=True):
-            out.append(chr(0x2800 + bit), style=style or None)
+        for column, (bit, style) in enumerate(zip(bits, row_styles, strict=True)):
+            out.append(marks.get((row, column), chr(0x2800 + bit)), style=style or None)
         out.append("\n")
-    start, end = f"{x[0]:.4g}", f"{x[1]:.4g} {unit}"
+    start, end = (clock_time(v) for v in x) if unit == CLOCK else (f"{x[0]:.4g}", f"{x[1]:.4g} {unit}")
     space = max(1, len(dots[0]) - len(start) - len(end))
     out.append(" " * gutter + start + " " * space + end, style="dim")
     return out

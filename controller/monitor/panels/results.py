@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
+from analysis.results import Estimate
 from controller.monitor.state import WatchedSession
 
 
@@ -14,9 +15,9 @@ class ResultsPanel(Static):
     def draw(self, session: WatchedSession) -> None:
         out = Text()
         for fit in session.fits.values():
-            for d in fit.diffusivities[-1:]:
+            for d in fit.diffusivities:
                 out.append(f"{fit.particle} D({d.temperature_c:g} C)\n", style="dim")
-                out.append(f"{d} m2/s\n", style="bold")
+                out.append(f"{d} m2/s\n" if d.known else "only bounded\n", style="bold")
         if session.law is not None:
             for line in session.law.words():
                 out.append(f"{line}\n")
@@ -38,6 +39,16 @@ class ResultsPanel(Static):
             if now is not None and now.particle == state.particle and now.step not in session.states:
                 out.append(f"{now.particle} alloying {now.alloying}, {now.frames} tilts\n", style="italic")
             else:
-                out.append(f"{state.particle} alloying {state.alloying or '-'}\n")
-            out.append(f"{len(session.states)} state(s), {state.heated_s:.4g} s, {state.quality}")
+                out.append(f"{state.particle} alloying {_degree(state.alloying)}\n")
+            number = sum(s.particle == state.particle for s in session.states.values())
+            out.append(f"{number} state(s), {state.heated_s:.4g} s, {state.quality}\n")
+        out.rstrip()
         self.update(out if out.plain else Text("no result yet", style="dim"))
+
+
+def _degree(alloying: Estimate | None) -> str:
+    """A degree far above one is no degree, but a sign of something else."""
+    if alloying is None:
+        return "-"
+    beyond = alloying.value - 1.0 > 2.0 * alloying.std
+    return f"{alloying}{': above 1 by more than its error, see quality' if beyond else ''}"

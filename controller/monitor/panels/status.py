@@ -1,4 +1,4 @@
-"""The two lines above everything: in what state the session is, and where in its plan."""
+"""The lines above everything: whether all is well, where the session is in its plan, and what nobody has seen yet."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ _COLOURS = {
     "running": "green",
     "pausing": "yellow",
     "paused": "yellow",
-    "aborting": "red",
+    "aborting": "yellow",
     "done": "cyan",
     "failed": "red",
 }
 
 
 class StatusLine(Static):
-    """State, title, and what is urgent."""
+    """State, title, and the answer to "is it all right?"; red is for what is not."""
 
     def draw(self, session: WatchedSession) -> None:
-        state, out = session.state.state, Text(no_wrap=True, overflow="ellipsis")
+        # A session that failed says done of its plan as well: how it ended is what counts.
+        ended = None if session.finished is None else session.finished.reason
+        state = session.state.state if ended in (None, "completed") else str(ended)
+        out = Text(no_wrap=True, overflow="ellipsis")
         out.append(f" {state} ", style=f"bold reverse {_COLOURS.get(state, 'white')}")
         if session.started is not None:
             out.append(f" {session.started.title}")
@@ -30,19 +33,39 @@ class StatusLine(Static):
                 out.append("  SIMULATED", style="bold yellow")
         if session.abort_asked:
             out.append("  press a again to abort", style="bold red")
+        elif session.stop_asked:
+            out.append("  click again to switch off chip and beam, or press !", style="bold red")
         elif session.finished is not None:
             out.append(f"  {session.finished.reason}; q leaves", style="cyan")
+        elif session.over:
+            out.append("  acquisition is over, the analysis goes on", style="cyan")
         elif session.quiet:
             out.append("  no news from the session", style="bold red")
+        elif session.alarms:
+            number = len(session.alarms)
+            out.append(f"  ⚠ {number} warning{'s' if number > 1 else ''}, x: seen", style="bold red")
+        elif session.progress is not None:
+            out.append("  ✓ all well", style="green")
         self.update(out)
+
+
+class AlarmLine(Static):
+    """The newest warning, until somebody has seen it."""
+
+    def draw(self, session: WatchedSession) -> None:
+        self.display = bool(session.alarms)
+        if session.alarms:
+            time_s, words = session.alarms[-1]
+            at = "" if time_s is None else f"{clock_time(time_s)} "
+            self.update(Text(f" {at}{words}", style="bold red", no_wrap=True, overflow="ellipsis"))
 
 
 class ProgressLine(Static):
     """Step, tilt, and the time that is left."""
 
     def draw(self, session: WatchedSession) -> None:
-        p = session.progress
-        if p is None:
+        p, left_s = session.progress, session.left_s
+        if p is None or left_s is None:
             self.update(Text("waiting for the session", style="dim"))
             return
         out = Text(f" step {p.step_number}/{p.steps} {p.step}", no_wrap=True, overflow="ellipsis")
@@ -51,5 +74,18 @@ class ProgressLine(Static):
             out.append(f"  {'━' * filled}", style="green")
             out.append("━" * (10 - filled), style="dim")
             out.append(f" {p.part}/{p.parts} {p.tilt_deg:+.1f} deg")
-        out.append(f"  {clock_time(p.time_s)}, {clock_time(p.left_s)} left", style="bold")
+        left = "" if session.over else f", {clock_time(left_s)} left"
+        out.append(f"  {clock_time(session.time_s)}{left}", style="bold")
         self.update(out)
+
+
+class StopButton(Static):
+    """Where a click asks for the emergency stop, and a second one does it. The key does not ask."""
+
+    def draw(self, session: WatchedSession) -> None:
+        self.display = not session.over
+        words = " STOP? click again " if session.stop_asked else " ! EMERGENCY STOP "
+        self.update(Text(words, style="bold reverse red" if session.stop_asked else "bold red", no_wrap=True))
+
+    async def on_click(self) -> None:
+        await self.run_action("app.stop_clicked")

@@ -1,0 +1,203 @@
+"""The screen never says what is not so: ages, gaps, ends, alarms, and who is asked before a stop."""
+
+import asyncio
+
+import msgspec
+import numpy as np
+import pytest
+from textual.widgets import Static
+
+from analysis.results import Diffusivity, DiffusivityResult, StateResult
+from controller import events as ev
+from controller.monitor.app import MonitorApp
+from controller.monitor.panels.picture import half_blocks
+from controller.monitor.panels.plot import CLOCK, Curve, Plot, draw
+from controller.monitor.state import WatchedSession
+from tests.controller.monitor.test_monitor import settled, story, words
+
+
+def watched(app: MonitorApp) -> WatchedSession:
+    return app._session
+
+
+def on_screen(source, events, look, size=(80, 24), press=()):
+    """Let a screen hear of events, press keys, and give what `look` sees."""
+
+    async def main():
+        told = source(events)
+        app = MonitorApp(told)
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            for key in press:
+                await pilot.press(key)
+            await settled(pilot)
+            return look(app, told)
+
+    return asyncio.run(main())
+
+
+def test_a_curve_breaks_where_nothing_is_known():
+    x = [*range(50), *range(150, 200)]
+    whole, broken = (draw([Curve(x, [5.0] * 100, "white", gap=gap)], 44, 6, "s", (0.0, 10.0)) for gap in (1e9, 10.0))
+
+    def drawn(text):
+        return sum(c > chr(0x2800) for row in text.plain.splitlines()[:-1] for c in row[4:])
+
+    assert drawn(whole) == 40
+    assert 18 <= drawn(broken) <= 22
+
+
+def test_what_is_dashed_is_not_whole_and_points_have_their_marks():
+    line, dashed = (draw([Curve([0, 9], [1, 1], "white", dashed=d)], 44, 6, "s", (0.0, 2.0)) for d in (False, True))
+    assert dashed.plain != line.plain
+    points = draw(
+        [Curve([0, 9], [1, 1], "cyan", joined=False), Curve([4], [1], "cyan", joined=False, mark="◆")], 44, 6, "s"
+    )
+    assert points.plain.count("●") == 2
+    assert points.plain.count("◆") == 1
+
+
+def test_axes_of_time_say_hours_and_minutes():
+    text = draw([Curve([568.5, 7268.0], [1, 2], "white")], 60, 6, CLOCK)
+    assert "0:09:28" in text.plain
+    assert text.plain.rstrip().endswith("2:01:08")
+
+
+def test_a_picture_is_binned_not_sampled():
+    noise = np.random.default_rng(0).normal(128, 40, (120, 120)).clip(0, 255).astype(np.uint8)
+    text = half_blocks(noise, 20, 10)
+    greys = [int(str(span.style).split("(")[1].split(",")[0]) for span in text.spans]
+    assert np.std(greys) < 40 / 5  # 36 pixels in each of the screen's
+
+
+def test_an_old_reading_says_how_old_it_is():
+    now = [0.0]
+    session = WatchedSession(now=lambda: now[0])
+    list(session.take(ev.ChipReading(10.0, 450.0, 450.0, None)))
+    assert session.age_in_words() == ""
+    now[0] = 12.0
+    assert session.age_in_words() == ", 12 s ago"
+    list(session.take(ev.ChipReading(13.0, 47.0, 25.0, None)))
+    list(session.take(ev.Finished("failed", "emergency stop", "")))
+    now[0] = 500.0
+    assert session.age_in_words() == ", at the end (0:00:13)"
+
+
+def test_time_left_falls_while_a_step_lasts_and_stands_in_a_pause():
+    session = WatchedSession()
+    list(session.take(ev.StepProgress(100.0, "c01/heat", 2, 9, 0, 0, 7612.0)))
+    list(session.take(ev.ChipReading(1300.0, 450.0, 450.0, None)))
+    assert session.left_s == pytest.approx(7612.0 - 1200.0)
+    list(session.take(ev.RunStateChanged(1300.0, "paused")))
+    assert session.left_s == pytest.approx(7612.0)
+
+
+def test_the_first_line_says_whether_all_is_well(source):
+    well = [e for e in story() if not isinstance(e, ev.Log)]
+    assert "all well" in on_screen(source, well, lambda app, _: words(app))
+
+    def look(app, _):
+        return words(app), app.query_one("#alarm", Static).display
+
+    shown, alarm = on_screen(source, story(), look)
+    assert "1 warning, x: seen" in shown
+    assert alarm
+    shown, alarm = on_screen(source, story(), look, press="x")
+    assert "all well" in shown
+    assert not alarm
+
+
+def test_a_session_that_is_over_has_no_time_left_and_is_not_silent(source):
+    async def quiet(given):
+        for event in given:
+            yield event
+        yield None
+        await asyncio.Event().wait()
+
+    class Silent(source):
+        def events(self):
+            return quiet(self.given)
+
+    over = [*story(), ev.RunStateChanged(740.0, "done")]
+    shown = on_screen(Silent, over, lambda app, _: words(app))
+    assert "the analysis goes on" in shown
+    assert "no news" not in shown
+    assert " left" not in shown
+    failed = [*over, ev.Finished("failed", "emergency stop", "")]
+    shown = on_screen(Silent, failed, lambda app, _: words(app))
+    assert shown.startswith(" failed ")
+    assert "q leaves" in shown
+
+
+def test_a_click_on_the_stop_is_asked_once_more_and_its_key_is_not(source):
+    async def main() -> None:
+        told = source(story())
+        app = MonitorApp(told)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            await pilot.click("#stop")
+            await settled(pilot)
+            assert told.commands == []
+            assert "click again" in words(app)
+            await pilot.click("#stop")
+            await settled(pilot)
+            assert told.commands == ["stop"]
+            await pilot.press("!")
+            await settled(pilot)
+            assert told.commands == ["stop", "stop"]
+
+    asyncio.run(main())
+
+
+def test_every_particle_and_temperature_has_a_line_of_its_own(source):
+    results = [e.result for e in story() if isinstance(e, ev.ResultReceived)]
+    (state,) = (r for r in results if isinstance(r, StateResult))
+    (fit,) = (r for r in results if isinstance(r, DiffusivityResult))
+    both = (Diffusivity(400.0, 2.6e-20, 1e-21), *fit.diffusivities)
+    more = [
+        ev.ResultReceived(msgspec.structs.replace(fit, diffusivities=both)),
+        ev.ResultReceived(msgspec.structs.replace(fit, particle="B")),
+        ev.ResultReceived(msgspec.structs.replace(state, step="c03/B/tilt", particle="B")),
+        ev.ResultReceived(
+            msgspec.structs.replace(state, step="c04/B/tilt", particle="B", alloying=replaced(state.alloying, 1.0236))
+        ),
+    ]
+
+    def look(app, _):
+        return str(app.query_one("#results", Static).render()).splitlines(), app.query_one("#alloying", Plot)
+
+    lines, plot = on_screen(source, [*story(), *more], look)
+    for start in ("NC2 D(400 C)", "NC2 D(450 C)", "B D(450 C)", "NC2 alloying", "B alloying 1.0236"):
+        assert sum(line.startswith(start) for line in lines) == 1, start
+    assert any("above 1 by more than its error" in line for line in lines)
+    assert "● NC2" in plot.border_subtitle
+    assert "◆ B" in plot.border_subtitle
+
+
+def replaced(estimate, value: float):
+    return msgspec.structs.replace(estimate, value=value, std=0.0033)
+
+
+def test_nothing_jumps_while_values_change(source):
+    """Labels stay where they are through a hundred updates."""
+    rng = np.random.default_rng(1)
+
+    async def main() -> None:
+        app = MonitorApp(source(story()))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            places = {w.id: w.region for w in app.query("#status, #progress, Plot, PicturePanel, #log, #stop")}
+            session = watched(app)
+            progress = session.progress
+            for _ in range(100):
+                temperature_c = float(rng.uniform(20.0, 700.0))
+                app._take(ev.ChipReading(735.0, temperature_c, temperature_c, 10.0, 2.3))
+                app._take(
+                    msgspec.structs.replace(progress, left_s=float(rng.uniform(0.0, 9e4)), part=int(rng.integers(71)))
+                )
+                app._changed = True
+                app._draw()
+            await settled(pilot)
+            assert {w.id: w.region for w in app.query("#status, #progress, Plot, PicturePanel, #log, #stop")} == places
+
+    asyncio.run(main())
