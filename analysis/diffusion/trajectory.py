@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,7 +52,7 @@ class CompositionTrajectory:
                 break
         ladder = ladder[: len(self._nodes)]
         self._ln_tau = np.log(ladder)
-        self._bends = _Bends(model, np.exp(self._ln_tau) / voxel_nm**2, self._inside, about) if bending else None
+        self._model, self._bending = model, bending
 
     def at(self, ln_tau: float, law: DiffusivityLaw | None = None) -> tuple[Volume, Volume]:
         """Composition at ln tau (tau in nm2), and its slope; by default of the law that it was simulated at."""
@@ -58,16 +60,21 @@ class CompositionTrajectory:
         first, value, slope = self._weights(ln_tau)
         whole = value, slope
         here, by_tau = (_mixed(self._nodes, first, w) for w in whole)
-        if self._bends is not None and not bent.constant:
+        if self._bending and not bent.constant:
             here, by_tau = (v + self._bends.away(first, w, bent) for v, w in zip((here, by_tau), whole, strict=True))
         return self._volume(here), self._volume(by_tau)
 
     def by_law(self, ln_tau: float, law: DiffusivityLaw) -> tuple[Volume, Volume]:
         """Change of the composition with the law's slope and with its peak."""
-        assert self._bends is not None, "asked only of one that knows how it bends"
+        assert self._bending, "asked only of one that knows how it bends"
         first, value, _ = self._weights(ln_tau)
         by_slope, by_peak = self._bends.slopes(first, value, law.beside(self.about))
         return self._volume(by_slope), self._volume(by_peak)
+
+    @cached_property
+    def _bends(self) -> _Bends:
+        """Four more simulations, which no particle needs before it is heated."""
+        return _Bends(self._model, np.exp(self._ln_tau) / self.voxel_nm**2, self._inside, self.about)
 
     def _weights(self, ln_tau: float) -> tuple[int, list[float], list[float]]:
         """The first of four nodes, and what each counts for the value and for its slope."""
