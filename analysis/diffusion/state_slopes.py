@@ -114,6 +114,8 @@ def state_slopes(
 ) -> tuple[StateSlopes, ParticleModel]:
     """Signals over the model's columns, with slopes of `which` unknowns: `UNKNOWNS`, `TURNING` or `PLAIN`.
 
+    A surface that moves keeps the core's metal: what leaves is the shell's, and the gold of what it leaves stays.
+
     Parameters
     ----------
     width : columns of the projections
@@ -124,6 +126,14 @@ def state_slopes(
         return field if turned is None else turned.field(field)
 
     c, by_tau = (lying(f) for f in trajectory.at(point.ln_tau, point.law))
+    gold = trajectory.mean * unheated.volume_px
+    if point.change.moved_px.any():
+        c *= np.float32(gold / float(np.vdot(model.metal, c)))
+
+    def kept(field: Volume) -> Volume:
+        """A change of the composition that leaves the gold as it is."""
+        return field - c * np.float32(float(np.vdot(model.metal, field)) / gold)
+
     box = intensity(model, c, point.bow)
     scene = model.scene(tilts_deg, swept_deg)
     scattered = scene.particle(box) + scene.around(model.surroundings)
@@ -139,11 +149,11 @@ def state_slopes(
     def seen(field: NDArray[np.floating]) -> Stack:
         return gain * scene.particle(np.asarray(field, np.float32))
 
-    found = [seen(by_c * by_tau)]
+    found = [seen(by_c * kept(by_tau))]
     whole = len(which) == len(UNKNOWNS)
     if whole:
         found.append(seen(4.0 * mixed * c * (1.0 - c)))
-        found += [seen(by_c * lying(f)) for f in trajectory.by_law(point.ln_tau, point.law)]
+        found += [seen(by_c * kept(lying(f))) for f in trajectory.by_law(point.ln_tau, point.law)]
     found.append(signal)
     if whole or len(which) == len(TURNING):
         at = [np.arange(n, dtype=np.float32) - 0.5 * (n - 1) for n in box.shape]
@@ -154,8 +164,11 @@ def state_slopes(
             found.append(seen(-(gz * moved[0] + gy * moved[1] + gx * moved[2])))
         found.append(gain * by_tilt)
     if whole:
-        surface = (box / np.maximum(model.metal, 1e-3)) * occupancy_slope(model.outside)
-        found += [seen(surface * mode) for mode in shape_modes(model)]
+        moving = occupancy_slope(model.outside)
+        shining = box / np.maximum(model.metal, 1e-3)
+        for mode in shape_modes(model):
+            lost = np.float32(float(np.vdot(moving * mode, c)) / gold)
+            found.append(seen(shining * moving * mode - by_c * c * lost))
         for layer in model.coats()[:COATS]:
             displaced = model.metal * model.in_box(layer)
             found.append(gain * (scene.around(layer) - scene.particle(displaced)))
