@@ -36,6 +36,8 @@ volume."""
 UNDERSTOOD_MISFIT = 4.0
 """Of the unheated series, above which a better fit of a heated one tells what the particle's model lacks, not what
 became of it."""
+_TURNED_DEG = 4.0
+"""What a state that is fitted once more turned by for certain."""
 _BELIEVED_MISFIT = 30.0
 """Times the usual one, above which what is said to have become of the particle is not what did."""
 MISSED = 2.0
@@ -112,10 +114,12 @@ def fit_heated_state(
         suspect = equations.suspect() if misfit > MISSED and whole else ""
         return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed), suspect)
 
-    if near is not None and near.changed:
-        return finished(freed(replace(near.point, bow=bow, law=law), near.exposures), True)
     point, exposures = _start(*what, bow, law) if near is None else (near.point, near.exposures)
     point = replace(point, bow=bow, law=law)
+    if point.change.turned_deg > _TURNED_DEG:
+        return finished(freed(point, exposures), True)
+    # What explained a state may have been what composition explains now.
+    point = replace(point, change=Change.none())
     _, point, exposures = _steps(*what, point, exposures, [PLAIN] * (_ROUNDS if near is None else 1))
     equations = StateEquations(*what, point, exposures, UNKNOWNS if whole else PLAIN, usual_misfit)
     plain = equations, point, exposures

@@ -22,7 +22,7 @@ _BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR = 0.1, 1.5, 0.5
 _TURN_PRIOR_DEG = 10.0
 _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 """Part of the volume that is lost; displacement over the cube root of the volume."""
-_COAT_PRIOR, _BLUR_PRIOR_PX2, _CURVATURE_PRIOR = 0.05, 0.3, 0.03
+_COAT_PRIOR, _BLUR_PRIOR_PX2 = 0.05, 0.3
 """Of the shell's level."""
 _LONGEST_STEP = 1.0
 _SUSPECT_GAIN = 0.1
@@ -106,7 +106,6 @@ class StateEquations:
                 *[shrunk_px] + [_ROUNDING_PRIOR * size_px] * 2,
                 *[_COAT_PRIOR * model.shell_level] * 2,
                 _BLUR_PRIOR_PX2,
-                _CURVATURE_PRIOR,
             ]
         )
         self.farthest = np.array([_LONGEST_STEP, 0.2, 1.0, 0.5, 0.2, 5.0, 5.0, 5.0, *3 * prior[8:]])
@@ -114,30 +113,21 @@ class StateEquations:
         self._away = point.away[self._which]
         self._own = np.flatnonzero(self._which >= len(SHARED))
         self._left = np.r_[0, self._own]
-        curved = np.flatnonzero(self._which == UNKNOWNS.index("curvature"))
-        if len(curved) and self._solved()[curved[0]] < -changed.response.curvature:
-            # No signal grows faster than what scatters: none is the least, and the others are sought with that.
-            self._own, self._left = (np.setdiff1d(v, curved) for v in (self._own, self._left))
 
     def solve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Steps of ln tau and of what is the state's own, and (tilt, 5) of the exposures."""
-        found = self._solved()
+        left = self._left
+        found = np.zeros(len(self._which))
+        matrix = (self._information + np.diag(self._prior))[np.ix_(left, left)]
+        found[left] = np.linalg.lstsq(matrix, (self._right - self._prior * self._away)[left], rcond=None)[0]
         alone = np.einsum("tij,tj->ti", self._inverse, self._own_right - self._cross @ found)
         steps = np.zeros(len(UNKNOWNS))
         steps[self._which] = found
         return steps, np.clip(alone, *np.array([[-1.0], [1.0]]) * np.array([2.0, 2.0, 0.5, 0.2, np.inf]))
 
-    def _solved(self) -> NDArray[np.float64]:
-        left = self._left
-        found = np.zeros(len(self._which))
-        matrix = (self._information + np.diag(self._prior))[np.ix_(left, left)]
-        found[left] = np.linalg.lstsq(matrix, (self._right - self._prior * self._away)[left], rcond=None)[0]
-        return found
-
     def gain(self, names: Sequence[str]) -> float:
         """By what part chi2 would fall were these unknowns set free beside tau and scale."""
-        asked = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in names]))
-        own = np.setdiff1d(asked, np.setdiff1d(np.flatnonzero(self._which >= len(SHARED)), self._own))
+        own = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in names]))
         plain = np.flatnonzero(np.isin(self._which, (0, len(SHARED))))
         matrix = self._information + np.diag(self._prior)
         inverse = np.linalg.pinv(matrix[np.ix_(plain, plain)])

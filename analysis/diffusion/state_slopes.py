@@ -30,7 +30,6 @@ OWN = (
     "coat",
     "coat_wide",
     "blur",
-    "curvature",
 )
 UNKNOWNS = (*SHARED, *OWN)
 SUSPECTS = {
@@ -38,7 +37,6 @@ SUSPECTS = {
     "that its surface moved": ("shrunk", "rounded", "rounded_wide"),
     "carbon on it": ("coat", "coat_wide"),
     "another focus": ("blur",),
-    "a signal that is less proportional": ("curvature",),
     "composition: how the metals shine mixed, or D changes with it": SHARED[1:],
 }
 """What may have befallen a state, and the unknowns that say so."""
@@ -62,7 +60,7 @@ class StatePoint:
     def stepped(self, step: NDArray[np.float64]) -> StatePoint:
         """By as much of each of `UNKNOWNS`; the scale's is relative."""
         own = step[len(SHARED) :]
-        change = self.change.stepped(own[1:4], own[4:7], own[7 : 7 + COATS], float(own[-2]), float(own[-1]))
+        change = self.change.stepped(own[1:4], own[4:7], own[7 : 7 + COATS], float(own[-1]))
         law = DiffusivityLaw(self.law.slope + float(step[2]), self.law.peak + float(step[3]))
         return StatePoint(
             self.ln_tau + float(step[0]), self.bow + float(step[1]), law, self.scale * (1.0 + float(own[0])), change
@@ -80,9 +78,7 @@ class StatePoint:
     def away(self) -> NDArray[np.float64]:
         """(unknown,) how far each is from what is expected of it; nothing where anything is."""
         change = self.change
-        return np.array(
-            [0.0, *self.shared[1:], *np.zeros(4), *change.moved_px, *change.coats, change.blur_px2, change.curvature]
-        )
+        return np.array([0.0, *self.shared[1:], *np.zeros(4), *change.moved_px, *change.coats, change.blur_px2])
 
 
 @dataclass(frozen=True)
@@ -174,5 +170,4 @@ def state_slopes(
             found.append(gain * (scene.around(layer) - scene.particle(displaced)))
         second = [np.gradient(np.gradient(signal, axis=a), axis=a) for a in (1, 2)]
         found.append(np.asarray(0.5 * (second[0] + second[1]), np.float32))
-        found.append(np.float32(point.scale) * model.response.by_curvature(scattered))
     return StateSlopes(signal, gain * by_tilt, np.stack(found)), model

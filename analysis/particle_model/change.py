@@ -29,12 +29,10 @@ class Change:
     """Growth of the innermost layers of the surroundings, as intensity."""
     blur_px2: float
     """Growth of the blur's variance."""
-    curvature: float
-    """Growth of the response's: gold that has spread scatters again elsewhere."""
 
     @classmethod
     def none(cls) -> Change:
-        return cls(np.eye(3), np.zeros(3), np.zeros(COATS), 0.0, 0.0)
+        return cls(np.eye(3), np.zeros(3), np.zeros(COATS), 0.0)
 
     def stepped(
         self,
@@ -42,7 +40,6 @@ class Change:
         moved_px: NDArray[np.float64],
         coats: NDArray[np.float64],
         blur_px2: float,
-        curvature: float,
     ) -> Change:
         """With a further small turn and more of the rest."""
         return Change(
@@ -50,7 +47,6 @@ class Change:
             self.moved_px + moved_px,
             self.coats + coats,
             self.blur_px2 + blur_px2,
-            self.curvature + curvature,
         )
 
     @property
@@ -71,8 +67,6 @@ class Change:
         if self.blur_px2:
             blur_px = float(np.sqrt(max(_LEAST_BLUR_PX2, model.blur_px**2 + self.blur_px2)))
             shaped = replace(shaped, blur_px=blur_px)
-        if self.curvature:
-            shaped = replace(shaped, response=shaped.response.bent(self.curvature))
         if self.turned_deg < _LEAST_TURN_DEG:
             return shaped, None
         turned = Turned(shaped, self.turn, columns)
