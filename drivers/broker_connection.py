@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from threading import Thread
+from types import TracebackType
 from typing import Any, Self
 
 import aiomqtt
@@ -31,7 +32,10 @@ _silent.propagate = False
 
 
 class _Client(aiomqtt.Client):
-    """Closes a connection that is not answered, which aiomqtt would leave open, with a task beside it."""
+    """Closes a connection that is not answered, which aiomqtt would leave open, with a task beside it.
+
+    Who was cancelled hears just that, whatever fails while it says goodbye.
+    """
 
     async def __aenter__(self) -> Self:
         try:
@@ -40,6 +44,15 @@ class _Client(aiomqtt.Client):
             with suppress(aiomqtt.MqttError):
                 await super().__aexit__(None, None, None)
             raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await super().__aexit__(kind, error, trace)
+        except aiomqtt.MqttError:
+            if kind is None or not issubclass(kind, asyncio.CancelledError):
+                raise
 
 
 def client(

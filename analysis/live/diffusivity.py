@@ -55,6 +55,11 @@ class FittedState:
     """It lost its shape by now: lattice diffusion is not all that happens."""
     problems: list[str]
 
+    @property
+    def told_ln_tau(self) -> float | None:
+        """By the projections, where they tell it."""
+        return self.state.ln_tau if np.isfinite(self.state.ln_std) else None
+
 
 def diffusivity_of(
     particle: str,
@@ -110,7 +115,7 @@ def diffusivity_of(
         diffusivities=_diffusivities(fit, _response(reference) | dict(fit.budget) | outside, reference.first_ln_std),
         by_curve=_diffusivities(by_curve, outside),
         heated_s=tuple(float(t) for t in total),
-        measured=tuple(reference.estimate(h.degree, h.artefact_degree) for h in heated),
+        measured=tuple(reference.estimate(h.degree, h.artefact_degree, h.told_ln_tau) for h in heated),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
         d_of_c=_d_of_c(reference, fit),
         by_interval=_by_interval(heated, surface) if keeping else (),

@@ -33,6 +33,8 @@ class HeatEntry(Strict):
 
     temperature_c: float = Field(gt=-273.15, lt=3000.0)
     duration_s: float = Field(gt=0.0)
+    std_s: float = Field(0.0, ge=0.0)
+    """Of the duration; 0 where it is not known for itself (`uncertainty.pulse_s` then)."""
 
 
 class StateEntry(Strict):
@@ -175,7 +177,7 @@ def manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
         heat: tuple[HeatPulse, ...] = ()
         for number, state in enumerate(particle.state):
             series = next(stacks)
-            heat += tuple(HeatPulse(h.temperature_c, h.duration_s) for h in state.heat)
+            heat += tuple(HeatPulse(h.temperature_c, h.duration_s, h.std_s) for h in state.heat)
             step = f"c{number:02d}/{particle.name}/tilt"
             for index, (image, tilt_deg) in enumerate(zip(series.images, series.tilts_deg, strict=True)):
                 header = FrameHeader(

@@ -215,12 +215,13 @@ class ParticleHistory:
                     f"what would explain it best: {state.suspect}"
                 )
             self._states.append(FittedState(header, degree, artefact, projections, state, reshaped, problems))
+        told = state.ln_tau if np.isfinite(state.ln_std) and header.heat else None
         mass = particle.volume_px * reference.measurement.expected_mean
         seen = series.aligned[:, reference.crop[0], reference.crop[1]]
         gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
         contrast = particle.core_step / reference.measurement.expected_mean
         return _Numbers(
-            Estimate(degree, RESHAPED_DEGREE_STD) if reshaped else reference.estimate(degree, artefact),
+            Estimate(degree, RESHAPED_DEGREE_STD) if reshaped else reference.estimate(degree, artefact, told),
             reference.volume_nm3 * growth,
             particle.core_fraction + gained / contrast,
             {name: degree_by(name) for name in SPREADS},

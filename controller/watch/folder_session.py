@@ -228,7 +228,7 @@ class FolderSession:
         for pulse in heat[len(self._noted_heat) :]:
             self._noted_heat.append(pulse)
             c, s = pulse.temperature_c, pulse.duration_s
-            self.journal.write(Heated(step=step, temperature_c=c, duration_s=s, worth_s=s))
+            self.journal.write(Heated(step=step, temperature_c=c, duration_s=s, worth_s=s, worth_std_s=pulse.std_s))
             self._log("info", f"heated to {c:g} C, worth {s:g} s, by the heater's log")
         template = FrameHeader(
             seq=0,

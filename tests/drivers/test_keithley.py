@@ -238,7 +238,7 @@ def test_a_lost_line_is_named_and_built_anew_to_switch_off(tmp_path):
             with pytest.raises(DeviceError, match="is lost"):  # until somebody has taken note
                 await b.chip.read()
             await b.chip.make_safe()
-            assert (await b.chip.read()).temperature_c < 60.0
+            assert (await b.chip.read()).temperature_c < 62.0  # cold is 60 C; it is read with noise
             await b.chip.ramp_to(200.0, 1000.0)
 
     asyncio.run(main())

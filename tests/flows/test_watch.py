@@ -176,7 +176,10 @@ def told(tmp_path: Path, number: int) -> str:
     pulse = [line for line in lines if line["what"] == "heated"][number]
     assert pulse["temperature_c"] == pytest.approx(PULSES[number][0])
     assert pulse["worth_s"] == pytest.approx(PULSES[number][1], abs=0.3)
-    return f"{{temperature_c = {pulse['temperature_c']}, duration_s = {pulse['worth_s']}}}"
+    assert pulse["worth_std_s"] > 0.0
+    return (
+        f"{{temperature_c = {pulse['temperature_c']}, duration_s = {pulse['worth_s']}, std_s = {pulse['worth_std_s']}}}"
+    )
 
 
 def test_what_is_not_whole_or_comes_twice_is_not_taken(series, watching, tmp_path):
