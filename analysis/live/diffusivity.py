@@ -136,15 +136,15 @@ def diffusivity_of(
 
 
 def _disagreement(fit: DiffusivityFit, by_curve: DiffusivityFit) -> dict[str, NDArray[np.float64]]:
-    """Of ln D, where both ways to D differ by more than their errors: half of the difference.
+    """Of ln D, where both ways to D differ by more than their errors: their difference over the root of two.
 
-    What sets them apart is in the model that both share, and neither is known to be right.
+    What sets them apart is in the model that both share, and either is as likely to be right: so far off is the one.
     """
     own = sum(v**2 for v in fit.budget.values())
     variance = own + sum((f.std_m2_per_s / f.d_m2_per_s) ** 2 for f in (fit, by_curve))
     apart = np.log(fit.d_m2_per_s / by_curve.d_m2_per_s)
     with np.errstate(invalid="ignore"):
-        beyond = np.where(apart**2 > 4.0 * variance, 0.5 * np.abs(apart), 0.0)
+        beyond = np.where(apart**2 > 4.0 * variance, np.sqrt(0.5) * np.abs(apart), 0.0)
     return {DISAGREEMENT: np.where(np.isfinite(beyond), beyond, 0.0)}
 
 

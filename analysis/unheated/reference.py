@@ -110,13 +110,13 @@ class Reference:
     def estimate(self, degree: float, artefact_degree: float = 0.0, ln_tau: float | None = None) -> Estimate:
         """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds.
 
-        Where it differs by more than that from the degree at the `ln_tau` that the projections tell, neither is known
-        to be right, and half of the difference is in its error.
+        Where it differs by more than that from the degree at the `ln_tau` that the projections tell, either is as
+        likely to be right, and the difference over the root of two is in its error.
         """
         value = degree + 0.5 * artefact_degree
         std = float(np.hypot(np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD), 0.5 * artefact_degree))
         apart = 0.0 if ln_tau is None else value - float(self.curve.degree(np.exp([ln_tau]))[0])
-        return Estimate(value, float(np.hypot(std, 0.5 * apart)) if abs(apart) > 2.0 * std else std)
+        return Estimate(value, float(np.hypot(std, np.sqrt(0.5) * apart)) if abs(apart) > 2.0 * std else std)
 
 
 class NotCoreShell(Exception):
