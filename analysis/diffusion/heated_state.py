@@ -42,7 +42,7 @@ _BELIEVED_MISFIT = 30.0
 """Times the usual one, above which what is said to have become of the particle is not what did."""
 MISSED = 2.0
 """Times the usual one, from which what would explain it is told."""
-NO_MISFIT = 100.0
+_NO_MISFIT = 100.0
 """Times the usual one, above which a series tells no tau."""
 _TRIED = 10
 
@@ -109,7 +109,7 @@ def fit_heated_state(
     def finished(fit: _Fit, changed: bool) -> HeatedState:
         equations, point, exposures = fit
         misfit = equations.misfit / usual_misfit
-        told = point.ln_tau not in trajectory.range and misfit < NO_MISFIT
+        told = point.ln_tau not in trajectory.range and misfit < _NO_MISFIT
         known, free = (equations.ln_std(own=own) if told else np.inf for own in (False, True))
         suspect = equations.suspect() if misfit > MISSED and whole else ""
         return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed), suspect)

@@ -141,7 +141,7 @@ class MonitorApp(App[None]):
             self.run_worker(self._send("abort"), name="abort")
         else:
             self._session.abort_asked = True
-            self.set_timer(_ASK_AGAIN_S, self._forget_abort)
+            self.set_timer(_ASK_AGAIN_S, self._forget_asked)
         self._changed = True
 
     def action_stop_clicked(self) -> None:
@@ -151,14 +151,14 @@ class MonitorApp(App[None]):
             self.action_send("stop")
         else:
             self._session.stop_asked = True
-            self.set_timer(_ASK_AGAIN_S, self._forget_abort)
+            self.set_timer(_ASK_AGAIN_S, self._forget_asked)
         self._changed = True
 
     def action_seen(self) -> None:
         self._session.alarms.clear()
         self._changed = True
 
-    def _forget_abort(self) -> None:
+    def _forget_asked(self) -> None:
         self._session.abort_asked = self._session.stop_asked = False
         self._changed = True
 

@@ -108,7 +108,7 @@ class WatchedSession:
     @property
     def over(self) -> bool:
         """Nothing more will be acquired."""
-        return self.finished is not None or self.state.state in ("done", "failed", "aborted")
+        return self.finished is not None or self.state.state in ("done", "failed")
 
     def age_in_words(self) -> str:
         """Of the newest reading, where it is no longer what the chip has now."""

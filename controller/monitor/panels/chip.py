@@ -10,6 +10,9 @@ from controller.monitor.state import WatchedSession
 _LEAST_GAP_S, _GAP_READINGS = 10.0, 20
 """Between readings, above which nothing is known: so long, and so many times as long as usual."""
 
+_LEAST_STD_C = 0.05
+"""Less would be written as none, and no sensor knows that."""
+
 
 class ChipPlot(Plot):
     """The last half hour of readings, and how old the newest is."""
@@ -28,7 +31,7 @@ class ChipPlot(Plot):
         )
         if readings:
             last = readings[-1]
-            std = f" +- {last.temperature_std_c:.1f}" if last.temperature_std_c else ""
+            std = f" +- {last.temperature_std_c:.1f}" if (last.temperature_std_c or 0.0) >= _LEAST_STD_C else ""
             old = session.age_in_words()
             self.border_title = f"chip {last.temperature_c:.1f}{std} C, set {last.setpoint_c:.1f} C{old}"
             self.set_class(bool(old), "old")

@@ -83,6 +83,12 @@ def test_an_old_reading_says_how_old_it_is():
     assert session.age_in_words() == ", at the end (0:00:13)"
 
 
+def test_no_temperature_is_said_to_have_no_error(source):
+    for std_c, wanted in ((2.3, "25.0 +- 2.3 C"), (0.02, "chip 25.0 C, set"), (0.0, "chip 25.0 C, set")):
+        reading = ev.ChipReading(734.0, 25.0, 25.0, None, std_c)
+        assert wanted in on_screen(source, [*story(), reading], lambda app, _: words(app))
+
+
 def test_time_left_falls_while_a_step_lasts_and_stands_in_a_pause():
     session = WatchedSession()
     list(session.take(ev.StepProgress(100.0, "c01/heat", 2, 9, 0, 0, 7612.0)))
