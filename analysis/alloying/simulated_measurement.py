@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,17 @@ from analysis.tomography.noise import Noise
 from analysis.tomography.projector import Projector, Stack, Volume
 from analysis.tomography.reconstruction import reconstruct
 
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
+
 ITERATIONS = 20
 """MLEM iterations of every reconstruction, measured and simulated alike."""
 
-_NODE_RATIO = 1.75
-_FIRST_SPREAD_LOST = 0.01
-_LAST_SPREAD_LEFT = 0.006
+_SIMULATED = (0.02, 0.08, 0.2, 0.4, 0.6, 0.8, 0.93, 0.985)
+"""Degrees of alloying of the composition itself at which it is put through the measurement. What is seen more or less
+than that goes smoothly from one to the next: with twice as many the curve moves by 0.001."""
+_RATIO, _FIRST = 1.2, 0.01
+"""Of tau from one point of the curve to the next, from this degree on."""
 
 
 @dataclass(frozen=True)
@@ -73,24 +79,27 @@ class AlloyingCurve:
     """Readings of the simulated particle against tau = D t, and of the fully alloyed one."""
 
     tau_nm2: NDArray[np.float64]
+    """Rising from 0."""
+    composition_degrees: NDArray[np.float64]
+    """Degree of alloying of the composition itself at each of them."""
     readings: tuple[Reading, ...]
+    """Of the unheated particle and of those put through the measurement."""
+    simulated: NDArray[np.float64]
+    """Degree of alloying of the composition of each reading."""
     alloyed: Reading
     spread: str = "std"
     """One of `SPREADS`."""
 
     def degree(self, tau_nm2: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Simulated degree of alloying at tau, between nodes by monotone interpolation.
+        """Simulated degree of alloying at tau, between points by monotone interpolation.
 
         After Mychinko et al., Small 2021, Methods.
         """
-        from scipy.interpolate import PchipInterpolator
-
-        curve = PchipInterpolator(np.sqrt(self.tau_nm2), self.degrees)
-        return np.asarray(curve(np.sqrt(np.clip(tau_nm2, 0.0, self.tau_nm2[-1]))))
+        return np.asarray(self._course(np.sqrt(np.clip(tau_nm2, 0.0, self.tau_nm2[-1]))))
 
     def tau_at(self, degree: float) -> float:
         """tau in nm2 at which the simulated particle reaches a degree of alloying."""
-        return self._at(degree, np.sqrt(self.tau_nm2)) ** 2
+        return _interpolated(degree, self.degrees, np.sqrt(self.tau_nm2)) ** 2
 
     def measured(
         self, start: Reading, now: Reading, spread: str | None = None, alloyed: Reading | None = None
@@ -105,20 +114,39 @@ class AlloyingCurve:
     def changed(self, size: Callable[[Reading], float], start: Reading, now: Reading, degree: float) -> float:
         """By what factor a size changed since the start, beyond what alloying alone makes it seem to."""
         seem = [size(r) for r in self.readings]
-        return size(now) / size(start) * self._at(0.0, seem) / self._at(degree, seem)
+        return size(now) / size(start) * self._of_readings(0.0, seem) / self._of_readings(degree, seem)
 
     def moved_at(self, degree: float) -> float:
         """Part of the unchanged particle's volume that alloying alone makes seem elsewhere."""
-        return self._at(degree, [r.moved(self.readings[0]) for r in self.readings])
+        return self._of_readings(degree, [r.moved(self.readings[0]) for r in self.readings])
 
-    def _at(self, degree: float, values: Sequence[float] | NDArray[np.float64]) -> float:
-        order = np.argsort(self.degrees)
-        return float(np.interp(degree, self.degrees[order], np.asarray(values, np.float64)[order]))
+    def _of_readings(self, degree: float, values: Sequence[float]) -> float:
+        return _interpolated(degree, self._measured, values)
 
     @cached_property
     def degrees(self) -> NDArray[np.float64]:
-        """At the nodes."""
+        """As measured, at each tau."""
+        from scipy.interpolate import CubicSpline
+
+        known = np.append(self.simulated, 1.0)
+        seen_more = CubicSpline(known, np.append(self._measured, 1.0) - known)
+        return np.asarray(self.composition_degrees + seen_more(self.composition_degrees), np.float64)
+
+    @cached_property
+    def _measured(self) -> NDArray[np.float64]:
+        """Degrees of the readings."""
         return np.array([self.measured(self.readings[0], r) for r in self.readings])
+
+    @cached_property
+    def _course(self) -> PchipInterpolator:
+        from scipy.interpolate import PchipInterpolator
+
+        return PchipInterpolator(np.sqrt(self.tau_nm2), self.degrees)
+
+
+def _interpolated(at: float, degrees: NDArray[np.float64], values: Sequence[float] | NDArray[np.float64]) -> float:
+    order = np.argsort(degrees)
+    return float(np.interp(at, degrees[order], np.asarray(values, np.float64)[order]))
 
 
 class SimulatedMeasurement:
@@ -202,19 +230,19 @@ class SimulatedMeasurement:
 
     def curve(self, trajectory: CompositionTrajectory, spread_name: str = "std") -> AlloyingCurve:
         """Simulate the particle from room temperature to fully alloyed."""
-        tau_nm2 = [0.0]
-        readings = [self.simulate(self.particle.composition)]
-        first, last = trajectory.range
-        for ln_tau in np.arange(first, last, np.log(_NODE_RATIO)):
-            lost = trajectory.degree(float(ln_tau))
-            if lost < _FIRST_SPREAD_LOST:
-                continue
-            tau_nm2.append(float(np.exp(ln_tau)))
-            readings.append(self.simulate(trajectory.at(float(ln_tau))[0]))
-            if lost > 1.0 - _LAST_SPREAD_LEFT:
-                break
+        first, last = trajectory.ln_tau_at(_FIRST), trajectory.range[1]
+        ln_tau = np.linspace(first, last, 2 + int((last - first) / np.log(_RATIO)))
+        degrees = np.array([trajectory.degree(float(x)) for x in ln_tau])
         even = self.simulate(np.full(self.particle.metal.shape, self.particle.core_fraction, np.float32))
-        return AlloyingCurve(np.array(tau_nm2), tuple(readings), even, spread_name)
+        at = [trajectory.ln_tau_at(d) for d in _SIMULATED if d < degrees[-1]]
+        return AlloyingCurve(
+            np.r_[0.0, np.exp(ln_tau)],
+            np.r_[0.0, degrees],
+            tuple(self.simulate(c) for c in (self.particle.composition, *(trajectory.at(x)[0] for x in at))),
+            np.array([0.0, *(trajectory.degree(x) for x in at)]),
+            even,
+            spread_name,
+        )
 
 
 def aspect_of(mask: NDArray[np.bool_]) -> float:

@@ -43,9 +43,13 @@ def diffuse(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the concentration (z, y, x) at each of the rising times tau, in nm2.
 
-    Parameters ---------- occupancy : (z, y, x) occupied part of each voxel, 0..1; where it is 0, concentration neither
-    moves nor matters face_fractions : open part of the faces towards the next voxel along z, y and x; by default the
-    smaller part of the two law : how D changes with concentration growth : `GROWTH`, or `ROUGHLY`
+    Parameters
+    ----------
+    occupancy : (z, y, x) occupied part of each voxel, 0..1; where it is 0, concentration neither moves nor matters
+    face_fractions : open part of the faces towards the next voxel along z, y and x; by default the smaller part of
+        the two
+    law : how D changes with concentration
+    growth : `GROWTH`, or `ROUGHLY`
 
     The sum of occupancy times concentration is conserved.
     """
@@ -84,7 +88,7 @@ def _flowing(c: NDArray[np.float32], flow: NDArray[np.float32] | None) -> NDArra
     if flow is None:
         return c
     out = np.empty_like(c)
-    _polynomial(c.ravel(), flow, out.ravel())
+    _polynomial(c, tuple(flow), out)
     return out
 
 
@@ -158,10 +162,13 @@ def _combine(out, terms, weights):  # type: ignore[no-untyped-def]  # kernel: nu
 
 
 @nb.njit(cache=True, nogil=True, parallel=True)
-def _polynomial(x, coefficients, out):  # type: ignore[no-untyped-def]  # kernel: numba types it
-    n = coefficients.size
-    for i in nb.prange(x.size):
-        v, y = x[i], coefficients[n - 1]
-        for k in range(n - 2, -1, -1):
-            y = y * v + coefficients[k]
-        out[i] = y
+def _polynomial(c, coefficients, out):  # type: ignore[no-untyped-def]  # kernel: numba types it
+    k0, k1, k2, k3, k4, k5, k6, k7, k8, k9 = coefficients
+    nz, ny, nx = out.shape
+    for z in nb.prange(nz):
+        for y in range(ny):
+            for x in range(nx):
+                v = c[z, y, x]
+                # Written out, it is vectorised, which a loop over the powers is not.
+                high = k5 + v * (k6 + v * (k7 + v * (k8 + v * k9)))
+                out[z, y, x] = k0 + v * (k1 + v * (k2 + v * (k3 + v * (k4 + v * high))))

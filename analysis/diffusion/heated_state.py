@@ -102,8 +102,8 @@ def fit_heated_state(
     """
     what = projections, model, trajectory
 
-    def freed(point: StatePoint, exposures: Exposures) -> _Fit:
-        _, point, exposures = _steps(*what, point, exposures, [UNKNOWNS] * _WHOLE_ROUNDS)
+    def freed(point: StatePoint, exposures: Exposures, rounds: int = _WHOLE_ROUNDS) -> _Fit:
+        _, point, exposures = _steps(*what, point, exposures, [UNKNOWNS] * rounds)
         return StateEquations(*what, point, exposures, UNKNOWNS, usual_misfit), point, exposures
 
     def finished(fit: _Fit, changed: bool) -> HeatedState:
@@ -116,8 +116,12 @@ def fit_heated_state(
 
     point, exposures = _start(*what, bow, law) if near is None else (near.point, near.exposures)
     point = replace(point, bow=bow, law=law)
-    if point.change.turned_deg > _TURNED_DEG:
-        return finished(freed(point, exposures), True)
+    if near is not None and near.changed:
+        again = freed(point, exposures, 1)
+        if point.change.turned_deg > _TURNED_DEG or again[0].misfit < (1.0 - _TOLD_GAIN) * _plain_misfit(
+            *what, point, exposures
+        ):
+            return finished(again, True)
     # What explained a state may have been what composition explains now.
     point = replace(point, change=Change.none())
     _, point, exposures = _steps(*what, point, exposures, [PLAIN] * (_ROUNDS if near is None else 1))
@@ -152,6 +156,18 @@ def _steps(
         point = point.stepped(np.clip(step, -equations.farthest, equations.farthest))
         point = point.at(float(np.clip(point.ln_tau, low, high)))
     return equations, point, exposures
+
+
+def _plain_misfit(
+    projections: Projections,
+    model: ParticleModel,
+    trajectory: CompositionTrajectory,
+    point: StatePoint,
+    exposures: Exposures,
+) -> float:
+    """What would be missed had nothing become of the particle."""
+    bare = replace(point, change=Change.none())
+    return _steps(projections, model, trajectory, bare, exposures, [PLAIN] * _ROUNDS)[0].misfit
 
 
 def _registered(

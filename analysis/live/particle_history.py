@@ -38,7 +38,9 @@ _TILTS_LACKING = 3
 """Of two series together: with more, one shows artefacts that the other does not."""
 _PIXEL_TOLERANCE = 0.005
 _TURNED_DEG = 0.5
-_BENDINGS, _FEWEST_TO_BEND = 6, 2
+_BENDINGS, _FEWEST_TO_BEND = 3, 2
+_BEYOND = DiffusivityLaw(slope=0.75, peak=0.4)
+"""How far the law may be from the one that the way to the alloy was simulated at: half of what its parabolas span."""
 _MOVED, _FARTHEST, _MOST = (np.array(v) for v in ((0.02, 0.2, 0.1), (0.1, 0.7, 0.3), (0.3, 3.5, 1.6)))
 """Of bow, slope and peak: by how much they move before all states are fitted once more, at most at once, and in all."""
 
@@ -255,6 +257,13 @@ class ParticleHistory:
         self._straight = (
             len(keeping_shape(self._states)) < _FEWEST_TO_BEND or self._reference.misfit > UNDERSTOOD_MISFIT
         )
+        simulated = self._reference.trajectory
+        self._bend_closer()
+        if self._reference.trajectory is not simulated:
+            self._reference = self._reference.with_its_curve()
+
+    def _bend_closer(self) -> None:
+        assert self._reference is not None, "called only after the first state"
         for _ in range(_BENDINGS):
             fit = joint_fit_of(self._reference, keeping_shape(self._states), straight=self._straight)
             if not fit.bent or fit.shared is None:
@@ -268,7 +277,7 @@ class ParticleHistory:
             self._bow, slope, peak = (float(v) for v in now + np.clip(away, -_FARTHEST, _FARTHEST))
             self._law = DiffusivityLaw(slope, peak)
             beside = self._law.beside(self._reference.trajectory.about)
-            if abs(beside.slope) > _MOVED[1] or abs(beside.peak) > _MOVED[2]:
+            if abs(beside.slope) > _BEYOND.slope or abs(beside.peak) > _BEYOND.peak:
                 self._reference = self._reference.about(self._law)
             self._states = [replace(h, state=self._fit(h.projections, h.state)) for h in self._states]
             worse = sum(h.state.misfit for h in self._states) > sum(h.state.misfit for h in before[1])

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.particle_model.surroundings import COARSE_PX, interpolation
+from analysis.tomography.device import projector_on
 from analysis.tomography.projector import Projector, Stack, Volume
 
 _PIXEL_VARIANCE = 1.0 / 12.0
@@ -34,7 +35,7 @@ class ForwardModel:
         # The box reaches only some of the rows, and its parity with theirs must stay.
         reach = int(np.ceil(0.5 * np.hypot(box[0], box[1]) + _BLUR_REACH * blur_px)) + 1
         self._margin = max(0, (rows - 2 * reach) // 2)
-        self._particle = Projector((tilts_deg[:, None] + parts).ravel(), box, rows - 2 * self._margin)
+        self._particle = projector_on("auto", (tilts_deg[:, None] + parts).ravel(), box, rows - 2 * self._margin)
         coarse_rows = -(-rows // COARSE_PX)
         coarse = (coarse_rows, coarse_rows, -(-box[2] // COARSE_PX))
         self._around = Projector(tilts_deg, coarse)

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.tomography.projector import Projector, Stack
+from analysis.tomography.device import projector_on
+from analysis.tomography.projector import Stack
 from analysis.tomography.reconstruction import reconstruct
 
 _UPSAMPLING = 20
@@ -154,7 +155,7 @@ def _match_projections(stack: Stack, tilts_deg: NDArray[np.float64]) -> tuple[ND
     """Shifts onto the re-projection of a quick reconstruction, and how well each projection agrees with it there."""
     volume = reconstruct(stack, tilts_deg, iterations=_MATCHING_ITERATIONS)
     depth, rows, columns = volume.shape
-    model = Projector(tilts_deg, (depth, rows, columns)).forward(volume)
+    model = projector_on("auto", tilts_deg, (depth, rows, columns)).forward(volume)
     shifts = np.array([cross_correlation_shift(m, p) for m, p in zip(model, stack, strict=True)])
     away = [a - a.mean(axis=(1, 2), keepdims=True) for a in (model, shifted(stack, shifts))]
     size = np.sqrt((away[0] ** 2).sum(axis=(1, 2)) * (away[1] ** 2).sum(axis=(1, 2)))

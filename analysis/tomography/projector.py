@@ -21,7 +21,8 @@ Volume = NDArray[np.float32]
 Stack = NDArray[np.float32]
 """(tilt, y, x)"""
 
-_FRACTIONS = 512
+FRACTIONS = 512
+"""Of a detector row, at which footprints are looked up."""
 
 
 class Projector:
@@ -40,6 +41,14 @@ class Projector:
         self.rows = shape[1] if rows is None else rows
         self._cos, self._sin = np.cos(angles), np.sin(angles)
         self._footprint = np.stack([_footprint(c, s) for c, s in zip(self._cos, self._sin, strict=True)])
+
+    def array(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where this projector works, so that what is computed with it stays there."""
+        return np.asarray(values, np.float32)
+
+    def home(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Back where all else works."""
+        return values
 
     def forward(self, volume: Volume) -> Stack:
         """Line integrals, in volume units times the voxel edge."""
@@ -64,7 +73,7 @@ def project(volume: Volume, tilts_deg: NDArray[np.float64]) -> Stack:
 def _footprint(c: float, s: float) -> NDArray[np.float32]:
     """Weights on the rows below, at and above the nearest row, for each fraction of a row: (fraction, 3)."""
     wide, narrow = max(abs(c), abs(s)), min(abs(c), abs(s))
-    offset = (np.arange(_FRACTIONS) + 0.5) / _FRACTIONS - 0.5
+    offset = (np.arange(FRACTIONS) + 0.5) / FRACTIONS - 0.5
     edges = np.array([-1.5, -0.5, 0.5, 1.5])[None, :] - offset[:, None]
     weights = np.diff(_trapezoid_integral(edges, wide, narrow), axis=1)
     return np.maximum(weights, 0.0).astype(np.float32)
@@ -96,7 +105,7 @@ def _forward(volume, padded, cos, sin, footprint):  # type: ignore[no-untyped-de
                 d = math.floor(p)
                 if d < 0 or d >= nd:
                     continue
-                k = int((p - d) * _FRACTIONS)
+                k = int((p - d) * FRACTIONS)
                 w0, w1, w2 = footprint[t, k, 0], footprint[t, k, 1], footprint[t, k, 2]
                 for x in range(nx):
                     v = volume[z, y, x]
@@ -118,7 +127,7 @@ def _backward(volume, padded, cos, sin, footprint):  # type: ignore[no-untyped-d
                 d = math.floor(p)
                 if d < 0 or d >= nd:
                     continue
-                k = int((p - d) * _FRACTIONS)
+                k = int((p - d) * FRACTIONS)
                 w0, w1, w2 = footprint[t, k, 0], footprint[t, k, 1], footprint[t, k, 2]
                 for x in range(nx):
                     volume[z, y, x] += w0 * padded[t, d, x] + w1 * padded[t, d + 1, x] + w2 * padded[t, d + 2, x]

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.tomography.device import Device, projector_on
 from analysis.tomography.projector import Projector, Stack, Volume
 
 Method = Literal["mlem", "sirt"]
@@ -33,11 +34,13 @@ class Reconstruction:
     ----------
     shape : (z, y, x) voxels; y and x must equal the projections' rows and columns
     method : ``mlem`` (Poisson likelihood, positive) or ``sirt`` (least squares, clipped at zero)
+    device : where it is computed: ``cpu``, ``cuda``, or ``auto`` for the GPU where there is one and it is worth it
     """
 
-    def __init__(self, shape: tuple[int, int, int], method: Method = "mlem") -> None:
+    def __init__(self, shape: tuple[int, int, int], method: Method = "mlem", device: Device = "auto") -> None:
         self.shape = shape
         self.method = method
+        self.device: Device = device
         self._projections: list[NDArray[np.float32]] = []
         self._tilts_deg: list[float] = []
         self._volume: Volume | None = None
@@ -56,19 +59,26 @@ class Reconstruction:
         stack = np.stack(self._projections)
         if self._volume is None:
             self._volume = _uniform(stack, self.shape)
-        projector = Projector(np.asarray(self._tilts_deg), self.shape)
+        projector = projector_on(self.device, np.asarray(self._tilts_deg), self.shape)
         step = _mlem if self.method == "mlem" else _sirt
-        self._volume = step(self._volume, stack, projector, n)
+        self._volume = projector.home(step(projector.array(self._volume), projector.array(stack), projector, n))
 
     def volume(self) -> Volume:
         """The present volume (z, y, x), in projection units per voxel edge."""
         return np.zeros(self.shape, np.float32) if self._volume is None else self._volume
 
 
-def reconstruct(stack: Stack, tilts_deg: NDArray[np.float64], *, iterations: int, method: Method = "mlem") -> Volume:
+def reconstruct(
+    stack: Stack,
+    tilts_deg: NDArray[np.float64],
+    *,
+    iterations: int,
+    method: Method = "mlem",
+    device: Device = "auto",
+) -> Volume:
     """Reconstruct an aligned tilt stack (tilt, y, x) in one go; returns (z, y, x) with as many z as y."""
     _, ny, nx = stack.shape
-    reconstruction = Reconstruction((ny, ny, nx), method)
+    reconstruction = Reconstruction((ny, ny, nx), method, device)
     for projection, tilt_deg in zip(stack, tilts_deg, strict=True):
         reconstruction.add(projection, float(tilt_deg))
     reconstruction.iterate(iterations)
@@ -92,7 +102,7 @@ def _mlem(volume: Volume, stack: Stack, projector: Projector, n: int) -> Volume:
 
 def _sirt(volume: Volume, stack: Stack, projector: Projector, n: int) -> Volume:
     columns = np.maximum(projector.backward(np.ones_like(stack)), _TINY)
-    rows = np.maximum(projector.forward(np.ones(projector.shape, np.float32)), _TINY)
+    rows = np.maximum(projector.forward(np.ones_like(volume)), _TINY)
     for _ in range(n):
         residual = np.divide(stack - projector.forward(volume), rows, dtype=np.float32)
         volume = np.maximum(volume + np.divide(projector.backward(residual), columns, dtype=np.float32), 0.0)

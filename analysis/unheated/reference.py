@@ -76,9 +76,12 @@ class Reference:
         return particle.surface_px2 / particle.volume_px / self.pixel_nm
 
     def about(self, law: DiffusivityLaw) -> Reference:
-        """With the particle's way to the alloy, and its alloying curve, simulated with D changing with composition."""
-        trajectory = CompositionTrajectory(self.measurement.particle, self.pixel_nm, law)
-        return replace(self, trajectory=trajectory, curve=self.measurement.curve(trajectory, self.curve.spread))
+        """With the particle's way to the alloy simulated with D changing with composition; its curve stays behind."""
+        return replace(self, trajectory=CompositionTrajectory(self.measurement.particle, self.pixel_nm, law))
+
+    def with_its_curve(self) -> Reference:
+        """With the alloying curve of the way to the alloy that it has."""
+        return replace(self, curve=self.measurement.curve(self.trajectory, self.curve.spread))
 
     @cached_property
     def aspect(self) -> float:

@@ -79,6 +79,7 @@ class Guard:
         """Of a trip whose effect no reading has shown yet."""
         self._cold_noted = True
         self._ramp: asyncio.Task[None] | None = None
+        self._ramp_begins = asyncio.Lock()
 
     async def connect(self) -> None:
         await self._chip.connect()
@@ -93,15 +94,17 @@ class Guard:
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
         self._refuse_if_tripped()
         self._limits.check_target(self.name, target_c, rate_c_per_s)
-        await self._end_ramp()
-        self._journal.write(RampAsked(target_c=target_c, rate_c_per_s=rate_c_per_s))
-        self._cold = False
-        self._interlocks.ramping(rate_c_per_s)
         with ungrouped():
-            async with asyncio.TaskGroup() as tasks:
-                self._ramp = tasks.create_task(self._chip.ramp_to(target_c, rate_c_per_s), name="ramp")
+            # Of two that are asked for at once, the later one goes on: one that is left behind never arrives.
+            async with asyncio.TaskGroup() as tasks, self._ramp_begins:
+                await self._end_ramp()
+                self._refuse_if_tripped()
+                self._journal.write(RampAsked(target_c=target_c, rate_c_per_s=rate_c_per_s))
+                self._cold = False
+                self._interlocks.ramping(rate_c_per_s)
+                ramp = self._ramp = tasks.create_task(self._chip.ramp_to(target_c, rate_c_per_s), name="ramp")
         self._refuse_if_tripped()
-        if not self._ramp.cancelled():
+        if not ramp.cancelled():
             self._interlocks.reached(target_c)
 
     async def quench(self) -> None:

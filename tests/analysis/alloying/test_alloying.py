@@ -26,7 +26,7 @@ def curve() -> AlloyingCurve:
     degree = 1.0 - np.exp(-np.sqrt(tau / 12.0))
     shape = np.ones((10, 10, 10), bool)
     readings = tuple(Reading(1.0 + (1.0 - 0.8 * d) * BELL, 1000, shape) for d in degree)
-    return AlloyingCurve(tau, readings, Reading(1.0 + 0.2 * BELL, 1000, shape))
+    return AlloyingCurve(tau, degree, readings, degree, Reading(1.0 + 0.2 * BELL, 1000, shape))
 
 
 def test_the_fit_returns_the_d_that_made_the_data():

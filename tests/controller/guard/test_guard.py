@@ -69,6 +69,48 @@ def test_what_is_outside_the_limits_is_never_sent(stepped, tmp_path, target_c, r
     stepped(main)
 
 
+def test_of_ramps_asked_for_at_once_the_last_goes_on_and_no_call_waits_for_ever(stepped, tmp_path):
+    async def main(clock: SteppedClock) -> None:
+        with guard_of(clock, tmp_path) as guard:
+            await guard.connect()
+            async with asyncio.TaskGroup() as calls:
+                calls.create_task(guard.ramp_to(450.0, 1.0))
+                await clock.sleep(1.0)
+                for target_c in (100.0, 450.0, 200.0):
+                    calls.create_task(guard.ramp_to(target_c, 100.0))
+                began_s = clock.now()
+            assert clock.now() - began_s < 10.0
+            assert (await guard._chip.read()).temperature_c == pytest.approx(200.0, abs=2.0)
+
+    stepped(main)
+
+
+def test_a_ramp_that_waited_for_another_to_end_does_not_begin_after_a_trip(stepped, tmp_path):
+    class Reluctant(SimulatedChip):
+        async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+            try:
+                await super().ramp_to(target_c, rate_c_per_s)
+            finally:
+                await self._clock.sleep(0.5)
+
+    async def main(clock: SteppedClock) -> None:
+        chip = Reluctant("chip", DriverContext(clock, 1, tmp_path))
+        with guard_of(clock, tmp_path, chip) as guard:
+            await guard.connect()
+            first = asyncio.create_task(guard.ramp_to(450.0, 10.0))
+            await clock.sleep(1.0)
+            second = asyncio.create_task(guard.ramp_to(400.0, 10.0))
+            await clock.sleep(0.1)
+            await guard.trip("emergency stop")
+            for call in (first, second):
+                with pytest.raises(InterlockTripped):
+                    await call
+            ramps = [r["target_c"] for r in records(tmp_path) if r["what"] == "ramp"]
+            assert ramps == [450.0]
+
+    stepped(main)
+
+
 def test_without_a_heartbeat_the_chip_is_cold_within_a_second_and_stays_so(stepped, tmp_path):
     async def main(clock: SteppedClock) -> None:
         with guard_of(clock, tmp_path) as guard:
