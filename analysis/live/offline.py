@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.diffusion.uncertainty import Uncertainty
-from analysis.live.pipeline import Pipeline
+from analysis.live.checkpoint import Checkpoint
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Result
 from analysis.results.summary import summary
@@ -26,6 +26,14 @@ from drivers.recorded.tilt_series_file import ForeignSeries, read_tilt_series
 from drivers.toml_file import Strict, load_toml
 
 Report = Callable[[Result], None]
+
+
+class Interrupted(Exception):
+    """By Ctrl-C. What was analysed until then is kept, or there was nothing worth it."""
+
+    def __init__(self, kept: bool) -> None:
+        self.kept = kept
+        super().__init__("the same command goes on from its last finished tilt series" if kept else "nothing was kept")
 
 
 class HeatEntry(Strict):
@@ -93,7 +101,7 @@ def analyse(source: Path, report: Report, seed: int = 0, spread: str = "std") ->
     settings = AnalysisSettings(
         seed=seed, spread=spread, activation=manifest.arrhenius, uncertainty=manifest.uncertainty
     )
-    return _run(items, Pipeline(settings), report, provenance)
+    return _run(items, settings, report, provenance)
 
 
 def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any]:
@@ -111,28 +119,37 @@ def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any
     activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
     uncertainty = Uncertainty() if begin.uncertainty is None else Uncertainty(**begin.uncertainty)
     settings = AnalysisSettings(seed=begin.seed, spread=spread, activation=activation, uncertainty=uncertainty)
-    told = _run(items, Pipeline(settings), report, provenance, planned_frames(folder))
+    told = _run(items, settings, report, provenance, planned_frames(folder))
     return told | ({"left_out": left_out} if left_out else {})
 
 
 def _run(
     items: list[StreamItem],
-    pipeline: Pipeline,
+    settings: AnalysisSettings,
     report: Report,
     provenance: dict[str, Any],
     planned: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    results: list[Result] = []
+    checkpoint = Checkpoint(settings, items)
+    done, pipeline, results = checkpoint.found()
+    for result in results:
+        report(result)
 
     def take(item: StreamItem) -> None:
         for result in pipeline.feed(item):
             results.append(result)
             report(result)
 
-    for item in items:
-        take(item)
-    for end in pipeline.unfinished(planned):
-        take(end)
+    try:
+        for number, item in enumerate(items[done:], done + 1):
+            take(item)
+            if isinstance(item, SeriesEnd):
+                checkpoint.keep(number, pipeline, results)
+        for end in pipeline.unfinished(planned):
+            take(end)
+    except KeyboardInterrupt:
+        raise Interrupted(checkpoint.kept) from None
+    checkpoint.forget()
     return summary(results, provenance | software())
 
 

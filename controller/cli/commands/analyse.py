@@ -18,11 +18,16 @@ def analyse(
     spread: Annotated[str, typer.Option(help="behind the degree: std, variance, mad, iqr or histogram")] = "std",
 ) -> None:
     """Analyse old data: tilt-series files named in a manifest, or a recorded session."""
+    from analysis.live.offline import Interrupted
     from analysis.live.offline import analyse as analyse_source
     from controller.monitor.console import print_result
 
     check_writable(json_path)
-    told = analyse_source(source, print_result, spread=spread)
+    try:
+        told = analyse_source(source, print_result, spread=spread)
+    except Interrupted as interrupted:
+        print(f"alloyscope: analyse was interrupted; {interrupted}", file=sys.stderr)
+        raise typer.Exit(130) from None
     for words in told.get("left_out", []):
         print(f"warning: {words}", file=sys.stderr)
     write_json(json_path, told)
