@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
 from analysis.diffusion.state_equations import SharedInformation, StateEquations
-from analysis.diffusion.state_slopes import OWN, PLAIN, SHARED, TURNING, UNKNOWNS, StatePoint, intensity
+from analysis.diffusion.state_slopes import PLAIN, TURNING, UNKNOWNS, StatePoint, intensity, with_causes
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.change import Change
 from analysis.particle_model.exposures import Exposures
@@ -27,12 +27,18 @@ from analysis.tomography.alignment import cross_correlation_shift
 from analysis.tomography.projections import Projections
 
 _ROUNDS, _WHOLE_ROUNDS = 3, 3
-_TOLD_GAIN = 0.12
-"""Of chi2, as a part of what there is. Noise makes it next to nothing; edges that the unheated particle's fit drew a
-little too soft or sharp some thousandths, on coarse pixels some hundredths; 2 nm of carbon, a quarter."""
+_LOOKS = 2
+"""For what became of the particle: what hides another cause is found first."""
+_LEAST_GAIN = 0.001
+"""Of chi2, as a part of what there is, by which what became of the particle must explain it better."""
+_DOUBT = 20.0
+"""Times as much must a cause explain where the fit of the unheated particle has not settled, or misses by twice the
+noise: what its model lacks looks like this or that once the composition has changed."""
 _TURNED_MISFIT, _REGISTERED_THROUGH, _REGISTERING_ROUNDS = 1.5, (0.12, 0.06, 0.03), 3
-"""Times the usual one, above which a particle may have turned; blurs to find it through, over the cube root of its
-volume."""
+"""Times the usual one, above which a particle may have turned by much; blurs to find it through, over the cube root of
+its volume."""
+_TURNED_CLOSER = 0.9
+"""Times the misfit of before, below which it has."""
 UNDERSTOOD_MISFIT = 4.0
 """Of the unheated series, above which a better fit of a heated one tells what the particle's model lacks, not what
 became of it."""
@@ -58,8 +64,8 @@ class HeatedState:
     """From counting noise and alignment, all else taken as known."""
     free_ln_std: float
     """The same where what became of the particle (`Change`) is unknown."""
-    changed: bool
-    """Whether the projections tell that something became of the particle; else nothing did."""
+    causes: tuple[str, ...]
+    """What became of the particle, as far as the projections tell: of `CAUSES`."""
     exposures: Exposures
     misfit: float
     """Mean squared miss of a pixel, in units of what the unheated series is missed by."""
@@ -88,6 +94,7 @@ def fit_heated_state(
     law: DiffusivityLaw = CONSTANT,
     whole: bool = True,
     usual_misfit: float = 1.0,
+    settled: bool = True,
 ) -> HeatedState:
     """Fit tau to a tilt series.
 
@@ -98,45 +105,55 @@ def fit_heated_state(
     ----------
     bow, law : what all states share; taken as known, and its slopes are given
     whole : whether to look for what became of the particle at all
-    usual_misfit : of the unheated series
+    usual_misfit, settled : of the fit to the unheated series
     """
     what = projections, model, trajectory
+    doubt = max(1.0 if settled else _DOUBT, 1.0 + _DOUBT * (usual_misfit - 1.0))
+    closer = 1.0 - _LEAST_GAIN * doubt
 
-    def freed(point: StatePoint, exposures: Exposures, rounds: int = _WHOLE_ROUNDS) -> _Fit:
-        _, point, exposures = _steps(*what, point, exposures, [UNKNOWNS] * rounds)
+    def freed(point: StatePoint, exposures: Exposures, causes: tuple[str, ...], rounds: int = _WHOLE_ROUNDS) -> _Fit:
+        _, point, exposures = _steps(*what, point, exposures, [with_causes(causes)] * rounds)
         return StateEquations(*what, point, exposures, UNKNOWNS, usual_misfit), point, exposures
 
-    def finished(fit: _Fit, changed: bool) -> HeatedState:
+    def finished(fit: _Fit, causes: tuple[str, ...]) -> HeatedState:
         equations, point, exposures = fit
         misfit = equations.misfit / usual_misfit
         told = point.ln_tau not in trajectory.range and misfit < _NO_MISFIT
         known, free = (equations.ln_std(own=own) if told else np.inf for own in (False, True))
         suspect = equations.suspect() if misfit > MISSED and whole else ""
-        return HeatedState(point, known, free, changed, exposures, misfit, equations.shared(own=changed), suspect)
+        return HeatedState(point, known, free, causes, exposures, misfit, equations.shared(causes), suspect)
 
     point, exposures = _start(*what, bow, law) if near is None else (near.point, near.exposures)
     point = replace(point, bow=bow, law=law)
-    if near is not None and near.changed:
-        again = freed(point, exposures, 1)
-        if point.change.turned_deg > _TURNED_DEG or again[0].misfit < (1.0 - _TOLD_GAIN) * _plain_misfit(
-            *what, point, exposures
-        ):
-            return finished(again, True)
+    if near is not None and near.causes:
+        again = freed(point, exposures, near.causes, 1)
+        if point.change.turned_deg > _TURNED_DEG or again[0].misfit < closer * _plain_misfit(*what, point, exposures):
+            return finished(again, near.causes)
     # What explained a state may have been what composition explains now.
     point = replace(point, change=Change.none())
     _, point, exposures = _steps(*what, point, exposures, [PLAIN] * (_ROUNDS if near is None else 1))
     equations = StateEquations(*what, point, exposures, UNKNOWNS if whole else PLAIN, usual_misfit)
     plain = equations, point, exposures
     if not whole or usual_misfit > UNDERSTOOD_MISFIT:
-        return finished(plain, False)
-    if equations.misfit > _TURNED_MISFIT * usual_misfit:
-        point, exposures = _registered(*what, point, exposures)
-    elif equations.gain(OWN[1:]) < max(_TOLD_GAIN, equations.gain(SHARED[1:])):
-        # What composition explains better is left to all states together.
-        return finished(plain, False)
-    other = freed(point, exposures)
-    changed = other[0].misfit < min(equations.misfit, _BELIEVED_MISFIT * usual_misfit)
-    return finished(other if changed else plain, changed)
+        return finished(plain, ())
+    causes: tuple[str, ...] = ()
+    if equations.left_by(equations.told(doubt=doubt)) > _TURNED_MISFIT * usual_misfit:
+        # It may have turned by more than slopes reach.
+        turned = _registered(*what, point, exposures)
+        there = StateEquations(*what, *turned, UNKNOWNS, usual_misfit)
+        if there.misfit < _TURNED_CLOSER * equations.misfit:
+            causes, equations, (point, exposures) = ("turned",), there, turned
+    best = plain
+    for _ in range(_LOOKS):
+        found = equations.told(causes, doubt)
+        if found == causes and best is not plain:
+            break
+        if not found:
+            return finished(plain, ())
+        best, causes = freed(point, exposures, found), found
+        equations, point, exposures = best
+    believed = best[0].misfit < min(closer * plain[0].misfit, _BELIEVED_MISFIT * usual_misfit)
+    return finished(best, causes) if believed else finished(plain, ())
 
 
 def _steps(

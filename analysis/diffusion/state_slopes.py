@@ -32,6 +32,14 @@ OWN = (
     "blur",
 )
 UNKNOWNS = (*SHARED, *OWN)
+CAUSES = {
+    "turned": ("turn_z", "turn_y", "turn_x"),
+    "lost": ("shrunk",),
+    "rounded": ("rounded", "rounded_wide"),
+    "coated": ("coat", "coat_wide"),
+    "blurred": ("blur",),
+}
+"""What may become of one state, and the unknowns that describe it."""
 SUSPECTS = {
     "that it turned": ("turn_z", "turn_y", "turn_x"),
     "that its surface moved": ("shrunk", "rounded", "rounded_wide"),
@@ -39,9 +47,15 @@ SUSPECTS = {
     "another focus": ("blur",),
     "composition: how the metals shine mixed, or D changes with it": SHARED[1:],
 }
-"""What may have befallen a state, and the unknowns that say so."""
+"""What would explain a state's misfit, in words, and the unknowns that say so."""
 PLAIN = ("ln_tau", "scale")
-TURNING = (*PLAIN, "turn_z", "turn_y", "turn_x")
+TURNING = (*PLAIN, *CAUSES["turned"])
+
+
+def with_causes(causes: Sequence[str]) -> tuple[str, ...]:
+    """Unknowns of a state that such causes have, in the order of `UNKNOWNS`."""
+    asked = {*PLAIN, *(name for cause in causes for name in CAUSES[cause])}
+    return tuple(name for name in UNKNOWNS if name in asked)
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,7 @@ def state_slopes(
     swept_deg: float = 0.0,
     which: Sequence[str] = UNKNOWNS,
 ) -> tuple[StateSlopes, ParticleModel]:
-    """Signals over the model's columns, with slopes of `which` unknowns: `UNKNOWNS`, `TURNING` or `PLAIN`.
+    """Signals over the model's columns, with slopes of `which` unknowns: `UNKNOWNS`, or those of some of `CAUSES`.
 
     A surface that moves keeps the core's metal: what leaves is the shell's, and the gold of what it leaves stays.
 
@@ -122,13 +136,13 @@ def state_slopes(
         return field if turned is None else turned.field(field)
 
     c, by_tau = (lying(f) for f in trajectory.at(point.ln_tau, point.law))
-    gold = trajectory.mean * unheated.volume_px
+    gold, volume = trajectory.mean * unheated.volume_px, model.volume_px
     if point.change.moved_px.any():
-        c *= np.float32(gold / float(np.vdot(model.metal, c)))
+        c += np.float32((gold - float(np.vdot(model.metal, c))) / volume)
 
     def kept(field: Volume) -> Volume:
         """A change of the composition that leaves the gold as it is."""
-        return field - c * np.float32(float(np.vdot(model.metal, field)) / gold)
+        return field - np.float32(float(np.vdot(model.metal, field)) / volume)
 
     box = intensity(model, c, point.bow)
     scene = model.scene(tilts_deg, swept_deg)
@@ -146,12 +160,11 @@ def state_slopes(
         return gain * scene.particle(np.asarray(field, np.float32))
 
     found = [seen(by_c * kept(by_tau))]
-    whole = len(which) == len(UNKNOWNS)
-    if whole:
+    if "bow" in which:
         found.append(seen(4.0 * mixed * c * (1.0 - c)))
         found += [seen(by_c * kept(lying(f))) for f in trajectory.by_law(point.ln_tau, point.law)]
     found.append(signal)
-    if whole or len(which) == len(TURNING):
+    if "turn_z" in which:
         at = [np.arange(n, dtype=np.float32) - 0.5 * (n - 1) for n in box.shape]
         z, y, x = np.meshgrid(*at, indexing="ij", sparse=True)
         gz, gy, gx = np.gradient(box)
@@ -159,15 +172,18 @@ def state_slopes(
             moved = np.tensordot(np.radians(generator), np.stack(np.broadcast_arrays(z, y, x)), 1)
             found.append(seen(-(gz * moved[0] + gy * moved[1] + gx * moved[2])))
         found.append(gain * by_tilt)
-    if whole:
+    if "shrunk" in which or "rounded" in which:
         moving = occupancy_slope(model.outside)
         shining = box / np.maximum(model.metal, 1e-3)
-        for mode in shape_modes(model):
-            lost = np.float32(float(np.vdot(moving * mode, c)) / gold)
-            found.append(seen(shining * moving * mode - by_c * c * lost))
+        for name, mode in zip((*CAUSES["lost"], *CAUSES["rounded"]), shape_modes(model), strict=True):
+            if name in which:
+                lost = np.float32(float(np.vdot(moving * mode, c)) / volume)
+                found.append(seen(shining * moving * mode - by_c * lost))
+    if "coat" in which:
         for layer in model.coats()[:COATS]:
             displaced = model.metal * model.in_box(layer)
             found.append(gain * (scene.around(layer) - scene.particle(displaced)))
+    if "blur" in which:
         second = [np.gradient(np.gradient(signal, axis=a), axis=a) for a in (1, 2)]
         found.append(np.asarray(0.5 * (second[0] + second[1]), np.float32))
     return StateSlopes(signal, gain * by_tilt, np.stack(found)), model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,7 +81,7 @@ def diffusivity_of(
     if 0 < keeping < len(every):
         words.append(f"D is from the {keeping} states before the particle reshaped")
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
-    seconds = np.array([_seconds(h.header, temperatures) for h in heated])
+    seconds = _seconds(heated, temperatures, reference)
     degree = np.array([h.degree for h in heated])
     surface, curve_surface = (_surface_ln_std(reference, px) for px in (_SURFACE_PX, _CURVE_SURFACE_PX))
     by_curve = fit_diffusivity(
@@ -104,7 +104,7 @@ def diffusivity_of(
     outside = uncertainty.budget(temperatures, heated[-1].header.heat, q_j_per_mol)
     outside |= _disagreement(fit, by_curve)
     told = followed(particle, reference, every)
-    total = seconds.sum(axis=1)
+    total = np.array([sum(p.duration_s for p in h.header.heat) for h in heated])
     draw_s = np.linspace(0.0, float(total.max()), 60)
     times = np.stack([np.interp(draw_s, np.r_[0.0, total], np.r_[0.0, s]) for s in seconds.T], axis=1)
     curve = reference.curve.degree(times @ (fit.d_m2_per_s * 1e18))
@@ -118,7 +118,7 @@ def diffusivity_of(
         measured=tuple(reference.estimate(h.degree, h.artefact_degree, h.told_ln_tau) for h in heated),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
         d_of_c=_d_of_c(reference, fit),
-        by_interval=_by_interval(heated, surface) if keeping else (),
+        by_interval=_by_interval(heated, seconds.sum(axis=1), surface) if keeping else (),
         seconds=tuple(float(s) for s in seconds[-1]),
         tau_nm2=tuple(float(np.exp(x)) for x in told.ln_tau),
         tau_ln_std=tuple(float(x) for x in told.total_ln_std),
@@ -156,10 +156,10 @@ def _taken_into_account(reference: Reference, heated: list[FittedState], fit: Di
     if "interface" in reference.nuisances:
         sigma_nm = reference.pixel_nm * float(np.sqrt(2.0 * model.mixed_px2))
         yield f"the interface was {sigma_nm:.1f} nm wide (one sigma) before any heat"
-    changes = [h.state.point.change for h in heated if h.state.changed]
+    changes = [h.state.point.change for h in heated if h.state.causes]
     if (turned := max((c.turned_deg for c in changes), default=0.0)) > _TURNED_DEG:
         yield f"the particle turned by up to {turned:.1f} deg"
-    lost = max((float(c.moved_px[0]) * model.surface_px2 / model.volume_px for c in changes), default=0.0)
+    lost = 1.0 - min(_volume_left(h, reference) for h in heated)
     if lost > _LOST:
         yield f"it lost up to {100 * lost:.1f} % of its volume"
     if (rounded := max((float(np.abs(c.moved_px[1:]).max()) for c in changes), default=0.0)) > _ROUNDED_PX:
@@ -198,7 +198,7 @@ def joint_fit_of(reference: Reference, heated: list[FittedState], *, straight: b
     """D, and what all states share, of these."""
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
     return fit_joint(
-        np.array([_seconds(h.header, temperatures) for h in heated]),
+        _seconds(heated, temperatures, reference),
         temperatures,
         [h.state for h in heated],
         np.array([reference.trajectory.degree_slope(h.state.ln_tau) for h in heated]),
@@ -219,7 +219,7 @@ def followed(particle: str, reference: Reference, heated: list[FittedState]) -> 
         particle=particle,
         window=heated[0].header.window,
         temperatures_c=temperatures,
-        seconds=np.array([_seconds(h.header, temperatures) for h in kept]).reshape(len(kept), len(temperatures))[told],
+        seconds=_seconds(kept, temperatures, reference)[told],
         ln_tau=ln_tau[told],
         ln_std=ln_std[told],
         shared_ln_std=_surface_ln_std(reference, _SURFACE_PX),
@@ -269,11 +269,13 @@ def _diffusivities(
     )
 
 
-def _by_interval(heated: list[FittedState], surface_ln_std: float) -> tuple[IntervalDiffusivity, ...]:
+def _by_interval(
+    heated: list[FittedState], counted_s: NDArray[np.float64], surface_ln_std: float
+) -> tuple[IntervalDiffusivity, ...]:
     """D of every interval by itself, as Chen et al. do: it starts at the state measured before it."""
     found = []
     tau, tau_std, start_s, known = 0.0, 0.0, 0.0, 0
-    for h in heated:
+    for h, seconds in zip(heated, np.diff(counted_s, prepend=0.0), strict=True):
         pulses = h.header.heat
         end_s = sum(p.duration_s for p in pulses)
         new = pulses[known:]
@@ -281,15 +283,36 @@ def _by_interval(heated: list[FittedState], surface_ln_std: float) -> tuple[Inte
         now_std = now * h.state.ln_std if np.isfinite(h.state.ln_std) else np.inf
         temperatures = {round(p.temperature_c, 1) for p in new}
         if end_s > start_s and len(temperatures) == 1:
-            value, seconds = (now - tau) / (end_s - start_s), end_s - start_s
+            value = (now - tau) / float(seconds)
             std = float(np.hypot(np.hypot(now_std, tau_std) / seconds, surface_ln_std * value))
             found.append(IntervalDiffusivity(temperatures.pop(), start_s, end_s, value * 1e-18, std * 1e-18))
         tau, tau_std, start_s, known = now, now_std, end_s, len(pulses)
     return tuple(found)
 
 
-def _seconds(header: FrameHeader, temperatures: tuple[float, ...]) -> list[float]:
-    return [sum(p.duration_s for p in header.heat if round(p.temperature_c, 1) == t) for t in temperatures]
+def _seconds(
+    heated: Sequence[FittedState], temperatures: tuple[float, ...], reference: Reference
+) -> NDArray[np.float64]:
+    """(state, temperature) seconds so far, as long as they were for a particle of the first size.
+
+    Ways get shorter while it loses volume, and D t over their square counts.
+    """
+    found = np.zeros((len(heated), len(temperatures)))
+    known, before = 0, 1.0
+    for state, h in enumerate(heated):
+        shorter = _volume_left(h, reference) ** (-2.0 / 3.0)
+        for pulse in h.header.heat[known:]:
+            place = temperatures.index(round(pulse.temperature_c, 1))
+            found[state:, place] += 0.5 * (before + shorter) * pulse.duration_s
+        known, before = len(h.header.heat), shorter
+    return found
+
+
+def _volume_left(h: FittedState, reference: Reference) -> float:
+    """Part of the unheated particle's."""
+    model = reference.measurement.particle
+    lost = float(h.state.point.change.moved_px[0]) * model.surface_px2 / model.volume_px
+    return 1.0 - lost if "lost" in h.state.causes else 1.0
 
 
 def _quality(fit: DiffusivityFit, by_curve: DiffusivityFit, *problems: list[str], reshaped: bool) -> str:

@@ -298,6 +298,7 @@ class ParticleHistory:
             bow=self._bow,
             law=self._law,
             usual_misfit=reference.misfit,
+            settled=reference.settled,
         )
 
     def _state(

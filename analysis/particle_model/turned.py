@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,8 @@ from analysis.particle_model.surroundings import COARSE_PX
 from analysis.tomography.projector import Volume
 
 _MARGIN_PX = 4
+_NEAR_PX = 2.5
+"""Of a surface."""
 GENERATORS = np.array(
     [[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, -1], [0, 0, 0], [1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]]
 )
@@ -45,16 +46,26 @@ class Turned:
     columns: int
     """Of the projections."""
 
-    def field(self, field: Volume, order: Literal[1, 3] = 1) -> Volume:
+    def field(self, field: Volume) -> Volume:
         """A field over the model's box, turned into the wider one."""
         from scipy.ndimage import affine_transform
 
-        back = self.turn.T
-        centre = self._centre + self._shift
-        found = affine_transform(
-            field, back, self._centre - back @ centre, output_shape=self._shape, order=order, mode="nearest"
-        )
+        found = affine_transform(field, self.turn.T, self._offset, output_shape=self._shape, order=1, mode="nearest")
         return np.asarray(found, np.float32)
+
+    def _distance(self, distance: Volume) -> Volume:
+        """A surface, turned: by cubic splines where it lies, where linear interpolation would move it a little."""
+        from scipy.ndimage import map_coordinates
+
+        found = self.field(distance)
+        near = np.nonzero(np.abs(found) < _NEAR_PX)
+        at = self.turn.T @ np.array(near, np.float64) + self._offset[:, None]
+        found[near] = map_coordinates(distance, at, order=3, mode="nearest")
+        return found
+
+    @cached_property
+    def _offset(self) -> NDArray[np.float64]:
+        return np.asarray(self._centre - self.turn.T @ (self._centre + self._shift), np.float64)
 
     def back(self, volume: Volume, crop_centre: NDArray[np.float64]) -> Volume:
         """A volume of the turned particle as it would be had it not turned, about this centre."""
@@ -69,8 +80,8 @@ class Turned:
         model = self.model
         return replace(
             model,
-            outside=self.field(model.outside, order=3),
-            interface=self.field(model.interface, order=3),
+            outside=self._distance(model.outside),
+            interface=self._distance(model.interface),
             surroundings=self._surroundings(),
             first_column=model.first_column - self._shift_px[2],
         )

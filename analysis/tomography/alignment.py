@@ -70,16 +70,25 @@ def align(stack: Stack, tilts_deg: NDArray[np.float64], *, matching_rounds: int 
 
 def shifted(stack: Stack, shifts_px: NDArray[np.float64]) -> Stack:
     """Move each projection's content by its shift (y, x), in Fourier space so that noise stays white."""
-    from scipy.ndimage import fourier_shift
+    from scipy.fft import irfft2, rfft2
 
     pad = int(np.ceil(np.abs(shifts_px).max(initial=0.0))) + 4
     rows, columns = stack.shape[1:]
     out = np.empty_like(stack, dtype=np.float32)
-    for i, (image, shift) in enumerate(zip(stack, shifts_px, strict=True)):
-        wide = np.pad(image, pad, mode="edge")
-        moved = np.fft.ifft2(fourier_shift(np.fft.fft2(wide), shift)).real
-        out[i] = moved[pad : pad + rows, pad : pad + columns]
+    along_y, along_x = (_waves_moved(n + 2 * pad, s) for n, s in zip((rows, columns), shifts_px.T, strict=True))
+    for i, image in enumerate(stack):
+        wide = np.pad(np.asarray(image, np.float32), pad, mode="edge")
+        waves = rfft2(wide) * along_y[i, :, None] * along_x[i, : wide.shape[1] // 2 + 1]
+        out[i] = irfft2(waves, wide.shape)[pad : pad + rows, pad : pad + columns]
     return out
+
+
+def _waves_moved(n: int, shifts_px: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """(shift, wave) what each of n waves becomes; the shortest, which has no direction, stays real."""
+    moved = np.exp(-2j * np.pi * np.fft.fftfreq(n) * shifts_px[:, None])
+    if n % 2 == 0:
+        moved[:, n // 2] = moved[:, n // 2].real
+    return np.asarray(moved, np.complex64)
 
 
 def within_field(shape: tuple[int, ...], shifts_px: NDArray[np.float64]) -> Stack:

@@ -59,6 +59,8 @@ class Reference:
     """Of ln D, by what it leaves open besides of the response and of an interface that is not sharp."""
     misfit: float
     """Mean squared miss of a pixel of the first tilt series, in units of its variance."""
+    settled: bool
+    """Whether its fit had come to an end."""
     trajectory: CompositionTrajectory
     noise: Noise
     volume_nm3: float
@@ -178,6 +180,7 @@ def fit_reference(series: AlignedSeries, seed: int, spread: str, problems: list[
         first_ln_std=first_ln_std,
         response_ln_std=response_ln_std,
         misfit=first.misfit,
+        settled=first.settled,
         trajectory=trajectory,
         noise=noise,
         volume_nm3=particle.volume_px * header.pixel_nm**3,

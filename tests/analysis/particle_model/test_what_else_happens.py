@@ -115,7 +115,7 @@ def test_a_particle_that_turned_is_found_turned_and_its_tau_is_right(path):
     turn = turn_by(np.array([10.0, -8.0, 6.0]))
     point = state(2.0, change=replace(Change.none(), turn=turn))
     found = fit_heated_state(series(model(), path, point, rng), model(), path)
-    assert found.changed
+    assert found.causes
     apart = Change(found.point.change.turn @ turn.T, *list(vars(Change.none()).values())[1:]).turned_deg
     assert apart < 0.6
     assert abs(found.ln_tau - 2.0) < 3.5 * np.hypot(found.free_ln_std, 0.01)
@@ -124,7 +124,7 @@ def test_a_particle_that_turned_is_found_turned_and_its_tau_is_right(path):
 def test_nothing_is_said_to_have_happened_where_nothing_did(path):
     for seed in range(4):
         found = fit_heated_state(series(model(), path, state(1.8), np.random.default_rng(seed)), model(), path)
-        assert not found.changed, f"seed {seed}"
+        assert not found.causes, f"seed {seed}"
         assert found.free_ln_std > found.ln_std
 
 
