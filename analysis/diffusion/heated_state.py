@@ -26,9 +26,7 @@ from analysis.particle_model.model import ParticleModel
 from analysis.tomography.alignment import cross_correlation_shift
 from analysis.tomography.projections import Projections
 
-_ROUNDS, _WHOLE_ROUNDS = 3, 3
-_LOOKS = 2
-"""For what became of the particle: what hides another cause is found first."""
+_ROUNDS, _WHOLE_ROUNDS = 3, 2
 _LEAST_GAIN = 0.001
 """Of chi2, as a part of what there is, by which what became of the particle must explain it better."""
 _DOUBT = 20.0
@@ -111,9 +109,19 @@ def fit_heated_state(
     doubt = max(1.0 if settled else _DOUBT, 1.0 + _DOUBT * (usual_misfit - 1.0))
     closer = 1.0 - _LEAST_GAIN * doubt
 
-    def freed(point: StatePoint, exposures: Exposures, causes: tuple[str, ...], rounds: int = _WHOLE_ROUNDS) -> _Fit:
-        _, point, exposures = _steps(*what, point, exposures, [with_causes(causes)] * rounds)
-        return StateEquations(*what, point, exposures, UNKNOWNS, usual_misfit), point, exposures
+    def freed(point: StatePoint, exposures: Exposures, causes: tuple[str, ...], rounds: int) -> _Fit:
+        """From there with such causes free, as far as it gets better."""
+        best: _Fit | None = None
+        for left in range(rounds, -1, -1):
+            equations = StateEquations(*what, point, exposures, with_causes(causes) if left else UNKNOWNS, usual_misfit)
+            if best is not None and equations.misfit > best[0].misfit:
+                _, point, exposures = best
+                return StateEquations(*what, point, exposures, UNKNOWNS, usual_misfit), point, exposures
+            best = equations, point, exposures
+            if left:
+                point, exposures = _stepped(*best, trajectory)
+        assert best is not None, "the last round is one without a step"
+        return best
 
     def finished(fit: _Fit, causes: tuple[str, ...]) -> HeatedState:
         equations, point, exposures = fit
@@ -137,21 +145,17 @@ def fit_heated_state(
     if not whole or usual_misfit > UNDERSTOOD_MISFIT:
         return finished(plain, ())
     causes: tuple[str, ...] = ()
-    if equations.left_by(equations.told(doubt=doubt)) > _TURNED_MISFIT * usual_misfit:
+    best = plain
+    if equations.straight_misfit > _TURNED_MISFIT * usual_misfit:
         # It may have turned by more than slopes reach.
         turned = _registered(*what, point, exposures)
         there = StateEquations(*what, *turned, UNKNOWNS, usual_misfit)
         if there.misfit < _TURNED_CLOSER * equations.misfit:
-            causes, equations, (point, exposures) = ("turned",), there, turned
-    best = plain
-    for _ in range(_LOOKS):
-        found = equations.told(causes, doubt)
-        if found == causes and best is not plain:
-            break
-        if not found:
-            return finished(plain, ())
-        best, causes = freed(point, exposures, found), found
-        equations, point, exposures = best
+            best, causes = (there, *turned), ("turned",)
+    # One by one: what stands out first may be all there is.
+    while cause := best[0].told(causes, doubt):
+        causes = (*causes, cause)
+        best = freed(*best[1:], causes, _WHOLE_ROUNDS)
     believed = best[0].misfit < min(closer * plain[0].misfit, _BELIEVED_MISFIT * usual_misfit)
     return finished(best, causes) if believed else finished(plain, ())
 
@@ -165,14 +169,18 @@ def _steps(
     rounds: Sequence[Sequence[str]],
 ) -> _Fit:
     """So many steps of such unknowns; also the equations of the last one."""
-    low, high = trajectory.range
     for which in rounds:
         equations = StateEquations(projections, model, trajectory, point, exposures, which)
-        step, of_tilts = equations.solve()
-        exposures = exposures.moved(of_tilts)
-        point = point.stepped(np.clip(step, -equations.farthest, equations.farthest))
-        point = point.at(float(np.clip(point.ln_tau, low, high)))
+        point, exposures = _stepped(equations, point, exposures, trajectory)
     return equations, point, exposures
+
+
+def _stepped(
+    equations: StateEquations, point: StatePoint, exposures: Exposures, trajectory: CompositionTrajectory
+) -> tuple[StatePoint, Exposures]:
+    step, of_tilts = equations.solve()
+    point = point.stepped(np.clip(step, -equations.farthest, equations.farthest))
+    return point.at(float(np.clip(point.ln_tau, *trajectory.range))), exposures.moved(of_tilts)
 
 
 def _plain_misfit(

@@ -16,8 +16,10 @@ TOO_VAGUE = 0.5
 _LEAST_TOLD = 1e-10
 _FARTHEST = 100.0
 """ln D in nm2/s is looked for within so much."""
-_TOLD_GAIN = 400.0
-"""Of chi2, above which what all states share is not as in a book. The grid alone makes it some ten."""
+_TOLD_GAIN, _TOLD_PART = 400.0, 0.5
+"""Of chi2, above which what all states share is not as in a book, and the part of it that this must explain. The grid
+alone makes it some ten; particles that turned or shrank, a thousand, but little of what they are missed by. A law does
+nine tenths."""
 _GRID_STD = np.array([0.0, 0.1, 0.05])
 """Of bow, slope and peak, by what the voxel grid and the fit of the unheated particle do to profiles."""
 _CAUSES = ("composition law", "D of composition", "D of composition")
@@ -80,7 +82,8 @@ def fit_joint(
     start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=own**-2)))
     plain = least_squares(as_in_a_book, start, x_scale="jac")
     free = least_squares(residual, np.r_[plain.x, np.zeros(len(priors))], x_scale="jac")
-    bent = bool(2.0 * (plain.cost - free.cost) > _TOLD_GAIN) and not straight
+    explained = plain.cost - free.cost
+    bent = bool(2.0 * explained > _TOLD_GAIN and explained > _TOLD_PART * plain.cost) and not straight
     x = free.x if bent else np.r_[plain.x, np.zeros(len(priors))]
     x[:n] = np.clip(x[:n], -_FARTHEST, _FARTHEST)
     jacobian = np.asarray(free.jac, np.float64)

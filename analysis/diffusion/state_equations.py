@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.diffusion.state_slopes import (
     CAUSES,
+    OWN,
     PLAIN,
     SHARED,
     SUSPECTS,
@@ -148,26 +149,22 @@ class StateEquations:
         rest = matrix[np.ix_(own, own)] - across @ matrix[np.ix_(plain, own)]
         return float(left @ np.linalg.pinv(rest) @ left) / self._missed
 
-    def told(self, known: Sequence[str] = (), doubt: float = 1.0) -> tuple[str, ...]:
-        """Which of `CAUSES` the projections tell: the strongest first, each beside those before it and `known` ones.
+    def told(self, known: Sequence[str], doubt: float = 1.0) -> str:
+        """Which of `CAUSES` explains most beside `known` ones, and enough; nothing where none does.
 
         What composition explains better is left to all states together. With `doubt` a cause must explain so many times
         as much.
         """
-        found = tuple(known)
-        while left := [cause for cause in CAUSES if cause not in found]:
-            beside = with_causes(found)
-            gains = {cause: self.gain(CAUSES[cause], beside) for cause in left}
-            best = max(left, key=lambda cause: gains[cause] / _TOLD_GAINS[cause])
-            if gains[best] < max(doubt * _TOLD_GAINS[best], self.gain(SHARED[1:], beside)):
-                break
-            found = (*found, best)
-        return found
+        beside = with_causes(known)
+        gains = {cause: self.gain(CAUSES[cause], beside) for cause in CAUSES if cause not in known}
+        enough = [cause for cause in gains if gains[cause] > doubt * _TOLD_GAINS[cause]]
+        best = max(enough, key=gains.__getitem__, default="")
+        return best if best and gains[best] > self.gain(SHARED[1:], beside) else ""
 
-    def left_by(self, causes: Sequence[str]) -> float:
-        """The misfit that would be left, were all slopes straight, with what such causes explain."""
-        explained = self.gain([n for n in with_causes(causes) if n not in PLAIN]) if causes else 0.0
-        return self.misfit * (1.0 - explained)
+    @property
+    def straight_misfit(self) -> float:
+        """What would be left of the misfit were all slopes straight, and everything free."""
+        return self.misfit * (1.0 - self.gain(OWN[1:]))
 
     def suspect(self) -> str:
         """What would explain most of what is missed; nothing when none of it explains much."""

@@ -206,7 +206,7 @@ class ParticleHistory:
                 f"the particle reshaped: {100 * moved:.0f} % of its volume is elsewhere, surface to volume "
                 f"changed by {100 * (rounding - 1):+.0f} %, aspect ratio from {reference.aspect:.2f} to {aspect:.2f}"
             )
-        elif abs(growth - 1.0) > _VOLUME_MOVED:
+        elif comparable and abs(growth - 1.0) > _VOLUME_MOVED:
             problems.append(f"the volume moved by {100 * (growth - 1):+.1f} %: sublimation or a bad series")
         if not header.heat:
             problems.append("not heated since the first state: there is nothing to fit D to")

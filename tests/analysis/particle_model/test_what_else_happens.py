@@ -143,6 +143,37 @@ def test_what_a_state_is_missed_by_names_its_cause(path, words):
     assert max(SUSPECTS, key=lambda w: at.gain(SUSPECTS[w])) == words
 
 
+HAPPENED = {
+    "turned": {"turn": turn_by(np.array([3.0, 0.0, -2.0]))},
+    "lost": {"moved_px": np.array([0.15, 0.0, 0.0])},
+    "rounded": {"moved_px": np.array([0.0, 0.5, 0.0])},
+    "coated": {"coats": np.array([1.5, 0.0])},
+    "blurred": {"blur_px2": 0.5},
+}
+
+
+@pytest.mark.parametrize("cause", HAPPENED)
+def test_a_cause_is_told_first_and_tau_is_right(path, cause):
+    """Three per cent of the volume, two degrees, a thin coat: tau would be wrong by many times its error."""
+    point = state(2.0, change=replace(Change.none(), **HAPPENED[cause]))
+    seen = series(model(), path, point, np.random.default_rng(11))
+    found = fit_heated_state(seen, model(), path)
+    assert found.causes[0] == cause
+    assert abs(found.ln_tau - 2.0) < 3.5 * np.hypot(found.free_ln_std, 0.003)
+
+
+def test_of_a_particle_that_was_never_understood_more_must_be_explained(path):
+    seen = series(
+        model(), path, state(2.0, change=replace(Change.none(), **HAPPENED["blurred"])), np.random.default_rng(2)
+    )
+    at = StateEquations(seen, model(), path, state(2.0), Exposures.of(seen), UNKNOWNS)
+    assert at.told(()) == "blurred"
+    assert at.told((), doubt=1e3) == at.told(("blurred",), doubt=10.0) == ""
+    assert at.straight_misfit < at.misfit
+    unsettled = fit_heated_state(seen, model(), path, settled=False)
+    assert unsettled.misfit >= fit_heated_state(seen, model(), path).misfit
+
+
 def test_rounding_keeps_the_volume_and_shrinking_does_not():
     particle = model()
     shrunk, *rounded = shape_modes(particle)
