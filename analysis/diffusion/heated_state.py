@@ -26,7 +26,7 @@ from analysis.particle_model.model import ParticleModel
 from analysis.tomography.alignment import cross_correlation_shift
 from analysis.tomography.projections import Projections
 
-_ROUNDS, _WHOLE_ROUNDS = 3, 2
+_ROUNDS, _WHOLE_ROUNDS = 3, 3
 _LEAST_GAIN = 0.001
 """Of chi2, as a part of what there is, by which what became of the particle must explain it better."""
 _DOUBT = 20.0
@@ -110,17 +110,20 @@ def fit_heated_state(
     closer = 1.0 - _LEAST_GAIN * doubt
 
     def freed(point: StatePoint, exposures: Exposures, causes: tuple[str, ...], rounds: int) -> _Fit:
-        """From there with such causes free, as far as it gets better."""
+        """The best on the way from there with such causes free; a step that makes it worse is taken by half."""
         best: _Fit | None = None
+        part = 1.0
         for left in range(rounds, -1, -1):
             equations = StateEquations(*what, point, exposures, with_causes(causes) if left else UNKNOWNS, usual_misfit)
-            if best is not None and equations.misfit > best[0].misfit:
-                _, point, exposures = best
-                return StateEquations(*what, point, exposures, UNKNOWNS, usual_misfit), point, exposures
-            best = equations, point, exposures
+            if best is None or equations.misfit < best[0].misfit:
+                best, part = (equations, point, exposures), 1.0
+            else:
+                part *= 0.5
             if left:
-                point, exposures = _stepped(*best, trajectory)
+                point, exposures = _stepped(*best, trajectory, part)
         assert best is not None, "the last round is one without a step"
+        if best[0] is not equations:
+            best = StateEquations(*what, *best[1:], UNKNOWNS, usual_misfit), *best[1:]
         return best
 
     def finished(fit: _Fit, causes: tuple[str, ...]) -> HeatedState:
@@ -176,11 +179,16 @@ def _steps(
 
 
 def _stepped(
-    equations: StateEquations, point: StatePoint, exposures: Exposures, trajectory: CompositionTrajectory
+    equations: StateEquations,
+    point: StatePoint,
+    exposures: Exposures,
+    trajectory: CompositionTrajectory,
+    part: float = 1.0,
 ) -> tuple[StatePoint, Exposures]:
+    """A part of the step that the equations ask for."""
     step, of_tilts = equations.solve()
-    point = point.stepped(np.clip(step, -equations.farthest, equations.farthest))
-    return point.at(float(np.clip(point.ln_tau, *trajectory.range))), exposures.moved(of_tilts)
+    point = point.stepped(part * np.clip(step, -equations.farthest, equations.farthest))
+    return point.at(float(np.clip(point.ln_tau, *trajectory.range))), exposures.moved(part * of_tilts)
 
 
 def _plain_misfit(
