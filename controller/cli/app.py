@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Annotated
 
 import typer
 
@@ -15,11 +16,27 @@ def application() -> typer.Typer:
     app = typer.Typer(
         help="In-situ heating and tomography sessions with live alloying, diffusion and temperature results.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # plain help comes in half the time
     )
+    app.callback(help=app.info.help)(_before)
     for module in iter_modules(commands.__path__):
         command = getattr(import_module(f"{commands.__name__}.{module.name}"), module.name)
         app.command(module.name.rstrip("_").replace("_", "-"))(command)  # import_: Python keeps the word for itself
     return app
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"alloyscope {version('alloyscope')}")
+        raise typer.Exit
+
+
+def _before(
+    _: Annotated[
+        bool, typer.Option("--version", help="print the version, and leave", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    """What every command has before it."""

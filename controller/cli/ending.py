@@ -20,7 +20,8 @@ def run_to_end(command: Callable[[], object]) -> None:
         print(f"alloyscope: {error}", file=sys.stderr)
         _leave(1)
     except KeyboardInterrupt:
-        print("alloyscope: interrupted; devices were made safe, recorded data are kept", file=sys.stderr)
+        kept = "; devices were made safe, recorded data are kept" if "controller.session" in sys.modules else ""
+        print(f"alloyscope: interrupted{kept}", file=sys.stderr)
         _leave(130)
     except SystemExit as ended:
         _leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))

@@ -14,4 +14,4 @@ NoScreen = Annotated[bool, typer.Option("--no-screen", help="print lines instead
 KeyPath = Annotated[Path | None, typer.Option("--key", help="operator's or observer's key, for tcp:// addresses")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="use this seed instead of the file's")]
 Trust = Annotated[bool, typer.Option("--trust", help="run the driver code that the session file names; asked once")]
-JsonPath = Annotated[Path | None, typer.Option("--json", help="write the results here as JSON")]
+JsonPath = Annotated[Path | None, typer.Option("--json", help="write the results here as JSON; - is standard output")]
