@@ -239,7 +239,7 @@ def _start(
     profile = projections.moved(shifts, model.columns)[0].sum(axis=(0, 1))
     shifts[:, 1] += cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
     stack, seen = projections.moved(shifts, model.columns)
-    weight = seen * projections.noise.weights(alloyed)
+    weight = projections.weights(alloyed, stack, seen)
     tried = []
     for ln_tau in np.linspace(*trajectory.range, _TRIED):
         projected = signal(float(ln_tau))

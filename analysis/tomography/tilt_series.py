@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tomography.alignment import Alignment, align, shifted
+from analysis.tomography.clipping import Clipping, clipping_of
 from analysis.tomography.noise import Noise, darkest_level
 from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Stack
@@ -46,10 +47,14 @@ class AlignedSeries(AlignedStack):
 
     header: FrameHeader
     """Of the first usable frame."""
+    clipping: Clipping | None = None
+    ceiling: float | None = None
+    """Intensity above the offset at which the detector clips."""
 
     def projections(self, noise: Noise) -> Projections:
         """As the fits take them."""
-        return Projections(self.raw, self.tilts_deg, self.alignment.shifts_px, noise, self.header.swept_deg)
+        shifts_px, swept_deg = self.alignment.shifts_px, self.header.swept_deg
+        return Projections(self.raw, self.tilts_deg, shifts_px, noise, swept_deg, self.ceiling)
 
 
 def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[AlignedSeries, list[str]]:
@@ -57,8 +62,12 @@ def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[AlignedSe
 
     `axis_deg` is the axis when it is known, so that all states of a particle are turned alike.
     """
-    found, rejected = aligned_stack(intensity(kept), np.array([f.header.tilt_deg for f in kept]), axis_deg)
-    return AlignedSeries(**vars(found), header=kept[0].header), rejected
+    above = intensity(kept)
+    found, rejected = aligned_stack(above, np.array([f.header.tilt_deg for f in kept]), axis_deg)
+    clipping = clipping_of([f.image for f in kept])
+    offset = float(kept[0].image[0, 0]) - float(above[0, 0, 0])
+    ceiling = None if clipping is None else clipping.counts - offset
+    return AlignedSeries(**vars(found), header=kept[0].header, clipping=clipping, ceiling=ceiling), rejected
 
 
 def aligned_stack(
@@ -147,6 +156,8 @@ def problems_of(series: AlignedSeries, end: SeriesEnd) -> list[str]:
         problems.append(f"{end.planned - kept} of {end.planned} tilts are missing")
     if np.ptp(tilts_deg) < _NARROWEST_DEG:
         problems.append(f"the tilts span only {np.ptp(tilts_deg):.0f} deg")
+    if series.clipping is not None:
+        problems.append(str(series.clipping))
     if series.alignment.residual_px > 0.5:
         problems.append(f"alignment still moved by {series.alignment.residual_px:.1f} px")
     return problems

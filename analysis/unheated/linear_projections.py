@@ -57,7 +57,7 @@ class LinearProjections:
         self._gain = exposures.factors.astype(np.float32)[:, None, None] * model.response.slope(scattered)
         projected = exposures.exposed(model.response.signal(scattered))
         self._top = float(projected.max())
-        self._weight = seen * projections.noise.weights(projected)
+        self._weight = projections.weights(projected, stack, seen)
         self._residual = stack - projected
         self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
         if cautious:
