@@ -32,6 +32,9 @@ _LEAST_GAIN = 0.001
 _DOUBT = 20.0
 """Times as much must a cause explain where the fit of the unheated particle has not settled, or misses by twice the
 noise: what its model lacks looks like this or that once the composition has changed."""
+_FINE_PX, _COARSER = 42.0, 6
+"""Cube root of the volume below which so many times as much must be explained, to such a power: on few pixels the first
+fit draws its noise into the surfaces, and every later series asks to have them smoothed."""
 _TURNED_MISFIT, _REGISTERED_THROUGH, _REGISTERING_ROUNDS = 1.5, (0.12, 0.06, 0.03), 3
 """Times the usual one, above which a particle may have turned by much; blurs to find it through, over the cube root of
 its volume."""
@@ -106,7 +109,8 @@ def fit_heated_state(
     usual_misfit, settled : of the fit to the unheated series
     """
     what = projections, model, trajectory
-    doubt = max(1.0 if settled else _DOUBT, 1.0 + _DOUBT * (usual_misfit - 1.0))
+    coarse = _FINE_PX / float(np.cbrt(model.volume_px))
+    doubt = max(1.0 if settled else _DOUBT, 1.0 + _DOUBT * (usual_misfit - 1.0), coarse**_COARSER)
     closer = 1.0 - _LEAST_GAIN * doubt
 
     def freed(point: StatePoint, exposures: Exposures, causes: tuple[str, ...], rounds: int) -> _Fit:

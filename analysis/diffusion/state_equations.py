@@ -37,7 +37,7 @@ _COAT_PRIOR, _BLUR_PRIOR_PX2 = 0.05, 0.3
 _LONGEST_STEP = 1.0
 _SUSPECT_GAIN = 0.1
 """Of chi2."""
-_TOLD_GAINS = {"turned": 0.002, "lost": 0.002, "rounded": 0.005, "coated": 0.003, "blurred": 0.005}
+_TOLD_GAINS = {"turned": 0.002, "lost": 0.002, "rounded": 0.012, "coated": 0.003, "blurred": 0.005}
 """Of chi2, as a part of what there is, from which a cause is told. Noise, and the grid of a particle that is
 understood, make each some ten-thousandths, blur up to a thousandth; one per cent of a volume lost, some hundredths."""
 
