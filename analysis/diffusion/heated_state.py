@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
 from analysis.diffusion.state_equations import SharedInformation, StateEquations
-from analysis.diffusion.state_slopes import PLAIN, TURNING, UNKNOWNS, StatePoint, intensity, with_causes
+from analysis.diffusion.state_slopes import CAUSES, PLAIN, TURNING, UNKNOWNS, StatePoint, intensity, with_causes
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.change import Change
 from analysis.particle_model.exposures import Exposures
@@ -158,7 +158,9 @@ def fit_heated_state(
         turned = _registered(*what, point, exposures)
         there = StateEquations(*what, *turned, UNKNOWNS, usual_misfit)
         if there.misfit < _TURNED_CLOSER * equations.misfit:
-            best, causes = (there, *turned), ("turned",)
+            # To turn its fields is to interpolate them, which looks like blur and rounded edges.
+            causes = tuple(CAUSES)
+            best = freed(*turned, causes, _WHOLE_ROUNDS)
     # One by one: what stands out first may be all there is.
     while cause := best[0].told(causes, doubt):
         causes = (*causes, cause)
