@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.tomography.alignment import Alignment, align, shifted
 from analysis.tomography.clipping import Clipping, clipping_of
+from analysis.tomography.neighbour import entered
 from analysis.tomography.noise import Noise, darkest_level
 from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Stack
@@ -50,6 +51,8 @@ class AlignedSeries(AlignedStack):
     clipping: Clipping | None = None
     ceiling: float | None = None
     """Intensity above the offset at which the detector clips."""
+    crowded: int = 0
+    """Tilts left out since something else had entered the field."""
 
     def projections(self, noise: Noise) -> Projections:
         """As the fits take them."""
@@ -62,12 +65,19 @@ def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[AlignedSe
 
     `axis_deg` is the axis when it is known, so that all states of a particle are turned alike.
     """
-    above = intensity(kept)
-    found, rejected = aligned_stack(above, np.array([f.header.tilt_deg for f in kept]), axis_deg)
+    above, tilts_deg = intensity(kept), np.array([f.header.tilt_deg for f in kept])
+    more = entered(above.sum(axis=(1, 2), dtype=np.float64), tilts_deg)
+    if (~more).sum() < FEWEST_TILTS:
+        more[:] = False
+    crowded = [f"{t:.1f} deg: something else has entered the field" for t in tilts_deg[more]]
     clipping = clipping_of([f.image for f in kept])
     offset = float(kept[0].image[0, 0]) - float(above[0, 0, 0])
     ceiling = None if clipping is None else clipping.counts - offset
-    return AlignedSeries(**vars(found), header=kept[0].header, clipping=clipping, ceiling=ceiling), rejected
+    found, rejected = aligned_stack(above[~more], tilts_deg[~more], axis_deg)
+    series = AlignedSeries(
+        **vars(found), header=kept[0].header, clipping=clipping, ceiling=ceiling, crowded=len(crowded)
+    )
+    return series, crowded + rejected
 
 
 def aligned_stack(
@@ -154,6 +164,8 @@ def problems_of(series: AlignedSeries, end: SeriesEnd) -> list[str]:
         problems.append(f"only {kept} usable tilts")
     elif kept < 0.9 * end.planned:
         problems.append(f"{end.planned - kept} of {end.planned} tilts are missing")
+    if series.crowded:
+        problems.append(f"something else enters the field at high tilt: {series.crowded} tilts are left out")
     if np.ptp(tilts_deg) < _NARROWEST_DEG:
         problems.append(f"the tilts span only {np.ptp(tilts_deg):.0f} deg")
     if series.clipping is not None:
