@@ -21,7 +21,7 @@ from tests.torture.conftest import TORTURE
 
 ROOT = Path(__file__).parents[2]
 FRAMES = round(2000 * TORTURE)
-LIVES = 5
+LIVES = 5 if TORTURE <= 1.0 else 20
 A_STEP = 200
 LIMIT_S = 100.0 * max(1.0, TORTURE)
 MOST_MB = 512.0
