@@ -1,7 +1,11 @@
 """What every command does alike."""
 
 import json
+import os
+import subprocess
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +20,11 @@ def test_it_says_its_version(tmp_path):
 
 
 def test_a_shell_can_complete_commands(tmp_path):
-    done = alloyscope("--show-completion", "bash", cwd=tmp_path)
-    assert done.returncode == 0 and "_ALLOYSCOPE_COMPLETE" in done.stdout
+    """Asked as bash asks for it, whatever shell this test was started from."""
+    asked = {"_ALLOYSCOPE_COMPLETE": "complete_bash", "COMP_WORDS": "alloyscope che", "COMP_CWORD": "1"}
+    program = Path(sys.executable).with_name("alloyscope")
+    done = subprocess.run([program], cwd=tmp_path, env=os.environ | asked, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["check"]
 
 
 @pytest.fixture
