@@ -24,6 +24,8 @@ from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, StreamItem
 
 _SLAB = 16
 _PREVIEW_EVERY = 4
+_PREVIEW_SHARE, _AHEAD_S = 0.3, 0.2
+"""Of a tilt series' time that its previews may take, beside so many seconds."""
 _PROVISIONAL_EVERY = 6
 _PROVISIONAL_SHARE = 0.3
 """Of a tilt series' time that provisional degrees may take: a fast dry run gets none, a live session all."""
@@ -58,6 +60,7 @@ class Pipeline:
         self._began_s = 0.0
         self._provisional_s = _FIRST_GUESS_S
         self._spent_s = 0.0
+        self._previews_from_s, self._previews_s = 0.0, 0.0
 
     def feed(self, item: StreamItem) -> list[Result]:
         """Take the next item of the stream; a step is done with when its `StateResult` or `ImageResult` comes."""
@@ -164,7 +167,11 @@ class Pipeline:
         if running.shape[1] != signal.shape[0]:
             return []
         running.add(_centred_slab(signal), frame.header.tilt_deg)
+        if self._late(count):
+            return []
+        began_s = time.monotonic()
         running.iterate(1)
+        self._previews_s += time.monotonic() - began_s
         if count % _PREVIEW_EVERY:
             return []
         pixels = _as_picture(running.volume()[:, :, _SLAB // 2], side_px)
@@ -173,6 +180,13 @@ class Pipeline:
                 step=step, particle=frame.header.particle, frames=count, shape=pixels.shape, pixels=pixels.tobytes()
             )
         ]
+
+    def _late(self, count: int) -> bool:
+        """Whether frames come faster than there is time for previews: what has waited is looked at when it is whole."""
+        now = time.monotonic()
+        if count == 1:
+            self._previews_from_s, self._previews_s = now, 0.0
+        return self._previews_s > _AHEAD_S + _PREVIEW_SHARE * (now - self._previews_from_s)
 
     def _provisional_of(self, frame: Frame, frames: list[Frame]) -> list[Result]:
         """The degree of alloying from the tilts so far, as often as there is time for it."""

@@ -11,6 +11,7 @@ along the beam and integrated over a detector row (strip area), so projection co
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numba as nb
 import numpy as np
@@ -70,6 +71,7 @@ def project(volume: Volume, tilts_deg: NDArray[np.float64]) -> Stack:
     return Projector(tilts_deg, (depth, rows, columns)).forward(volume)
 
 
+@lru_cache(maxsize=1024)
 def _footprint(c: float, s: float) -> NDArray[np.float32]:
     """Weights on the rows below, at and above the nearest row, for each fraction of a row: (fraction, 3)."""
     wide, narrow = max(abs(c), abs(s)), min(abs(c), abs(s))
