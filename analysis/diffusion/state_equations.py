@@ -183,7 +183,8 @@ class StateEquations:
         n = len(SHARED)
         information, gradient = np.zeros((n, n)), np.zeros(n)
         common = np.flatnonzero(self._which < n)
-        rest = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in with_causes(causes)[1:]]))
+        unknown = set(with_causes(causes)) - set(SHARED)
+        rest = np.flatnonzero(np.isin(self._which, [UNKNOWNS.index(name) for name in unknown]))
         inverse = np.linalg.pinv(self._information[np.ix_(rest, rest)] + np.diag(self._prior[rest]))
         across = self._information[np.ix_(common, rest)] @ inverse
         at = np.ix_(self._which[common], self._which[common])

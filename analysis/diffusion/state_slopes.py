@@ -19,19 +19,6 @@ from analysis.tomography.projector import Stack, Volume
 
 SHARED = ("ln_tau", "bow", "slope", "peak")
 """What is one for all states of a particle, but for the first, which follows from D."""
-OWN = (
-    "scale",
-    "turn_z",
-    "turn_y",
-    "turn_x",
-    "shrunk",
-    "rounded",
-    "rounded_wide",
-    "coat",
-    "coat_wide",
-    "blur",
-)
-UNKNOWNS = (*SHARED, *OWN)
 CAUSES = {
     "turned": ("turn_z", "turn_y", "turn_x"),
     "lost": ("shrunk",),
@@ -40,11 +27,13 @@ CAUSES = {
     "blurred": ("blur",),
 }
 """What may become of one state, and the unknowns that describe it."""
+OWN = ("scale", *(name for names in CAUSES.values() for name in names))
+UNKNOWNS = (*SHARED, *OWN)
 SUSPECTS = {
-    "that it turned": ("turn_z", "turn_y", "turn_x"),
-    "that its surface moved": ("shrunk", "rounded", "rounded_wide"),
-    "carbon on it": ("coat", "coat_wide"),
-    "another focus": ("blur",),
+    "that it turned": CAUSES["turned"],
+    "that its surface moved": (*CAUSES["lost"], *CAUSES["rounded"]),
+    "carbon on it": CAUSES["coated"],
+    "another focus": CAUSES["blurred"],
     "composition: how the metals shine mixed, or D changes with it": SHARED[1:],
 }
 """What would explain a state's misfit, in words, and the unknowns that say so."""

@@ -32,15 +32,11 @@ class Checkpoint:
     It is a pickle, which may run code when it is read, and data come from anywhere. It is found by what went into it:
     settings, the program, and every item that was analysed. So a manifest with a series more goes on as well, while
     other data, settings or another version begin anew.
-
-    Parameters
-    ----------
-    folder : where it is kept; by default below ``XDG_CACHE_HOME``
     """
 
-    def __init__(self, settings: AnalysisSettings, items: Sequence[StreamItem], folder: Path | None = None) -> None:
+    def __init__(self, settings: AnalysisSettings, items: Sequence[StreamItem]) -> None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self._folder = folder or home / "alloyscope" / "analyses"
+        self._folder = home / "alloyscope" / "analyses"
         self._settings = settings
         self._names = _names(settings, items)
         self._kept: Path | None = None

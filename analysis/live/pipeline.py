@@ -60,7 +60,7 @@ class Pipeline:
         self._began_s = 0.0
         self._provisional_s = _FIRST_GUESS_S
         self._spent_s = 0.0
-        self._previews_from_s, self._previews_s = 0.0, 0.0
+        self._previews_s = 0.0
 
     def feed(self, item: StreamItem) -> list[Result]:
         """Take the next item of the stream; a step is done with when its `StateResult` or `ImageResult` comes."""
@@ -72,6 +72,8 @@ class Pipeline:
             frames.append(item)
             if self._picture_px is None:
                 return []
+            if len(frames) == 1:
+                self._began_s, self._previews_s, self._spent_s = time.monotonic(), 0.0, 0.0
             self._outlines.show(item)
             return [*self._preview_of(item, len(frames), self._picture_px), *self._provisional_of(item, frames)]
         return self._finish(item)
@@ -167,7 +169,7 @@ class Pipeline:
         if running.shape[1] != signal.shape[0]:
             return []
         running.add(_centred_slab(signal), frame.header.tilt_deg)
-        if self._late(count):
+        if self._late:
             return []
         began_s = time.monotonic()
         running.iterate(1)
@@ -181,18 +183,14 @@ class Pipeline:
             )
         ]
 
-    def _late(self, count: int) -> bool:
+    @property
+    def _late(self) -> bool:
         """Whether frames come faster than there is time for previews: what has waited is looked at when it is whole."""
-        now = time.monotonic()
-        if count == 1:
-            self._previews_from_s, self._previews_s = now, 0.0
-        return self._previews_s > _AHEAD_S + _PREVIEW_SHARE * (now - self._previews_from_s)
+        return self._previews_s > _AHEAD_S + _PREVIEW_SHARE * (time.monotonic() - self._began_s)
 
     def _provisional_of(self, frame: Frame, frames: list[Frame]) -> list[Result]:
         """The degree of alloying from the tilts so far, as often as there is time for it."""
         now = time.monotonic()
-        if len(frames) == 1:
-            self._began_s, self._spent_s = now, 0.0
         particle = self._particles.get(frame.header.particle)
         allowed_s = _PROVISIONAL_SHARE * (now - self._began_s)
         late = self._spent_s + self._provisional_s > allowed_s
