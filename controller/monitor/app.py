@@ -24,7 +24,7 @@ from controller.monitor.source import RemoteSession, Source
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
-_REFRESH_S = 0.2
+REFRESH_S = 0.2
 _ASK_AGAIN_S = 4.0
 _AGE_S = 1.0
 
@@ -76,7 +76,7 @@ class MonitorApp(App[None]):
         self.query_one("#results-scroll").border_title = "results"
         self.query_one("#log").border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
-        self.set_interval(_REFRESH_S, self._draw)
+        self.set_interval(REFRESH_S, self._draw)
         self.set_interval(_AGE_S, self._grow_older)
 
     async def _listen(self) -> None:

@@ -15,11 +15,14 @@ class ScriptedSource:
 
     def __init__(self, events: list[ev.Event]) -> None:
         self.given = events
+        self.told = asyncio.Event()
+        """All of them."""
         self.commands: list[str] = []
 
     async def events(self) -> AsyncIterator[ev.Event | None]:
         for event in self.given:
             yield event
+        self.told.set()
         await asyncio.Event().wait()
 
     async def command(self, name: str) -> str:

@@ -21,7 +21,7 @@ from analysis.results import (
     WindowOffset,
 )
 from controller import events as ev
-from controller.monitor.app import MonitorApp
+from controller.monitor.app import REFRESH_S, MonitorApp
 from controller.monitor.panels.plot import Plot
 
 
@@ -81,7 +81,15 @@ def words(app: MonitorApp) -> str:
 
 
 async def settled(pilot) -> None:
-    await pilot.pause(0.5)
+    """Wait until a screen knows all that its source tells, and nothing on it moves any more."""
+    await pilot.app._source.told.wait()
+    before = ""
+    for _ in range(100):
+        await pilot.pause(1.5 * REFRESH_S)
+        if (now := pilot.app.export_screenshot()) == before:
+            return
+        before = now
+    pytest.fail("the screen never comes to rest")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
@@ -278,6 +286,7 @@ def test_silence_of_the_session_is_said(source):
             for event in self.given:
                 yield event
             yield None
+            self.told.set()
             await asyncio.Event().wait()
 
     async def main() -> None:

@@ -12,6 +12,7 @@ from controller import events as ev
 from controller.monitor.app import MonitorApp
 from controller.monitor.panels.picture import PicturePanel, half_blocks
 from controller.monitor.panels.plot import Curve, Plot, draw
+from tests.controller.monitor.test_monitor import settled
 
 
 def test_a_plot_puts_rising_data_in_rising_rows():
@@ -55,7 +56,7 @@ def test_outlines_are_drawn_on_the_frame_they_belong_to_and_lost_particles_are_t
     async def shown(step: str, frame: int) -> tuple[str, set[str], str]:
         app = MonitorApp(source([picture, outlined(step, frame)]))
         async with app.run_test(size=(160, 48)) as pilot:
-            await pilot.pause(0.5)
+            await settled(pilot)
             frame = app.query_one("#frame", PicturePanel)
             colours = {str(span.style) for span in frame.render().spans}
             return (

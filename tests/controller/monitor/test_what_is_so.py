@@ -114,15 +114,13 @@ def test_the_first_line_says_whether_all_is_well(source):
 
 
 def test_a_session_that_is_over_has_no_time_left_and_is_not_silent(source):
-    async def quiet(given):
-        for event in given:
-            yield event
-        yield None
-        await asyncio.Event().wait()
-
     class Silent(source):
-        def events(self):
-            return quiet(self.given)
+        async def events(self):
+            for event in self.given:
+                yield event
+            yield None
+            self.told.set()
+            await asyncio.Event().wait()
 
     over = [*story(), ev.RunStateChanged(740.0, "done")]
     shown = on_screen(Silent, over, lambda app, _: words(app))
