@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,8 +19,11 @@ class ChipLimits(Strict):
     max_ramp_c_per_s: float = Field(2000.0, gt=0, le=1e7)
     max_power_mw: float = Field(60.0, gt=0)
     away_c: float = Field(25.0, gt=0, le=200.0)
-    """A chip that is held may be so far off its set point, for `away_s`; then it is made safe."""
+    """A chip that is held may be so far off its set point, for `away_s`; then `when_away` says what becomes of it."""
     away_s: float = Field(1.0, ge=0.1, le=60.0)
+    when_away: Literal["quench", "ramp down", "hold"] = "quench"
+    """Ramping down spares a membrane, and ends the session as well; a chip that is held goes on, with a warning."""
+    ramp_down_c_per_s: float = Field(20.0, gt=0, le=1e7)
     stale_s: float = Field(3.0, ge=0.5, le=60.0)
     """Without a new reading, while it is not cold."""
     quench_s: float = Field(5.0, ge=0.5, le=120.0)

@@ -17,6 +17,7 @@ from simulators.chip import WINDOW_OFFSETS_C
 from simulators.imaging import Optics, Response, View, attenuation, brightest, detect, exposed, scatterers
 from simulators.imperfect.beam_path import BeamPath, bright_tilts_deg, magnified, membranes, neighbours, response
 from simulators.imperfect.imperfections import NONE, of_the_microscope
+from simulators.rays import warm_up
 from simulators.specimens import SPECIMENS, VOXELS_ACROSS
 from simulators.twin import Particle, Place, Twin
 
@@ -122,12 +123,14 @@ class SimulatedMicroscope:
 
     async def connect(self) -> None:
         with self._clock.working():
-            self._twin = await asyncio.to_thread(
+            building = asyncio.to_thread(
                 Twin, self._context.folder, self._places, self._offsets_c, self._voxels_across, self._flaws
             )
-            self._twin.write_truth({"seed": self._context.seed, "imperfections": self._flaws.told()})
-            await asyncio.to_thread(self._know_brightest, self._twin)
-            # The first call compiles the kernels: now, with the chip cold, not in the middle of a session.
+            # What compiles does so now, with the chip cold, not in the middle of a session.
+            twin, _ = await asyncio.gather(building, asyncio.to_thread(warm_up))
+            twin.write_truth({"seed": self._context.seed, "imperfections": self._flaws.told()})
+            await asyncio.to_thread(self._know_brightest, twin)
+            self._twin = twin
             await asyncio.to_thread(self._render, 4.0, (8, 8), 0.0)
 
     async def make_safe(self) -> None:

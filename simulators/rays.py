@@ -34,6 +34,11 @@ def line_integrals(
     return out
 
 
+def warm_up() -> None:
+    """Compile, or load what was compiled before."""
+    line_integrals(np.zeros((2, 2, 2), np.float32), 1.0, (0.0, 0.0), 0.0, np.zeros(1))
+
+
 @nb.njit(cache=True, nogil=True)
 def _sample(volume, out, heights, c, s, cz, cy, h, reach):  # type: ignore[no-untyped-def]  # kernel: numba types it
     nz, ny, nx = volume.shape

@@ -104,5 +104,7 @@ def rotated(shape: Shape, in_plane_deg: float, about_axis_deg: float = 0.0) -> S
 
 def _pentagon(z: Array, y: Array) -> Array:
     """Largest distance along the five face normals of a pentagonal prism."""
-    angles = 2.0 * np.pi * np.arange(5) / 5
-    return np.asarray(np.max([np.cos(t) * y + np.sin(t) * z for t in angles], axis=0))
+    far = np.asarray(y + 0.0 * z)
+    for angle in 2.0 * np.pi * np.arange(1, 5) / 5:
+        np.maximum(far, np.cos(angle) * y + np.sin(angle) * z, out=far)
+    return far

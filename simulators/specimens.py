@@ -31,6 +31,8 @@ VOXELS_ACROSS = 113.0
 """Voxels of the twin to the cube root of a particle's volume: finer than any sensible analysis grid."""
 _LEAST_PART = 0.02
 """Slivers of voxels are left out."""
+_SIZED = 1e-9
+"""How well a shape is scaled to a volume."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,14 @@ def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
     sizing = _grid(half_nm, 2.1 * h)
     outer_nm = _size_for(lambda d: turned(specimen.outer(d)), sizing, specimen.volume_nm3)
     outer = turned(specimen.outer(outer_nm))
+    grid = _grid(_reach_nm(outer, sizing, half_nm, h), h)
     shape = specimen.core
     if shape is None:
-        particle = voxels_of(outer, outer, _grid(half_nm, h), h)
+        particle = voxels_of(outer, outer, grid, h)
         particle = replace(particle, gold=np.float32(specimen.gold_fraction) * (particle.metal > 0))
     else:
         core_nm = _size_for(lambda d: turned(shape(d)), sizing, specimen.gold_fraction * specimen.volume_nm3)
-        particle = voxels_of(outer, turned(shape(core_nm)), _grid(half_nm, h), h)
+        particle = voxels_of(outer, turned(shape(core_nm)), grid, h)
     if specimen.silica_nm <= 0.0:
         return particle
     coat_nm = 1.3
@@ -183,25 +186,33 @@ def voxels_of(outer: Shape, core: Shape, grid: tuple[Array, ...], h: float) -> V
     ValueError
         When the core sticks out of the particle.
     """
-    metal = _part_inside(outer, grid, h, (0, 1, 2))
+    distance = outer(*grid)
+    metal = _part_inside(outer, distance, grid, h)
     metal[metal < _LEAST_PART] = 0.0
-    gold = _part_inside(core, grid, h, (0, 1, 2))
+    gold = _part_inside(core, core(*grid), grid, h)
     if np.any(gold > metal + 0.2):
         raise ValueError("the core does not fit into the particle")
     gold = np.divide(np.minimum(gold, metal), metal, out=np.zeros_like(metal), where=metal > 0)
     span = _span(metal > 0)
-    face_fractions = tuple(_face_fraction(outer, metal, grid, h, axis)[span] for axis in range(3))
+    face_fractions = tuple(_face_fraction(outer, distance, metal, grid, h, axis)[span] for axis in range(3))
     return Voxels(metal[span], face_fractions, gold[span], h, np.zeros((2, 2, 2), np.float32), h)
 
 
-def _part_inside(shape: Shape, grid: tuple[Array, ...], h: float, axes: tuple[int, ...]) -> NDArray[np.float32]:
-    """Part of each cell inside; a cell reaches over h along each of `axes` and is sampled where the surface is near."""
-    distance = shape(*grid)
+def _part_inside(
+    shape: Shape, distance: Array, grid: tuple[Array, ...], h: float, normal: int | None = None
+) -> NDArray[np.float32]:
+    """Part of each cell inside, or of its face towards the next cell along the axis `normal`.
+
+    Cells are sampled only where the surface, by the distance of their middles, can cut them: no distance of `shapes`
+    changes faster than the way.
+    """
+    spread = [np.array([-h / 3, 0.0, h / 3]) if axis != normal else np.array([0.5 * h]) for axis in range(3)]
+    samples = list(product(*spread))
+    reach = max(float(np.linalg.norm(offset)) for offset in samples) + h / 6
     part = (distance < 0.0).astype(np.float32)
-    near = np.nonzero(np.abs(distance) < h)
+    near = np.nonzero(np.abs(distance) <= reach)
     at = [axis.ravel()[index] for axis, index in zip(grid, near, strict=True)]
     found = np.zeros(len(near[0]))
-    samples = list(product(*((-h / 3, 0.0, h / 3) if axis in axes else (0.0,) for axis in range(3))))
     for offset in samples:
         sampled = shape(*(a + o for a, o in zip(at, offset, strict=True)))
         found += np.clip(0.5 - 3.0 * sampled / h, 0.0, 1.0) / len(samples)
@@ -210,12 +221,11 @@ def _part_inside(shape: Shape, grid: tuple[Array, ...], h: float, axes: tuple[in
 
 
 def _face_fraction(
-    shape: Shape, metal: NDArray[np.float32], grid: tuple[Array, ...], h: float, axis: int
+    shape: Shape, distance: Array, metal: NDArray[np.float32], grid: tuple[Array, ...], h: float, axis: int
 ) -> NDArray[np.float32]:
     """Open part of the faces towards the next voxel along an axis."""
-    faces = tuple(a + 0.5 * h if k == axis else a for k, a in enumerate(grid))
     joined = (metal > 0) & (np.roll(metal, -1, axis) > 0)
-    return np.where(joined, _part_inside(shape, faces, h, tuple(k for k in range(3) if k != axis)), 0.0)
+    return np.where(joined, _part_inside(shape, distance, grid, h, axis), 0.0)
 
 
 def _half_extents(width_nm: float, aspect: float, in_plane_deg: float) -> list[float]:
@@ -235,9 +245,20 @@ def _size_for(shape: Callable[[float], Shape], grid: tuple[Array, ...], volume_n
     h = float(grid[2].flat[1] - grid[2].flat[0])
     size = float(np.cbrt(volume_nm3))
     for _ in range(8):
-        found = h**3 * float(_part_inside(shape(size), grid, h, (0, 1, 2)).sum(dtype=np.float64))
-        size *= float(np.cbrt(volume_nm3 / max(found, h**3)))
+        sized = shape(size)
+        found = h**3 * float(_part_inside(sized, sized(*grid), grid, h).sum(dtype=np.float64))
+        larger = float(np.cbrt(volume_nm3 / max(found, h**3)))
+        size *= larger
+        if abs(larger - 1.0) < _SIZED:
+            break
     return size
+
+
+def _reach_nm(outer: Shape, sizing: tuple[Array, ...], half_nm: Sequence[float], h: float) -> list[float]:
+    """Half the box, no larger than it must be: a point of the coarse grid lies within two voxels of each fine one."""
+    near = np.nonzero(outer(*sizing) < 3.0 * h)
+    reach_nm = (float(np.abs(a.ravel()[index]).max()) for a, index in zip(sizing, near, strict=True))
+    return [min(half, reach + 6.0 * h) for half, reach in zip(half_nm, reach_nm, strict=True)]
 
 
 def _span(inside: NDArray[np.bool_]) -> tuple[slice, ...]:

@@ -92,8 +92,10 @@ class Deputy:
         await controller
         return 0
 
-    def _loaded_microscope(self) -> Microscope:
+    def _loaded_microscope(self) -> Microscope | None:
         settings = self._settings
+        if not settings.microscope:
+            return None
         microscope: Microscope = load("microscope", settings.microscope, self._context, settings.microscope_options)
         return microscope
 
@@ -111,7 +113,7 @@ class Deputy:
 
     async def _blank_beam(self) -> None:
         """Of a microscope that is there, for as long as it takes; one that was simulated went with its process."""
-        while not self._microscope.simulated:
+        while self._microscope is not None and not self._microscope.simulated:
             thread = DeviceThread("microscope")
             microscope = MicroscopeInThread(self._microscope, thread)
             try:

@@ -22,12 +22,13 @@ from drivers.interfaces import HeaterReading, HeatingChip
 from drivers.limits import ChipLimits
 from drivers.persistence import persistently
 from drivers.recorded.journal import Journal
-from drivers.recorded.records import Cold, GuardRecord, MadeSafe, MakeSafeFailed, Quenched, RampAsked
+from drivers.recorded.records import AwayBorne, Cold, GuardRecord, MadeSafe, MakeSafeFailed, Quenched, RampAsked
 
 _COLD_LIMIT_S = 10.0
 """Silence while the chip is cold: nothing burns, and a controller that reconstructs may well be late."""
 _READ, _READ_LIMIT_S = "give a reading", 1.5
 _COOLING_LIMIT_S = 10.0
+_AMBIENT_C = 25.0
 _OFF_LIMIT_S = 2.0
 """For switching off; a driver that has not come back by then hangs."""
 _QUENCH_LIMIT_S = 2.0
@@ -79,6 +80,9 @@ class Guard:
         """Of a trip whose effect no reading has shown yet."""
         self._cold_noted = True
         self._ramp: asyncio.Task[None] | None = None
+        self._comes_down: str | None = None
+        """Why it is ramped down, to be made safe at the end."""
+        self._borne = False
         self._ramp_begins = asyncio.Lock()
 
     async def connect(self) -> None:
@@ -93,6 +97,8 @@ class Guard:
 
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
         self._refuse_if_tripped()
+        if self._comes_down is not None:
+            raise InterlockTripped(f"{self.name}: {self._comes_down}; find the cause, then start a new session")
         self._limits.check_target(self.name, target_c, rate_c_per_s)
         with ungrouped():
             # Of two that are asked for at once, the later one goes on: one that is left behind never arrives.
@@ -259,6 +265,16 @@ class Guard:
             wrong = self._interlocks.wrong(reading, self._clock.now())
             if wrong is not None:
                 return wrong
+            if self._comes_down is not None and (self._ramp is None or self._ramp.done()):
+                return self._comes_down
+            away = self._interlocks.away(reading, self._clock.now())
+            if away is not None and self._limits.when_away == "quench":
+                return away
+            if away is not None and self._limits.when_away == "ramp down":
+                self._come_down(away)
+            if away is not None and not self._borne and self._limits.when_away == "hold":
+                self._note(AwayBorne(message=away))
+            self._borne = away is not None
             failed = 0
             if self._cold and not self._cold_noted:
                 self._note_cold()
@@ -291,6 +307,17 @@ class Guard:
         cold_c = round(self._last.temperature_c, 1)
         self._note(Cold(temperature_c=cold_c, since_heartbeat_s=round(self.silence_s, 3)))
         self._cold_noted = True
+
+    def _come_down(self, why: str) -> None:
+        """Without haste, as the session file asks; a quench or a ramp that is asked for meanwhile ends it."""
+        rate_c_per_s = self._limits.ramp_down_c_per_s
+        self._comes_down = f"{why}; it was ramped down at {rate_c_per_s:g} C/s"
+        self._note(RampAsked(target_c=_AMBIENT_C, rate_c_per_s=rate_c_per_s))
+        self._interlocks.ramping(rate_c_per_s)
+        limit_s = self._limits.max_c / rate_c_per_s + _COOLING_LIMIT_S
+        ramp = within(self._clock, limit_s, self.name, "ramp down", self._chip.ramp_to(_AMBIENT_C, rate_c_per_s))
+        self._ramp = asyncio.create_task(ramp, name="ramp down")
+        self._ramp.add_done_callback(lambda done: done.cancelled() or done.exception())  # it is switched off then
 
     def _refuse_if_tripped(self) -> None:
         if self.tripped is not None:

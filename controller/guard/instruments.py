@@ -50,7 +50,7 @@ class Instruments:
         """Called when the beam has been blanked for good."""
         self.in_flight_s: Callable[[], float] = lambda: 0.0
         """How long a frame that is being scanned may keep a microscope deaf."""
-        self.chip = _guarded(file, folder, context)
+        self.chip = _guarded(file, folder, context, real_beam=not microscope.simulated)
 
     async def connect(self) -> None:
         """All at once; raises one `NotConnected` with all failures."""
@@ -107,7 +107,7 @@ async def _failures(*calls: Coroutine[Any, Any, None]) -> list[Exception]:
     return [o for o in outcomes if isinstance(o, Exception)]
 
 
-def _guarded(file: SessionFile, folder: SessionFolder, context: DriverContext) -> GuardedChip:
+def _guarded(file: SessionFile, folder: SessionFolder, context: DriverContext, *, real_beam: bool) -> GuardedChip:
     """In real time the guard is a process of its own; on the stepped clock it must live in this one."""
     section, clock = file.chip, context.clock
     if not isinstance(clock, ScaledClock):
@@ -124,6 +124,6 @@ def _guarded(file: SessionFile, folder: SessionFolder, context: DriverContext) -
             speed=clock.speed,
             epoch=clock.epoch,
         ),
-        file.microscope.backend,
+        file.microscope.backend if real_beam else "",
         file.microscope.options,
     )

@@ -49,8 +49,27 @@ def _dead(reading: HeaterReading) -> bool:
     return reading.power_mw is not None and reading.power_mw < UNPOWERED_MW
 
 
+class _Lasting:
+    """Something that may be seen for a moment, and not for long."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+
+    def told(self, found: str | None, now_s: float, limit_s: float) -> str | None:
+        """What is found, once it has been found for so long."""
+        if found is None:
+            self._since_s = None
+            return None
+        self._since_s = now_s if self._since_s is None else self._since_s
+        return found if now_s - self._since_s >= limit_s else None
+
+
 class Interlocks:
-    """Hears what is asked and sees every reading; `wrong` says why the chip must be made safe, or nothing."""
+    """Hears what is asked and sees every reading.
+
+    `wrong` says why the chip must be made safe, or nothing; `away` that it is not held where it was asked to be, of
+    which the session file says what is to follow.
+    """
 
     def __init__(self, limits: ChipLimits) -> None:
         self._limits = limits
@@ -61,7 +80,7 @@ class Interlocks:
         self._quenched_s: float | None = None
         self._newest: HeaterReading | None = None
         self._newest_at_s = 0.0
-        self._away_since_s: float | None = None
+        self._away, self._unheated = _Lasting(), _Lasting()
         self._seen: deque[tuple[float, float]] = deque()
         """(time, temperature) of the last tenth of a second."""
 
@@ -70,7 +89,8 @@ class Interlocks:
         self._seen.clear()
 
     def reached(self, target_c: float) -> None:
-        self._rate_c_per_s, self._held_c, self._away_since_s = None, target_c, None
+        self._rate_c_per_s, self._held_c = None, target_c
+        self._away, self._unheated = _Lasting(), _Lasting()
 
     def quenched(self, now_s: float) -> None:
         self._rate_c_per_s, self._held_c = None, None
@@ -85,8 +105,12 @@ class Interlocks:
             or self._stale(reading, now_s)
             or self._not_quenched(reading, now_s)
             or self._too_fast(reading)
-            or self._not_held(reading, now_s)
+            or self._unheated.told(self._without_power(reading), now_s, self._limits.away_s)
         )
+
+    def away(self, reading: HeaterReading, now_s: float) -> str | None:
+        """How a reading has differed for too long from what is to be held."""
+        return self._away.told(self._not_held(reading), now_s, self._limits.away_s)
 
     def _stale(self, reading: HeaterReading, now_s: float) -> str | None:
         old_s = now_s - self._newest_at_s
@@ -122,19 +146,18 @@ class Interlocks:
             return f"the chip ramps at {rate:.0f} C/s, {self._rate_c_per_s:g} C/s were asked"
         return None
 
-    def _not_held(self, reading: HeaterReading, now_s: float) -> str | None:
+    def _not_held(self, reading: HeaterReading) -> str | None:
         """Once a temperature has been reached, and until something else is asked."""
         if self._held_c is None:
             return None
-        found = None
         if abs(reading.setpoint_c - self._held_c) > _SETPOINT_C:
-            found = f"the set point is {reading.setpoint_c:.1f} C, {self._held_c:.1f} C was asked: somebody changed it"
-        elif abs(reading.temperature_c - self._held_c) > self._limits.away_c:
-            found = f"the chip reads {reading.temperature_c:.1f} C, {self._held_c:.1f} C was asked"
-        elif self._held_c > COLD_C + self._limits.away_c and _dead(reading):
-            found = f"the chip reads {reading.temperature_c:.1f} C without heating power: sensor stuck or heater dead"
-        if found is None:
-            self._away_since_s = None
-            return None
-        self._away_since_s = now_s if self._away_since_s is None else self._away_since_s
-        return found if now_s - self._away_since_s >= self._limits.away_s else None
+            return f"the set point is {reading.setpoint_c:.1f} C, {self._held_c:.1f} C was asked: somebody changed it"
+        if abs(reading.temperature_c - self._held_c) > self._limits.away_c:
+            return f"the chip reads {reading.temperature_c:.1f} C, {self._held_c:.1f} C was asked"
+        return None
+
+    def _without_power(self, reading: HeaterReading) -> str | None:
+        held = self._held_c is not None and self._held_c > COLD_C + self._limits.away_c
+        if held and _dead(reading):
+            return f"the chip reads {reading.temperature_c:.1f} C without heating power: sensor stuck or heater dead"
+        return None

@@ -29,7 +29,7 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Folder that relative paths in the chip's options start from."""
     backend: str
     options: dict[str, Any]
-    limits: dict[str, float]
+    limits: dict[str, Any]
     seed: int
     speed: float
     epoch: float
@@ -50,7 +50,7 @@ class DeputySettings(msgspec.Struct, frozen=True, kw_only=True):
     guard: GuardSettings
     guard_pid: int
     microscope: str
-    """Backend, whose beam is blanked when the controller dies."""
+    """Backend, whose beam is blanked when the controller dies; empty where there is no real beam."""
     microscope_options: dict[str, Any]
 
 

@@ -55,7 +55,7 @@ class Heating:
         self._unbooked.append((step, self.clock.now()))
         try:
             reached_s = await self.engine.unless_aborted(self._reach(step, seen))
-            await self._hold_until(reached_s + step.duration_s, seen)
+            await self._hold_until(reached_s + step.duration_s, step, seen)
         except Aborted:
             await self._end(step, seen, reached_s)
             raise
@@ -117,10 +117,16 @@ class Heating:
                 return seen[inside].time_s
             await self.clock.sleep(_LOOK_S)
 
-    async def _hold_until(self, time_s: float, seen: list[HeaterReading]) -> None:
+    async def _hold_until(self, time_s: float, step: Heat, seen: list[HeaterReading]) -> None:
+        limits, warned = self.section.limits, False
         while (left_s := time_s - self.clock.now()) > 1e-6:
             await self.engine.hold(min(left_s, _LOOK_WHILE_HELD_S))
             await self._look(seen)
+            away = abs(seen[-1].temperature_c - step.temperature_c) > limits.away_c
+            if away and not warned and limits.when_away == "hold":
+                words = f"the chip reads {seen[-1].temperature_c:.1f} C, {step.temperature_c:g} C was asked"
+                self.log("warning", f"{words}; it is held, as chip.limits.when_away says, and booked as it is read")
+                warned = True
 
     def _book(self, step: Heat, seen: Sequence[HeaterReading], held_s: float) -> None:
         held_s = round(held_s, 3)

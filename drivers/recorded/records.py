@@ -216,6 +216,12 @@ class Quenched(Record, frozen=True, kw_only=True, tag="quench"):
     pass
 
 
+class AwayBorne(Record, frozen=True, kw_only=True, tag="away"):
+    """The chip was not held where it was asked to be, and by the session file it went on."""
+
+    message: str
+
+
 class MadeSafe(Record, frozen=True, kw_only=True, tag="made_safe"):
     reason: str
     since_heartbeat_s: float
@@ -239,5 +245,5 @@ class GuardEnd(Record, frozen=True, kw_only=True, tag="end"):
     tripped: str | None
 
 
-GuardRecord = RampAsked | Quenched | MadeSafe | MakeSafeFailed | Cold | BeamBlanked | GuardEnd
+GuardRecord = RampAsked | Quenched | AwayBorne | MadeSafe | MakeSafeFailed | Cold | BeamBlanked | GuardEnd
 """Of ``guard.jsonl``."""

@@ -14,7 +14,7 @@ from drivers.interfaces import DriverContext, HeaterReading
 from drivers.limits import ChipLimits
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Journal, read_guard_journal
-from drivers.recorded.records import Cold, MadeSafe, MakeSafeFailed
+from drivers.recorded.records import AwayBorne, Cold, MadeSafe, MakeSafeFailed, RampAsked
 from simulators.chip import SimulatedChip
 
 HELD_C = 450.0
@@ -48,13 +48,18 @@ class Drifts(FaultyChip):
         return replace(reading, temperature_c=HELD_C + 10.0 * (reading.time_s - self.fault_s))
 
 
+class ReadsTooMuch(FaultyChip):
+    def faulty(self, reading: HeaterReading) -> HeaterReading:
+        return replace(reading, temperature_c=reading.temperature_c + 30.0)
+
+
 class SetElsewhere(FaultyChip):
     def faulty(self, reading: HeaterReading) -> HeaterReading:
         return replace(reading, setpoint_c=520.0, temperature_c=460.0)
 
 
 def guard_of(
-    clock: SteppedClock, folder: Path, chip: SimulatedChip, **tolerances: float
+    clock: SteppedClock, folder: Path, chip: SimulatedChip, **tolerances: float | str
 ) -> tuple[Guard, Journal, ChipReadings]:
     journal, readings = Journal(SessionFolder(folder).guard_journal, clock), ChipReadings(folder / "chip.csv")
     limits = ChipLimits(max_c=600.0, **tolerances)
@@ -125,6 +130,51 @@ def test_a_held_chip_that_goes_wrong_is_made_safe_and_a_sound_one_is_left_alone(
         assert (Cold in kinds) == bool(words)
 
     stepped(main)
+
+
+def away(stepped, folder, kind, when_away: str, watched_s: float):
+    """Hold a chip, let it go wrong; what trips the guard, its records, and its readings in s and C."""
+
+    async def main(clock: SteppedClock):
+        chip = kind("chip", DriverContext(clock, 1, folder))
+        guard, journal, readings = guard_of(clock, folder, chip, when_away=when_away, ramp_down_c_per_s=20.0)
+
+        async def hold() -> None:
+            await guard.ramp_to(HELD_C, 1000.0)
+            await clock.sleep(1.0)
+            chip.fault_s = clock.now()
+            if when_away == "ramp down":
+                await clock.sleep(3.0)
+                with pytest.raises(InterlockTripped, match="ramped down"):
+                    await guard.ramp_to(HELD_C, 1000.0)
+
+        told = await tripped_by(clock, guard, hold, watched_s)
+        journal.close()
+        readings.close()
+        rows = (folder / "chip.csv").read_text().splitlines()[1:]
+        seen = [(float(t), float(c)) for t, _, c, *_ in (row.split(",") for row in rows)]
+        return told, [entry.record for entry in read_guard_journal(folder)], seen, chip.fault_s
+
+    return stepped(main)
+
+
+def test_a_chip_that_is_not_held_may_be_ramped_down_without_haste(stepped, tmp_path):
+    told, records, seen, fault_s = away(stepped, tmp_path, ReadsTooMuch, "ramp down", 60.0)
+    assert "450.0 C was asked; it was ramped down at 20 C/s; the chip was made safe" in told
+    assert [type(r) for r in records] == [RampAsked, RampAsked, MadeSafe, Cold]
+    down = [(t, c) for t, c in seen if t > fault_s + 1.5 and c > 100.0]
+    assert down[-1][0] - down[0][0] == pytest.approx((down[0][1] - down[-1][1]) / 20.0, rel=0.05)
+    assert seen[-1][1] < 60.0
+
+
+def test_a_chip_that_is_not_held_may_go_on_but_never_beyond_its_limit(stepped, tmp_path):
+    for kind, words in ((ReadsTooMuch, ""), (Drifts, "runaway")):
+        folder = tmp_path / kind.__name__
+        folder.mkdir()
+        told, records, _, _ = away(stepped, folder, kind, "hold", 20.0)
+        assert words in told
+        assert bool(told) == bool(words)
+        assert [type(r) for r in records].count(AwayBorne) == 1
 
 
 @pytest.mark.parametrize(("asked", "truly", "trips"), [(5.0, 250.0, True), (1000.0, 1000.0, False), (5.0, 5.0, False)])
