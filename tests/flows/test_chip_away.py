@@ -70,7 +70,7 @@ def test_it_may_be_held_on_with_one_warning_a_pulse_and_the_heat_that_was_read(r
     assert session.ledger.heat[0].duration_s == pytest.approx(5.0 + 15.0 * 3.97, rel=0.03)
 
 
-@pytest.mark.parametrize(("when_away", "words"), [("quench", "made safe"), ("ramp down", "ramped down at 20 C/s")])
+@pytest.mark.parametrize(("when_away", "words"), [("quench", "safe"), ("ramp down", "ramped down at 20 C/s")])
 def test_else_the_session_ends_with_a_cold_chip(run, when_away, words):
     session, _, ended = run(when_away)
     assert f" C, {HEATED_C:.1f} C was asked" in ended
