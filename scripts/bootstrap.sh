@@ -13,10 +13,12 @@ if ! "$python" -m venv --clear .venv 2>/dev/null; then
     apt-get install -y -qq "${python##*/}-venv"
     "$python" -m venv --clear .venv
 fi
+# Compiled now, once: a session starts four processes, and a chip waits for some of them.
 if .venv/bin/python -m pip install -q --disable-pip-version-check uv 2>/dev/null; then
-    VIRTUAL_ENV=.venv .venv/bin/uv pip sync -q --require-hashes requirements.lock
+    VIRTUAL_ENV=.venv .venv/bin/uv pip sync -q --compile-bytecode --require-hashes requirements.lock
     VIRTUAL_ENV=.venv .venv/bin/uv pip install -q --no-deps -e .
 else
     .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
     .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
 fi
+.venv/bin/python -m compileall -q analysis controller drivers simulators
