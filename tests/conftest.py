@@ -67,6 +67,7 @@ durations_s = {durations_s}
 REAL_TIME = (
     "test_processes.py",
     "test_blows.py",
+    "test_killed_sessions.py",
     "test_hanging_drivers.py",
     "test_vendor_drivers.py",
     "test_deputy.py",
