@@ -254,6 +254,8 @@ class Session:
             streams=self.streams,
             events=self.events,
             ledger=self.ledger,
+            warn=lambda words: self._log("warning", words),
+            scan=file.scan.settings(),
             chip_temperature_c=lambda: None if self._reading is None else self._reading.temperature_c,
         )
         maps = None

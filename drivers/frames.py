@@ -81,6 +81,13 @@ class FrameHeader(msgspec.Struct, frozen=True, kw_only=True):
     """All heat pulses before this frame."""
     spectrum: SpectrumHeader | None = None
     """Of a frame of an EDX map."""
+    detector: str = "HAADF"
+    dwell_s: float | None = None
+    """Per pixel; None, as the beam's energy and current, where it is not known."""
+    beam_kev: float | None = None
+    current_pa: float | None = None
+    rotation_deg: float = 0.0
+    """Of the scan against the tilt axis, counterclockwise as seen on the image."""
     simulated: bool = False
 
 

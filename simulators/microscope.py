@@ -206,6 +206,7 @@ class SimulatedMicroscope:
             defocus_nm=self._defocus_nm,
             image_shift_nm=(float(self._image_shift_nm[0]), float(self._image_shift_nm[1])),
             swept_deg=swept_deg,
+            current_pa=self._current_pa,
         )
 
     def _know_brightest(self, twin: Twin) -> None:

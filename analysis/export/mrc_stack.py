@@ -52,9 +52,10 @@ def _as_mrc(series: StepImages) -> NDArray[np.generic]:
 def _mdoc(name: str, images: NDArray[np.generic], series: StepImages) -> list[str]:
     spacing = f"PixelSpacing = {10.0 * series.pixel_nm:.9g}"
     rows, columns = images.shape[1:]
-    spectrum = series.first.spectrum
+    first = series.first
+    beam_kev = first.beam_kev if first.spectrum is None else first.spectrum.beam_kev
     lines = [spacing, f"ImageFile = {name}", f"ImageSize = {columns} {rows}", f"DataMode = {_MODES[images.dtype.name]}"]
-    lines += [] if spectrum is None else [f"Voltage = {spectrum.beam_kev:g}"]
+    lines += [] if beam_kev is None else [f"Voltage = {beam_kev:g}"]
     lines += ["", f"[T = {series.label}]", "", f"[T = Tilt axis angle = {TILT_AXIS_DEG:.1f}, binning = 1]"]
     for number, header in enumerate(series.headers):
         x_um, y_um, z_um = (1e-3 * nm for nm in header.stage_nm)

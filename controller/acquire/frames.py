@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 from analysis.images.thumbnail import thumbnail
 from controller import events as ev
-from controller.plan.recordings import Recording
+from controller.plan.recordings import EdxMap, Recording
 from controller.plan.session_file import EdxSection
 from controller.record.ledger import Ledger
 from controller.record.recorder import Recorder
 from controller.stream.streams import Streams
 from drivers.clock import Clock, utc_now
 from drivers.frames import Frame, FrameHeader, Recorded, SeriesEnd, SpectrumHeader
-from drivers.interfaces import Microscope, Scan
+from drivers.interfaces import Microscope, Scan, ScanSettings
 from drivers.recorded.journal import Journal
 from drivers.recorded.records import FrameRecorded, SeriesBegin, SeriesEnded
 from drivers.recorded.step_layout import StepBegan
+
+_ROTATED_DEG = 2.0
+"""Of a scan against the tilt axis, above which a person is warned."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Frames:
     streams: Streams
     events: ev.Events
     ledger: Ledger
+    warn: Callable[[str], None]
+    scan: ScanSettings
+    """Of all but EDX maps."""
     chip_temperature_c: Callable[[], float | None]
 
     def begin(self, step: Recording, what: Recorded) -> None:
@@ -44,6 +50,12 @@ class Frames:
     async def take(self, step: Recording, scan: Scan, index: int) -> None:
         """Return when the frame is on disk; then it is told of."""
         p = step.particle
+        dwell_s = step.settings.scan.dwell_s if isinstance(step, EdxMap) else self.scan.dwell_s
+        if abs(scan.rotation_deg) > _ROTATED_DEG and not index:
+            self.warn(
+                f"{step.id}: the scan is turned by {scan.rotation_deg:.1f} deg against the tilt axis, which the "
+                "analysis takes to be horizontal; set the scan's rotation so that it is"
+            )
         frame = Frame(
             FrameHeader(
                 seq=self.streams.next_seq,
@@ -67,6 +79,11 @@ class Frames:
                 offset=scan.offset,
                 heat=self.ledger.heat,
                 spectrum=spectrum_of(scan, self.edx),
+                detector=scan.detector,
+                dwell_s=dwell_s,
+                beam_kev=scan.beam_kev,
+                current_pa=scan.current_pa,
+                rotation_deg=scan.rotation_deg,
                 simulated=self.microscope.simulated,
             ),
             scan.image,

@@ -68,6 +68,11 @@ def describe_microscopy(
     group(instrument, "fabrication", "NXfabrication", vendor=UNKNOWN, model=microscope or UNKNOWN)
     column = group(instrument, "ebeam_column", "NXebeam_column")
     source = group(column, "electron_source", "NXsource", emitter_type=UNKNOWN, probe="electron")
+    add_voltage(source, beam_kev)
+
+
+def add_voltage(source: h5py.Group, beam_kev: float | None) -> None:
+    """Of an NXsource, where it is known."""
     if beam_kev is not None:
         source["voltage"] = 1e3 * beam_kev
         source["voltage"].attrs["units"] = "V"

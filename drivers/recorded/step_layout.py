@@ -95,7 +95,7 @@ def lay_out(file: h5py.File, name: str, first: Frame, began: StepBegan) -> None:
             start_time=began.utc,
             simulated=header.simulated,
             microscope=began.microscope,
-            beam_kev=None if header.spectrum is None else header.spectrum.beam_kev,
+            beam_kev=_beam_kev(header),
         )
     for dataset in rows:
         dataset.attrs["target"] = dataset.name
@@ -117,8 +117,9 @@ def _detector(entry: h5py.Group, first: Frame, began: StepBegan) -> h5py.Group:
     import hdf5plugin
 
     instrument = nexus.group(entry, "instrument", "NXinstrument", name=began.microscope or nexus.UNKNOWN)
-    nexus.group(instrument, "source", "NXsource", name="electron gun", probe="electron")
-    detector = nexus.group(instrument, "detector", "NXdetector", description="HAADF, digital counts")
+    source = nexus.group(instrument, "source", "NXsource", name="electron gun", probe="electron")
+    nexus.add_voltage(source, _beam_kev(first.header))
+    detector = nexus.group(instrument, "detector", "NXdetector", description=f"{first.header.detector}, digital counts")
     shape = first.image.shape
     images = detector.create_dataset(
         "data",
@@ -138,6 +139,10 @@ def _detector(entry: h5py.Group, first: Frame, began: StepBegan) -> h5py.Group:
     if began.utc:
         times.attrs["start"] = earlier(began.utc, began.time_s)  # second 0 of the session, as seen from this step
     return detector
+
+
+def _beam_kev(header: FrameHeader) -> float | None:
+    return header.beam_kev if header.spectrum is None else header.spectrum.beam_kev
 
 
 def _calibrate(data: h5py.Group, first: Frame) -> None:
