@@ -240,6 +240,7 @@ class Session:
             settings=file.scan.settings(),
             dose=Dose(file),
             places_nm=places_nm,
+            stage=file.stage,
             warn=lambda words: self._log("warning", words),
         )
         centring = Centring(beam, file.tracking, self.journal)

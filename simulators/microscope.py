@@ -46,6 +46,7 @@ class SimulatedMicroscope:
     height_change_nm : height gained over 90 deg of tilt (imperfect eucentric height)
     tilt_speed_deg_per_s : of the stage on its way to a tilt
     bulge_nm_per_c : how the hot window moves in (z, y, x); the part `left_behind` of it stays after each quench
+    stage_turn_deg, stage_mirrored, stage_backlash_nm : how its axes lie on the image, and their play
     voxels_across : fineness of the twin's grid; lower it only for quick looks
     imperfections : ``typical``, the name of an effect, or a table of sizes (`Imperfections`); those of a state, a
         series or a pulse are in ``alloyscope validate`` alone
@@ -72,6 +73,9 @@ class SimulatedMicroscope:
         bulge_nm_per_c: tuple[float, float, float] = (0.0, 0.0, 0.0),
         left_behind: float = 0.05,
         max_tilt_deg: float = 75.0,
+        stage_turn_deg: float = 0.0,
+        stage_mirrored: bool = False,
+        stage_backlash_nm: float = 0.0,
         tilt_speed_deg_per_s: float = 2.0,
         voxels_across: float = VOXELS_ACROSS,
         imperfections: str | Mapping[str, Any] = NONE,
@@ -104,7 +108,11 @@ class SimulatedMicroscope:
         self._response: Response | None = None
         self._rng = np.random.default_rng([context.seed, 23])
         self._twin: Twin | None = None
-        self._stage = StagePosition()
+        turn, hand = np.radians(stage_turn_deg), -1.0 if stage_mirrored else 1.0
+        self._on_image = np.array([[hand * np.cos(turn), np.sin(turn)], [-hand * np.sin(turn), np.cos(turn)]])
+        """What a move (y, x) of the stage displaces the image by."""
+        self._play_nm = stage_backlash_nm
+        self._stage, self._truly_nm = StagePosition(), np.zeros(2)
         self._blanked = True
         self._defocus_nm = 0.0
         self._image_shift_nm = np.zeros(2)
@@ -153,6 +161,8 @@ class SimulatedMicroscope:
         turn_deg = abs(position.tilt_deg - self._stage.tilt_deg)
         await self._clock.sleep(max(way_nm / _STAGE_SPEED_NM_PER_S, turn_deg / self._tilt_speed_deg_per_s) + _SETTLE_S)
         self._stage = position
+        asked_nm = np.array([position.y_nm, position.x_nm])
+        self._truly_nm = np.clip(self._truly_nm, asked_nm, asked_nm + self._play_nm)
         self._jitter = self._rng.normal(0.0, self._jitter_nm, 2)
 
     async def read_stage(self) -> StagePosition:
@@ -246,8 +256,8 @@ class SimulatedMicroscope:
         bulge_nm = self._bulge_nm_per_c * heated_c
         height_nm = self._height_change_nm * np.sin(np.radians(tilt_deg)) + bulge_nm[0]
         shift_nm = self._image_shift_nm + self._jitter
-        from_stage_nm = np.array([self._stage.y_nm - place.y_nm, self._stage.x_nm - place.x_nm])
-        y_nm, x_nm = from_stage_nm + self._drift_nm + bulge_nm[1:]
+        from_stage_nm = self._truly_nm - np.array([place.y_nm, place.x_nm])
+        y_nm, x_nm = self._on_image @ from_stage_nm + self._drift_nm + bulge_nm[1:]
         z_nm = self._stage.z_nm - place.z_nm + height_nm
         blur_nm = np.hypot(self._optics.probe_sigma_nm, _CONVERGENCE_RAD * (self._defocus_nm - z_nm))
         return View(

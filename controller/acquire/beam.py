@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from controller.engine import Engine
 from controller.plan.dose import Dose
 from controller.plan.recordings import EdxMap, Recording
 from controller.plan.session_file import ParticleSection
+from controller.plan.stage_section import StageSection
 from controller.record.ledger import Ledger
 from drivers.clock import Clock, within
 from drivers.errors import BeamStaysOn, DeviceError, DeviceTimeout
@@ -48,8 +49,11 @@ class Beam:
     """Image shift (y, x) that keeps each particle centred, carried from series to series."""
     height_nm: dict[str, float] = field(default_factory=dict)
     """What has been added to each particle's stage height to keep it on the tilt axis."""
+    stage: StageSection = field(default_factory=StageSection)
     warn: Callable[[str], None] = lambda _: None
     """Hears of what had to be asked again."""
+    _at_nm: tuple[float, float] | None = None
+    """Place (y, x) that was last come to."""
     _booked_s: float = 0.0
     """Until when the electrons of the beam that is on have been booked."""
     _on: tuple[Recording, ScanSettings] | None = None
@@ -59,7 +63,12 @@ class Beam:
         """To a particle, tilted."""
         y_nm, x_nm = self.places_nm.get(p.name, (p.y_nm, p.x_nm))
         target = StagePosition(float(x_nm), float(y_nm), p.z_nm + self.height_nm.get(p.name, 0.0), tilt_deg)
+        if self.stage.backlash_nm and self._at_nm != (y_nm, x_nm):
+            back_nm = self.stage.backlash_nm
+            below = replace(target, x_nm=target.x_nm - back_nm, y_nm=target.y_nm - back_nm)
+            await self._ask("move to below a place", _MOVE_LIMIT_S, lambda: self.microscope.move_to(below))
         await self._ask(f"move to {tilt_deg:g} deg", _MOVE_LIMIT_S, lambda: self.microscope.move_to(target))
+        self._at_nm = (y_nm, x_nm)
 
     async def look(self, step: Recording, tilt_deg: float, settings: ScanSettings) -> Scan:
         """One scan at one tilt, its dose booked, also that of a scan which failed and was taken again."""

@@ -62,9 +62,9 @@ class Survey:
         middle = 0.5 * (np.array(scan.image.shape) - 1.0)
 
         def place_nm(body: Measured) -> NDArray[np.float64]:
-            """The stage's (y, x) that centres it: a particle seen at +y is reached by going to smaller y."""
+            """The stage's (y, x) that centres it."""
             seen_nm = scan.pixel_nm * (np.array([body.y_px, body.x_px]) - middle)
-            return np.array([particle.y_nm, particle.x_nm]) - seen_nm
+            return np.array([particle.y_nm, particle.x_nm]) + self.beam.stage.to_bring(-seen_nm)
 
         suited = candidates(bodies, Wanted.parse(particle.choose), scan.pixel_nm, scan.image.shape)
         taken_nm = list(self.beam.places_nm.values())

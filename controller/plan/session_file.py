@@ -13,6 +13,7 @@ from analysis.diffusion.uncertainty import Uncertainty
 from analysis.particles.wanted import Wanted
 from controller.plan.blocks import Block, SteeredBlock
 from controller.plan.quantities import CurrentPa, DwellUs, Metal, Name, PixelNm, PlaceNm, RampCPerS, TiltDeg, Words
+from controller.plan.stage_section import StageSection
 from controller.plan.telemetry_section import LEVELS, TelemetrySection
 from drivers.interfaces import EdxSettings, ScanSettings
 from drivers.limits import ChipLimits
@@ -169,6 +170,7 @@ class SessionFile(Strict):
     scan: ScanSection
     tilt: TiltScheme = TiltScheme()
     tracking: Tracking = Tracking()
+    stage: StageSection = StageSection()
     survey: SurveySection | None = None
     particles: tuple[ParticleSection, ...] = Field(min_length=1)
     plan: tuple[Block, ...] = Field(min_length=1)

@@ -88,3 +88,17 @@ def test_choosing_needs_an_overview(session_file, tmp_path):
     path = session_file(**{'name = "NC2"': 'name = "NC2"\nchoose = "round"'})
     with pytest.raises(ConfigError, match="survey"):
         session_in(path, tmp_path / "s")
+
+
+def test_it_is_reached_by_a_stage_that_is_turned_mirrored_and_has_play(session_file, tmp_path):
+    path = crowded(session_file, "rod, 30-90 nm")
+    options = "\nstage_turn_deg = 40.0\nstage_mirrored = true\nstage_backlash_nm = 60.0"
+    text = path.read_text().replace(CROWD, CROWD + options)
+    path.write_text(text + "\n[stage]\nturn_deg = 40.0\nmirrored = true\nbacklash_nm = 65.0\n")
+    session, clock = session_in(path, tmp_path / "s")
+    clock.run(session.run())
+    (chosen,) = records_of(tmp_path / "s", ParticleChosen)
+    assert (chosen.x_nm, chosen.y_nm) == (pytest.approx(230.0, abs=4.0), pytest.approx(-120.0, abs=4.0))
+    frames = [i for i in read_session(tmp_path / "s") if isinstance(i, Frame)]
+    off_px = np.array([off_centre_px(f.image) for f in frames if abs(f.header.tilt_deg) < 45.0])
+    assert np.abs(off_px).max() < 6.0
