@@ -1,4 +1,4 @@
-# make demo: a whole simulated heating session. make test: what a contributor needs of the test suite.
+# make demo: a whole simulated heating session, and its report. make test: what a contributor needs of the test suite.
 # make test-all: all of it. make torture: attacks by the thousand. Each sets itself up.
 PYTHON ?= python3.11
 BIN = .venv/bin
@@ -6,7 +6,9 @@ BIN = .venv/bin
 .PHONY: demo test test-all torture check lock clean
 
 demo: .venv/ready
-	$(BIN)/alloyscope dry-run examples/mychinko2021_nc2.toml --no-screen --json sessions/demo-$$(date +%Y%m%d-%H%M%S).json
+	folder=sessions/demo-$$(date +%Y%m%d-%H%M%S) && \
+	$(BIN)/alloyscope dry-run examples/mychinko2021_nc2.toml --no-screen --out $$folder --json $$folder.json && \
+	$(BIN)/alloyscope report $$folder
 
 # Two at a time; tests of one group, which share real time limits or a compilation, never run beside each other.
 PYTEST = $(BIN)/pytest -q -n 2 --dist loadgroup

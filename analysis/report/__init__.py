@@ -1,0 +1,1 @@
+"""A session's report: one page that needs nothing else, its figures with their numbers, and a notebook."""

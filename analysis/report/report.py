@@ -1,0 +1,113 @@
+"""Writing a report: ``report.html``, ``figures/`` with their numbers, ``notebook.ipynb``, and on request a PDF."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.report.notebook import write_notebook
+from analysis.report.page import page
+from analysis.report.story import SessionStory
+from drivers.errors import ConfigError
+
+if TYPE_CHECKING:
+    from analysis.report.figures import ReportFigure
+
+_MARK = "report.html"
+_PDF_LINES, _PDF_WIDTH = 52, 96
+
+
+def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool = False) -> list[Path]:
+    """Write it all, or nothing; gives what was written.
+
+    Parameters
+    ----------
+    target : a new or empty folder, or with `force` one that holds an older report, which is replaced
+
+    Raises
+    ------
+    ConfigError
+        Where there is no session, something would be overwritten, or matplotlib is missing.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise ConfigError(
+            "report", ["takes matplotlib, which is not installed: pip install 'alloyscope[plots]'"]
+        ) from None
+    from analysis.report.figures import figures
+
+    story = SessionStory.read(source)
+    if (
+        target.exists()
+        and (not target.is_dir() or any(target.iterdir()))
+        and not (force and (target / _MARK).is_file())
+    ):
+        words = f"{target} is there already; give --force to replace an older report, or another folder"
+        raise ConfigError("--to", [words])
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        (part / "figures").mkdir(parents=True)
+        with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "alloyscope", "font.size": 9}):
+            made = list(figures(story))
+            svgs = [_write(figure, part / "figures") for figure in made]
+            if pdf:
+                _write_pdf(part / "report.pdf", story, made)
+        (part / _MARK).write_text(page(story, list(zip(made, svgs, strict=True))))
+        write_notebook(part / "notebook.ipynb", story)
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return sorted(p for p in target.rglob("*") if p.is_file())
+
+
+def _write(figure: ReportFigure, folder: Path) -> str:
+    """As SVG, PNG, PDF and CSV; gives the SVG."""
+    text = StringIO()
+    figure.figure.savefig(text, format="svg", metadata={"Date": None})
+    # The page has one document; a declaration and a doctype are for files.
+    svg = text.getvalue()
+    (folder / f"{figure.name}.svg").write_text(svg)
+    figure.figure.savefig(folder / f"{figure.name}.png", dpi=200)
+    figure.figure.savefig(folder / f"{figure.name}.pdf", metadata={"CreationDate": None})
+    with (folder / f"{figure.name}.csv").open("w", newline="") as file:
+        if figure.rows:
+            table = csv.DictWriter(file, list(figure.rows[0]))
+            table.writeheader()
+            table.writerows(figure.rows)
+    inner = svg[svg.index("<svg") :]
+    # Identifiers are shared by all of a page: each figure has its own.
+    own = f"{figure.name}-"
+    return inner.replace('id="', f'id="{own}').replace('href="#', f'href="#{own}').replace("url(#", f"url(#{own}")
+
+
+def _write_pdf(path: Path, story: SessionStory, made: Sequence[ReportFigure]) -> None:
+    """A page of words, then two figures a page."""
+    from matplotlib.backends.backend_pdf import PdfPages
+    from matplotlib.figure import Figure
+
+    with PdfPages(path, metadata={"Title": story.begin.session, "CreationDate": None}) as pages:
+        cover = Figure(figsize=(8.27, 11.69))
+        cover.text(0.08, 0.95, "\n".join(_words(story)), va="top", fontsize=9, family="monospace")
+        pages.savefig(cover)
+        for figure in made:
+            pages.savefig(figure.figure)
+
+
+def _words(story: SessionStory) -> list[str]:
+    from textwrap import wrap
+
+    truth = story.truth()
+    said = [story.begin.session, *(["SIMULATED"] if story.begin.simulated else []), "", f"ended: {story.ending}"]
+    said += [story.account, ""]
+    for fit in story.fits.values():
+        said += list(fit.closing_words(truth))
+    said += [] if story.law is None else list(story.law.words())
+    said += ["", *(words for of in story.states.values() for s in of for words in s.words())]
+    return [line for words in said for line in (wrap(words, _PDF_WIDTH) or [""])][:_PDF_LINES]

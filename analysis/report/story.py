@@ -1,0 +1,188 @@
+"""What a session was and found, gathered from its folder for a report; also of one that was cut."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.results import AnyResult, Arrhenius, DiffusivityResult, EdxResult, StateResult, from_line
+from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import Entry, read_guard_journal, read_journal
+from drivers.recorded.records import (
+    AnalysisStarted,
+    Audited,
+    AwayBorne,
+    BeamBlanked,
+    Begin,
+    CloseFailed,
+    CommandAsked,
+    End,
+    Exposed,
+    FoundHot,
+    GuardRecord,
+    HeatAsked,
+    Heated,
+    MadeSafe,
+    MakeSafeFailed,
+    NotCentred,
+    NotEucentric,
+    Resumed,
+    SessionRecord,
+)
+from drivers.recorded.session import begin_of
+
+R = TypeVar("R", bound=AnyResult)
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that a reader should know of."""
+
+    time_s: float
+    words: str
+
+
+@dataclass(frozen=True)
+class SessionStory:
+    """Everything that a report tells."""
+
+    folder: SessionFolder
+    begin: Begin
+    entries: tuple[Entry[SessionRecord], ...]
+    results: tuple[AnyResult, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> SessionStory:
+        """Raises `ConfigError` for a folder that holds no session."""
+        folder, begin = SessionFolder(path), begin_of(path)
+        results: list[AnyResult] = []
+        if folder.results.is_file():
+            for line in folder.results.read_bytes().splitlines():
+                with suppress(msgspec.MsgspecError):  # cut, or of another version
+                    results.append(from_line(line))
+        return cls(folder, begin, tuple(read_journal(path)), tuple(results))
+
+    @property
+    def states(self) -> dict[str, list[StateResult]]:
+        """By particle, in order; of a step that was given again the newest."""
+        newest = {r.step: r for r in self.results if isinstance(r, StateResult)}
+        found: dict[str, list[StateResult]] = {}
+        for state in sorted(newest.values(), key=lambda s: s.state):
+            found.setdefault(state.particle, []).append(state)
+        return found
+
+    @property
+    def fits(self) -> dict[str, DiffusivityResult]:
+        """The last of each particle."""
+        return {r.particle: r for r in self.results if isinstance(r, DiffusivityResult)}
+
+    @property
+    def law(self) -> Arrhenius | None:
+        return next((r for r in reversed(self.results) if isinstance(r, Arrhenius)), None)
+
+    @property
+    def maps(self) -> list[EdxResult]:
+        return list({r.step: r for r in self.results if isinstance(r, EdxResult) and r.final}.values())
+
+    @property
+    def over(self) -> bool:
+        """Whether it came to an end by itself, well or not."""
+        return isinstance(self.entries[-1].record, End)
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        last = self.entries[-1].record
+        if not isinstance(last, End):
+            return "cut off: killed, or the power failed, or it still runs"
+        return f"{last.reason}{f': {last.message}' if last.message else ''}"
+
+    @property
+    def account(self) -> str:
+        """Of the frames, where there is one."""
+        audits = [e.record for e in self.entries if isinstance(e.record, Audited)]
+        if not audits:
+            return "no account of its frames was given"
+        a = audits[-1]
+        missing = f"; missing: {', '.join(a.missing)}" if a.missing else ""
+        return f"{a.acquired} frames acquired, {a.recorded} recorded, {a.analysed} analysed{missing}"
+
+    @property
+    def dose_e_per_nm2(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for entry in self.entries:
+            if isinstance(entry.record, Exposed):
+                r = entry.record
+                found[r.particle] = found.get(r.particle, 0.0) + r.electrons_per_nm2
+        return found
+
+    @property
+    def pulses(self) -> list[tuple[HeatAsked, Heated | None]]:
+        """What was asked, and what was booked of it."""
+        booked = {e.record.step: e.record for e in self.entries if isinstance(e.record, Heated)}
+        return [(e.record, booked.get(e.record.step)) for e in self.entries if isinstance(e.record, HeatAsked)]
+
+    def chip(self) -> NDArray[np.float64]:
+        """(reading, 3) time in s, set point and temperature in C; a torn line is none."""
+        if not self.folder.chip_readings.is_file():
+            return np.empty((0, 3))
+        rows = []
+        with self.folder.chip_readings.open(newline="") as file:
+            for row in csv.DictReader(file):
+                with suppress(TypeError, ValueError):
+                    rows.append([float(row[n]) for n in ("time_s", "setpoint_c", "temperature_c")])
+        return np.array(rows).reshape(-1, 3)
+
+    def truth(self) -> dict[str, dict[str, Any]]:
+        """What a twin knows of its particles; nothing of real ones."""
+        path = self.folder.particles_truth
+        found: dict[str, dict[str, Any]] = json.loads(path.read_text())["particles"] if path.is_file() else {}
+        return found
+
+    def happenings(self) -> list[Happening]:
+        """Commands, faults and what was done about them, in order."""
+        with suppress(FileNotFoundError):
+            guarded = [Happening(e.time_s, words) for e in read_guard_journal(self.folder.path) for words in _of(e)]
+            told = [Happening(e.time_s, words) for e in self.entries for words in _of(e)]
+            return sorted([*guarded, *told, *self._restarts()], key=lambda h: h.time_s)
+        return []
+
+    def _restarts(self) -> Iterator[Happening]:
+        started = [e for e in self.entries if isinstance(e.record, AnalysisStarted)]
+        resumed = [e.time_s for e in self.entries if isinstance(e.record, Resumed)]
+        for before, entry in pairwise(started):
+            if not any(before.time_s < t <= entry.time_s for t in resumed):
+                yield Happening(entry.time_s, "the analysis process was started again; nothing was lost")
+
+
+def _of(entry: Entry[SessionRecord] | Entry[GuardRecord]) -> Iterator[str]:
+    """What a record says to a reader of the report; most say nothing."""
+    match entry.record:
+        case CommandAsked(command=command):
+            yield f"a person asked: {command}"
+        case Resumed(found=found):
+            yield f"the session went on: {'; '.join(found)}"
+        case FoundHot(temperature_c=read_c):
+            yield f"the chip was found at {read_c:.0f} C"
+        case NotCentred(step=step, reason=reason) | NotEucentric(step=step, reason=reason):
+            yield f"{step}: not brought back: {reason}"
+        case CloseFailed() as failed:
+            yield f"not closed well: {failed}"
+        case MadeSafe(reason=reason):
+            yield f"the chip was made safe: {reason}"
+        case MakeSafeFailed(message=message):
+            yield f"the guard: {message}"
+        case AwayBorne(message=message):
+            yield f"held on all the same: {message}"
+        case BeamBlanked(reason=reason):
+            yield f"the beam was blanked: {reason}"
