@@ -21,6 +21,12 @@ class Started(msgspec.Struct, frozen=True, tag=True):
     simulated: bool
     particles: tuple[str, ...]
     steps: int
+    dose_planned_e_per_nm2: dict[str, float] = {}
+    """At most, by particle; empty where there is no plan."""
+    real_time: bool = False
+    """Session time passes as time does."""
+    watches: bool = False
+    """Another program acquires."""
 
 
 class RunStateChanged(msgspec.Struct, frozen=True, tag=True):
@@ -44,6 +50,10 @@ class StepProgress(msgspec.Struct, frozen=True, tag=True):
     """So far, by particle."""
     heat_s_at_c: dict[float, float] = {}
     """Time at each temperature so far, as booked."""
+    following: tuple[str, ...] = ()
+    """The next steps, in a few words each."""
+    recorded: int = 0
+    """Recordings that are over."""
 
 
 class ChipReading(msgspec.Struct, frozen=True, tag=True):

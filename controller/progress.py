@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from controller import events as ev
 from controller.plan.recordings import Recording
-from controller.plan.steps import Plan, Step
+from controller.plan.steps import Plan, Step, in_brief
 from controller.record.ledger import Ledger
 from drivers.clock import Clock
+
+_FOLLOWING = 2
 
 
 class Progress:
@@ -14,7 +16,8 @@ class Progress:
 
     def __init__(self, plan: Plan, clock: Clock, events: ev.Events, ledger: Ledger) -> None:
         self._clock, self._events, self._ledger = clock, events, ledger
-        self._estimates_s = [step.estimate_s() for step in plan.steps()]
+        self._steps = tuple(plan.steps())
+        self._estimates_s = [step.estimate_s() for step in self._steps]
         self._begun = 0
         self._heat_s_at_c: dict[float, float] = {}
 
@@ -39,6 +42,7 @@ class Progress:
     def _tell(self, step: Step, part: int, parts: int, tilt_deg: float | None) -> None:
         done_s = sum(self._estimates_s[: self._begun - 1]) + (step.estimate_s() * part / parts if parts else 0.0)
         left_s = max(0.0, sum(self._estimates_s) - done_s)
+        over = self._steps[: self._begun if parts and part >= parts else self._begun - 1]
         self._events.tell(
             ev.StepProgress(
                 self._clock.now(),
@@ -51,5 +55,7 @@ class Progress:
                 tilt_deg,
                 dict(self._ledger.dose_e_per_nm2),
                 self._heat_s_at_c,
+                tuple(in_brief(s) for s in self._steps[self._begun : self._begun + _FOLLOWING]),
+                sum(isinstance(s, Recording) for s in over),
             )
         )

@@ -35,13 +35,14 @@ from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
 from controller.progress import Progress
 from controller.record.audit import audit, in_words
 from controller.record.ledger import Ledger
+from controller.record.notes import NOTE, take_note
 from controller.record.past import Past, readings_of_chip
 from controller.record.recorder import Recorder
 from controller.resumption import begin_again, take_up
 from controller.stream.door import Door
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
-from drivers.clock import Clock, SteppedClock, utc_now
+from drivers.clock import Clock, ScaledClock, SteppedClock, utc_now
 from drivers.errors import AlloyscopeError, InterlockTripped, RecordingError, first_of, in_a_sentence
 from drivers.interfaces import HeaterReading
 from drivers.recorded.folder import SessionFolder
@@ -157,6 +158,8 @@ class Session:
 
     async def command(self, name: str) -> str:
         """What a person asks from the screen or another process."""
+        if name.startswith(NOTE):
+            return take_note(name, self.journal, self._log)
         with suppress(RecordingError):  # on a full disk an emergency stop must work, too
             self.journal.write(CommandAsked(command=name))
         match name:
@@ -169,7 +172,7 @@ class Session:
             case "stop":
                 return await self._emergency_stop()
             case _:
-                return f"unknown command {name!r}; there are pause, resume, abort and stop"
+                return f"unknown command {name!r}; there are pause, resume, abort, stop and note"
 
     def _open(self) -> None:
         file = self.file
@@ -298,7 +301,11 @@ class Session:
             begin = self.past.begin
             await begin_again(self.past, self.instruments, self.journal, self._log, tracked=file.tracking.on)
         await self.recorder.begin(begin)
-        self.events.tell(ev.Started(file.title, str(self.folder.path), simulated, names, self.progress.planned))
+        real_time = isinstance(self.clock, ScaledClock) and self.clock.speed == 1.0
+        dose = Dose(file).by_particle()
+        self.events.tell(
+            ev.Started(file.title, str(self.folder.path), simulated, names, self.progress.planned, dose, real_time)
+        )
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
 
     def _start_watching(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:

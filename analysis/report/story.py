@@ -36,6 +36,7 @@ from drivers.recorded.records import (
     MakeSafeFailed,
     NotCentred,
     NotEucentric,
+    NoteWritten,
     Resumed,
     SessionRecord,
 )
@@ -170,6 +171,8 @@ def _of(entry: Entry[SessionRecord] | Entry[GuardRecord]) -> Iterator[str]:
     match entry.record:
         case CommandAsked(command=command):
             yield f"a person asked: {command}"
+        case NoteWritten(text=text):
+            yield f"note: {text}"
         case Resumed(found=found):
             yield f"the session went on: {'; '.join(found)}"
         case FoundHot(temperature_c=read_c):

@@ -8,9 +8,11 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
 from textual.widgets import Footer, RichLog
 
 from controller import events as ev
+from controller.monitor.asked_line import AskedLine
 from controller.monitor.panels.alloying import AlloyingPlot
 from controller.monitor.panels.arrhenius import ArrheniusPlot
 from controller.monitor.panels.chip import ChipPlot
@@ -19,7 +21,7 @@ from controller.monitor.panels.panel import Panel
 from controller.monitor.panels.picture import FramePicture, SlicePicture
 from controller.monitor.panels.plot import CLOCK
 from controller.monitor.panels.results import ResultsPanel
-from controller.monitor.panels.status import AlarmLine, ProgressLine, StatusLine, StopButton
+from controller.monitor.panels.status import AlarmLine, NextLine, ProgressLine, StatusLine, StopButton
 from controller.monitor.source import RemoteSession, Source
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
@@ -40,7 +42,9 @@ class MonitorApp(App[None]):
         Binding("a", "abort", "abort"),
         Binding("exclamation_mark", "send('stop')", "EMERGENCY STOP", key_display="!", show=False),
         Binding("x", "seen", "seen"),
-        Binding("d", "turn_over", "next sheet"),
+        Binding("n", "note", "note"),
+        Binding("h", "heat", "heat given"),
+        Binding("d", "turn_over", "sheet"),
         Binding("q", "quit", "leave"),
     ]
 
@@ -49,10 +53,13 @@ class MonitorApp(App[None]):
         self._source: Source = RemoteSession(source) if isinstance(source, dict) else source
         self._session = WatchedSession(lacks=self._source.lacks)
         self._changed = True
+        self._may = (False, False)
+        """Over, and only watching: by what the footer was drawn."""
 
     def compose(self) -> ComposeResult:
         yield StatusLine(id="status")
         yield ProgressLine(id="progress")
+        yield NextLine(id="next")
         yield AlarmLine(id="alarm")
         with Grid(id="panels"):
             yield ChipPlot("chip", CLOCK, id="temperature")
@@ -73,8 +80,8 @@ class MonitorApp(App[None]):
 
     def on_mount(self) -> None:
         self._turn_to("alloying")
-        self.query_one("#results-scroll").border_title = "results"
-        self.query_one("#log").border_title = "log"
+        self._panels.query_one("#results-scroll").border_title = "results"
+        self._panels.query_one("#log").border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
         self.set_interval(REFRESH_S, self._draw)
         self.set_interval(_AGE_S, self._grow_older)
@@ -106,9 +113,22 @@ class MonitorApp(App[None]):
         if not self._changed:
             return
         self._changed = False
-        for widget in self.query("*"):
+        self._show_what_may_be_done()
+        for widget in self._panels.query("*"):
             if isinstance(widget, Panel):
                 widget.draw(self._session)
+
+    def _show_what_may_be_done(self) -> None:
+        started = self._session.started
+        now = (self._session.over, started is not None and started.watches)
+        if now != self._may:
+            self._may = now
+            self.refresh_bindings()
+
+    @property
+    def _panels(self) -> Screen[object]:
+        """The screen below whatever is asked."""
+        return self.screen_stack[0]
 
     def _grow_older(self) -> None:
         """Nothing comes, and that is news."""
@@ -117,7 +137,7 @@ class MonitorApp(App[None]):
 
     def _say(self, text: str, time_s: float | None = None) -> None:
         at = f"{clock_time(time_s)} " if time_s is not None else ""
-        self.query_one("#log", RichLog).write(Text(at, style="dim") + Text(text))
+        self._panels.query_one("#log", RichLog).write(Text(at, style="dim") + Text(text))
 
     def action_send(self, command: str) -> None:
         self.run_worker(self._send(command), name=command)
@@ -125,14 +145,14 @@ class MonitorApp(App[None]):
     def action_turn_over(self) -> None:
         """The alloying curve, D against 1/T and the EDX map, in turn, in the same place."""
         sheets = ["alloying", "arrhenius", *(["edx"] if self._session.map is not None else [])]
-        now = next(n for n, name in enumerate(sheets) if self.query_one(f"#{name}").display)
+        now = next(n for n, name in enumerate(sheets) if self._panels.query_one(f"#{name}").display)
         self._turn_to(sheets[(now + 1) % len(sheets)])
 
     def _turn_to(self, sheet: str) -> None:
         for name in ("alloying", "arrhenius", "edx"):
-            self.query_one(f"#{name}").display = name == sheet
-        self.query_one("#maps").display = sheet == "edx"
-        self.query_one("#pictures").display = sheet != "edx"
+            self._panels.query_one(f"#{name}").display = name == sheet
+        self._panels.query_one("#maps").display = sheet == "edx"
+        self._panels.query_one("#pictures").display = sheet != "edx"
 
     def action_abort(self) -> None:
         """Aborting ends a session for good, so it is asked once more."""
@@ -153,6 +173,28 @@ class MonitorApp(App[None]):
             self._session.stop_asked = True
             self.set_timer(_ASK_AGAIN_S, self._forget_asked)
         self._changed = True
+
+    def action_note(self) -> None:
+        """Into the journal, and the report."""
+        asked = AskedLine("note into the journal", "the particle is beside a grain boundary")
+        self.push_screen(asked, lambda text: self.action_send(f"note {text}") if text else None)
+
+    def action_heat(self) -> None:
+        """Where the heater has no log: a pulse that is over now."""
+        asked = AskedLine("heat pulse that is over now: temperature in C, time in s", "450 15")
+        self.push_screen(asked, lambda text: self.action_send(f"heat {text}") if text else None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What may be done now is what the footer shows."""
+        started = self._session.started
+        watches = started is not None and started.watches
+        if action == "heat":
+            return watches and not self._session.over
+        if action == "send" and parameters[:1] in (("pause",), ("resume",)):
+            return not watches and not self._session.over
+        if action in ("abort", "note"):
+            return not self._session.over
+        return True
 
     def action_seen(self) -> None:
         self._session.alarms.clear()

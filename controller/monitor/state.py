@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from analysis.results import (
@@ -38,6 +39,8 @@ class WatchedSession:
     readings: deque[ev.ChipReading] = field(default_factory=lambda: deque(maxlen=3600))
     picture: ev.Picture | None = None
     preview: Preview | None = None
+    before: dict[str, Preview] = field(default_factory=dict)
+    """By particle: the newest of its first tilt series."""
     outlined: Outlined | None = None
     provisional: Provisional | None = None
     states: dict[str, StateResult] = field(default_factory=dict)
@@ -105,6 +108,15 @@ class WatchedSession:
         passed_s = 0.0 if self.state.state == "paused" else self.time_s - self.progress.time_s
         return max(0.0, self.progress.left_s - passed_s)
 
+    def clock_at(self, in_s: float) -> str:
+        """The time of day after so long."""
+        return (datetime.now().astimezone() + timedelta(seconds=in_s)).strftime("%H:%M")
+
+    @property
+    def analysed(self) -> int:
+        """Recordings whose results are in."""
+        return len(self.states) + len(self.maps) + sum(map(len, self.images.values()))
+
     @property
     def over(self) -> bool:
         """Nothing more will be acquired."""
@@ -129,6 +141,9 @@ class WatchedSession:
         match result:
             case Preview():
                 self.preview = result
+                first = self.before.get(result.particle)
+                if first is None or first.step == result.step:
+                    self.before[result.particle] = result
             case Outlined():
                 self.outlined = result
             case Provisional():

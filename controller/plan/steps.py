@@ -73,6 +73,25 @@ class Steer:
 Step = Heat | TiltSeries | Image | EdxMap | WaitForResults | Steer
 
 
+def in_brief(step: Step) -> str:
+    """For a line that has little room."""
+    match step:
+        case Heat():
+            return f"heat {step.temperature_c:g} C {step.duration_s:g} s"
+        case TiltSeries():
+            return f"tilt {step.particle.name}"
+        case Image():
+            return f"image {step.particle.name}"
+        case EdxMap():
+            return f"map {step.particle.name}"
+        case WaitForResults():
+            return "wait for results"
+        case Steer():
+            return "pulses that the analysis chooses"
+        case _:
+            assert_never(step)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Steps of a session; ids such as ``c03/NC2/tilt`` are stable across runs."""

@@ -25,7 +25,7 @@ class Command(Question, frozen=True, kw_only=True, tag="command"):
     """Answered in words."""
 
     command: str
-    """pause, resume, abort or stop"""
+    """pause, resume, abort, stop, or ``note`` with its text; of a session that watches also ``heat 450 15``"""
 
 
 session_questions = msgspec.json.Decoder(Items | Head | TakeResult | EventsSoFar | Endpoints | Command)

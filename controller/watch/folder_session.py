@@ -23,6 +23,7 @@ from analysis.results.summary import summary
 from controller import events as ev
 from controller.plan.session_file import ParticleSection, SessionFile
 from controller.record.audit import audit, in_words
+from controller.record.notes import NOTE, take_note
 from controller.record.recorder import Recorder
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
@@ -123,7 +124,9 @@ class FolderSession:
             return "watching ends; what has been taken is analysed to its end"
         if name.startswith("heat "):
             return self._heat_told(name)
-        return f"{name}: the microscope's own program acquires, this one only watches; there are abort and heat"
+        if name.startswith(NOTE):
+            return take_note(name, self.journal, self._log)
+        return f"{name}: the microscope's own program acquires, this one only watches; there are abort, heat and note"
 
     def _open(self) -> None:
         self.events = ev.Events()
@@ -166,7 +169,7 @@ class FolderSession:
                 origin=str(self.source.parent.resolve()),
             )
         )
-        self.events.tell(ev.Started(file.title, str(self.folder.path), False, names, self.series))
+        self.events.tell(ev.Started(file.title, str(self.folder.path), False, names, self.series, watches=True))
         self.events.tell(ev.RunStateChanged(self.clock.now(), "running"))
         self._log("info", f"watching {self.watched}")
 

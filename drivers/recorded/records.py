@@ -58,6 +58,12 @@ class CommandAsked(Record, frozen=True, kw_only=True, tag="command"):
     command: str
 
 
+class NoteWritten(Record, frozen=True, kw_only=True, tag="note"):
+    """What a person wants to be remembered."""
+
+    text: str
+
+
 class StateChanged(Record, frozen=True, kw_only=True, tag="state"):
     state: str
     reason: str
@@ -185,6 +191,7 @@ SessionRecord = (
     | Resumed
     | FoundHot
     | CommandAsked
+    | NoteWritten
     | StateChanged
     | AnalysisStarted
     | HeatAsked

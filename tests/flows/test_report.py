@@ -1,5 +1,6 @@
 """The report of a session: what it says is what the session found, it needs nothing else, and its notebook runs."""
 
+import asyncio
 import csv
 import json
 import re
@@ -8,9 +9,14 @@ import warnings
 
 import pytest
 
+from controller.session import Session
+from drivers.clock import SteppedClock
 from drivers.recorded.folder import SessionFolder
+from drivers.recorded.journal import records_of
+from drivers.recorded.records import NoteWritten
 from tests.command import alloyscope
 from tests.flows.recording import MAPPED, SMALL
+from tests.torture.rig import NoAnalysis, file_of
 
 FIGURES = {"alloying", "slices_NC2", "d_by_interval", "temperature", "conserved"}
 
@@ -130,3 +136,24 @@ def test_sessions_are_listed_with_what_they_found(session, tmp_path):
     told = alloyscope("status", session.folder, cwd=tmp_path).stdout
     assert "frames acquired" in told
     assert "NC2: D(450 C) = " in told
+
+
+def test_notes_are_kept_and_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr("controller.session.LiveAnalysis", NoAnalysis)
+    source, answers = tmp_path / "session.toml", []
+    source.write_text("# made by a test\n")
+    clock = SteppedClock()
+    session = Session(file_of((), ()), source, SessionFolder(tmp_path / "s"), clock)
+
+    async def whole() -> None:
+        running = asyncio.create_task(session.run())
+        await asyncio.sleep(0)
+        for text in ("a grain\n boundary <beside> it", "  "):
+            answers.append(await session.command(f"note {text}"))
+        await running
+
+    clock.run(whole())
+    assert answers == ["noted", "a note needs words"]
+    assert [r.text for r in records_of(tmp_path / "s", NoteWritten)] == ["a grain boundary <beside> it"]
+    assert alloyscope("report", tmp_path / "s", cwd=tmp_path).returncode == 0
+    assert "note: a grain boundary &lt;beside&gt; it" in (tmp_path / "s" / "report" / "report.html").read_text()

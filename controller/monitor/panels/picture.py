@@ -9,13 +9,19 @@ from numpy.typing import NDArray
 from rich.text import Text
 from textual.widget import Widget
 
-from analysis.results import Outlined
+from analysis.results import Outlined, Preview
 from controller.events import Picture
 from controller.monitor.state import WatchedSession
 
 _RIM = np.array([255, 170, 0])
 _LATE = 2
 """Frames."""
+_LEAST_WIDTH = 14
+"""Of a slice that shows anything."""
+_VIRIDIS = [(68, 1, 84), (71, 44, 122), (59, 81, 139), (44, 113, 142), (33, 144, 141), (39, 173, 129), (92, 200, 99)]
+_VIRIDIS += [(170, 220, 50), (253, 231, 37)]
+VIRIDIS = np.array([np.interp(np.arange(256), np.linspace(0, 255, 9), c) for c in zip(*_VIRIDIS, strict=True)]).T
+"""(256, 3), of even steps to every eye, that of those who see red and green alike as well."""
 
 
 class PicturePanel(Widget):
@@ -62,14 +68,48 @@ class FramePicture(PicturePanel):
 
 
 class SlicePicture(PicturePanel):
-    """An orthoslice of the running reconstruction."""
+    """An orthoslice of the running reconstruction, beside that of the particle's first series where there is room."""
+
+    def __init__(self, title: str, *, id: str) -> None:
+        super().__init__(title, id=id)
+        self._before: NDArray[np.uint8] | None = None
 
     def draw(self, session: WatchedSession) -> None:
-        if session.preview is None:
+        now = session.preview
+        if now is None:
             self.show_none(session.lacks)
-        else:
-            pixels = np.frombuffer(session.preview.pixels, np.uint8).reshape(session.preview.shape)
-            self.show(pixels, f"{session.preview.frames} tilts")
+            return
+        first = session.before.get(now.particle)
+        beside = first is not None and first.step != now.step and self.size.width >= 2 * _LEAST_WIDTH + 1
+        self._before = _pixels(first) if first is not None and beside else None
+        self.border_title = "slice: first, now" if beside else "orthoslice"
+        self.show(_pixels(now), f"{now.frames} tilts")
+
+    def render(self) -> Text:
+        if self._pixels is None:
+            return super().render()
+        width, height = self.size
+        if self._before is None:
+            return half_blocks(self._pixels, width, height, table=VIRIDIS)
+        half = (width - 1) // 2
+        before, now = (half_blocks(p, half, height, table=VIRIDIS) for p in (self._before, self._pixels))
+        return _beside(before, now, half)
+
+
+def _pixels(preview: Preview) -> NDArray[np.uint8]:
+    return np.frombuffer(preview.pixels, np.uint8).reshape(preview.shape)
+
+
+def _beside(left: Text, right: Text, width: int) -> Text:
+    """Two pictures in one, each as wide."""
+    out = Text(no_wrap=True)
+    lines = left.split("\n", allow_blank=True), right.split("\n", allow_blank=True)
+    for number, (first, second) in enumerate(zip(*lines, strict=False)):
+        first.pad_right(width + 1 - first.cell_len)
+        out.append("\n" if number else "")
+        out.append(first)
+        out.append(second)
+    return out
 
 
 def belongs(found: Outlined, picture: Picture) -> bool:
@@ -91,14 +131,26 @@ def rims_in(found: Outlined, shape: tuple[int, ...]) -> NDArray[np.uint8] | None
     return np.frombuffer(found.rims, np.uint8).reshape(found.shape) if found.shape == shape else None
 
 
-def half_blocks(pixels: NDArray[np.uint8], width: int, height: int, rims: NDArray[np.uint8] | None = None) -> Text:
-    """Fit an image into `width` x `height` characters, centred, its aspect kept; rims in a colour of their own."""
+def half_blocks(
+    pixels: NDArray[np.uint8],
+    width: int,
+    height: int,
+    rims: NDArray[np.uint8] | None = None,
+    table: NDArray[np.float64] | None = None,
+) -> Text:
+    """Fit an image into `width` x `height` characters, centred, its aspect kept; rims in a colour of their own.
+
+    Parameters
+    ----------
+    table : (256, 3) red, green and blue of each level; greys by default
+    """
     rows, columns = pixels.shape
     scale = min(width / columns, 2 * height / rows)
     w, h = max(1, int(columns * scale)), max(2, int(rows * scale) // 2 * 2)
     small = _binned(_binned(pixels, h, 0), w, 1)
     rim = np.zeros(small.shape, np.uint8) if rims is None else _thinned(rims, h, w)
-    colours = np.where(rim[..., None] > 0, _RIM, small[..., None]).astype(int)
+    shown = small[..., None] if table is None else table[np.clip(small, 0, 255).astype(int)]
+    colours = np.where(rim[..., None] > 0, _RIM, shown).astype(int)
     out = Text("\n" * ((height - h // 2) // 2), no_wrap=True)
     indent = " " * ((width - w) // 2)
     for upper, lower in zip(colours[0::2], colours[1::2], strict=True):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.text import Text
 from textual.widgets import Static
 
+from controller import events as ev
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
@@ -77,6 +80,35 @@ class ProgressLine(Static):
         left = "" if session.over else f", {clock_time(left_s)} left"
         out.append(f"  {clock_time(session.time_s)}{left}", style="bold")
         self.update(out)
+
+
+class NextLine(Static):
+    """What comes next, what it has cost, and how far behind the analysis is."""
+
+    def draw(self, session: WatchedSession) -> None:
+        p, started = session.progress, session.started
+        if p is None or started is None:
+            self.update("")
+            return
+        lines = [f" {'  '.join(_parts(session, p, started, steps))}" for steps in (2, 1)]
+        room = self.size.width
+        fitting = next((line for line in lines if len(line) <= room), lines[-1])
+        self.update(Text(fitting, no_wrap=True, overflow="ellipsis"))
+
+
+def _parts(session: WatchedSession, p: ev.StepProgress, started: ev.Started, steps: int) -> Iterator[str]:
+    if p.following and not session.over:
+        yield f"next {', then '.join(p.following[:steps])}"
+    if started.real_time and not session.over and session.left_s is not None:
+        yield f"ends {session.clock_at(session.left_s)}"
+    planned = started.dose_planned_e_per_nm2
+    particle = next((name for name in planned if f"/{name}/" in p.step), next(iter(p.dose_e_per_nm2), ""))
+    if particle in p.dose_e_per_nm2:
+        most = f"/{1e-6 * planned[particle]:.2f}" if particle in planned else ""
+        whose = f"{particle} " if len(started.particles) > 1 else ""
+        yield f"{whose}dose {1e-6 * p.dose_e_per_nm2[particle]:.2f}{most} Me/nm2"
+    if 0 < p.recorded >= session.analysed:
+        yield f"analysis {session.analysed}/{p.recorded}"
 
 
 class StopButton(Static):

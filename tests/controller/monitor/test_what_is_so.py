@@ -1,13 +1,16 @@
 """The screen never says what is not so: ages, gaps, ends, alarms, and who is asked before a stop."""
 
 import asyncio
+import re
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 import numpy as np
 import pytest
 from textual.widgets import Static
 
-from analysis.results import Diffusivity, DiffusivityResult, StateResult
+from analysis.results import Diffusivity, DiffusivityResult, Preview, StateResult
 from controller import events as ev
 from controller.monitor.app import MonitorApp
 from controller.monitor.panels.picture import half_blocks
@@ -113,6 +116,56 @@ def test_the_first_line_says_whether_all_is_well(source):
     assert not alarm
 
 
+def test_what_comes_next_what_it_costs_and_how_far_behind_the_analysis_is(source):
+    told = [e for e in story() if not isinstance(e, ev.StepProgress | ev.Started)]
+    began = ev.Started("NC2, 450 C", "sessions/nc2", True, ("NC2",), 19, {"NC2": 1.04e6}, real_time=True)
+    following = ("heat 450 C 30 s", "tilt NC2")
+    progress = ev.StepProgress(
+        734.0, "c04/NC2/tilt", 9, 19, 35, 71, 1387.0, 0.0, {"NC2": 6.2e5}, {}, following, recorded=4
+    )
+
+    def look(app, _):
+        return str(app.query_one("#next", Static).render())
+
+    shown = on_screen(source, [began, progress, *told], look, size=(120, 40))
+    assert shown.startswith(" next heat 450 C 30 s, then tilt NC2")
+    assert "dose 0.62/1.04 Me/nm2" in shown
+    assert "analysis 1/4" in shown
+    (ends,) = re.findall(r"ends (\d\d:\d\d)", shown)
+    wanted = datetime.now().astimezone() + timedelta(seconds=1387.0)
+    assert ends in {(wanted + timedelta(minutes=m)).strftime("%H:%M") for m in (-1, 0, 1)}
+    narrow = on_screen(source, [began, progress, *told], look)
+    assert narrow.startswith(" next heat 450 C 30 s  ends")
+    assert len(narrow) <= 80
+    assert narrow.endswith("dose 0.62/1.04 Me/nm2  analysis 1/4")
+    over = on_screen(source, [began, progress, *told, ev.RunStateChanged(740.0, "done")], look, size=(120, 40))
+    assert "next" not in over
+    assert "ends" not in over
+    assert "analysis 1/4" in over
+
+
+def test_the_first_slice_stands_beside_the_newest(source):
+    _, x = np.indices((64, 64))
+    left, right = ((255 * ((x < 32) == first)).astype(np.uint8) for first in (True, False))
+    before, now = (
+        ev.ResultReceived(Preview(step=step, particle="NC2", frames=71, shape=p.shape, pixels=p.tobytes()))
+        for step, p in (("c00/NC2/tilt", left), ("c04/NC2/tilt", right))
+    )
+
+    def look(app, _):
+        return app.query_one("#slice").render(), str(app.query_one("#slice").border_title)
+
+    wide, title = on_screen(source, [before, now], look, size=(160, 48))
+    assert title == "slice: first, now"
+    first_row = next(line for line in wide.split("\n") if line.plain.strip())
+    bright = [str(span.style).startswith("rgb(253,231,37)") for span in first_row.spans]
+    changes = [(a, b) for a, b in pairwise(bright) if a != b]
+    assert changes == [(True, False), (False, True)]
+    assert on_screen(source, [before, now], look, size=(60, 24))[1] == "orthoslice"
+    alone, _ = on_screen(source, [before], look, size=(160, 48))
+    assert alone.plain != wide.plain
+
+
 def test_a_session_that_is_over_has_no_time_left_and_is_not_silent(source):
     class Silent(source):
         async def events(self):
@@ -205,3 +258,47 @@ def test_nothing_jumps_while_values_change(source):
             assert {w.id: w.region for w in app.query("#status, #progress, Plot, PicturePanel, #log, #stop")} == places
 
     asyncio.run(main())
+
+
+def test_a_note_is_asked_for_and_sent_and_may_be_left(source):
+    async def main() -> None:
+        told = source(story())
+        app = MonitorApp(told)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            await pilot.press("n", *"beside", "space", "a", "space", *"grain", "escape")
+            await settled(pilot)
+            assert told.commands == []
+            await pilot.press("n", *"two", "space", *"grains", "enter")
+            await settled(pilot)
+            assert told.commands == ["note two grains"]
+            assert "note two grains done" in words(app)
+            await pilot.press("n", "enter")
+            await settled(pilot)
+            await pilot.press("!")
+            await settled(pilot)
+            assert told.commands == ["note two grains", "stop"]
+
+    asyncio.run(main())
+
+
+def test_the_footer_shows_what_may_be_done(source):
+    def keys(app, _) -> set[str]:
+        return {binding.key for _, binding, enabled, _ in app.screen.active_bindings.values() if enabled}
+
+    usual = on_screen(source, story(), keys)
+    assert {"p", "r", "a", "n"} <= usual
+    assert "h" not in usual
+    over = on_screen(source, [*story(), ev.RunStateChanged(740.0, "done")], keys)
+    assert not {"p", "r", "a", "n", "h"} & over
+    assert {"q", "d"} <= over
+    began = ev.Started("NC2, 450 C", "sessions/nc2", False, ("NC2",), 19, watches=True)
+    watching = on_screen(source, [e for e in story() if not isinstance(e, ev.Started)] + [began], keys)
+    assert {"a", "n", "h"} <= watching
+    assert not {"p", "r"} & watching
+
+
+def test_a_pulse_given_by_hand_is_told_by_a_key(source):
+    began = ev.Started("NC2, 450 C", "sessions/nc2", False, ("NC2",), 19, watches=True)
+    press = ("h", *"450", "space", *"15", "enter")
+    assert on_screen(source, [began], lambda _, told: told.commands, press=press) == ["heat 450 15"]
