@@ -20,6 +20,8 @@ from drivers.registry import Kind, check_options, load
 
 _LONGEST_S = 30 * 86400.0
 _MOST_E_PER_NM2 = 1e12
+_COARSEST_NM, _PARTICLE_NM = 10.0, 100.0
+"""Pixels of a tilt series, and a large particle."""
 _DEAF_S = 10.0
 """A beam may be on for so long with nobody who could blank it."""
 _HIGHEST_KEV = 300.0
@@ -40,7 +42,7 @@ def checked_session(path: Path, *, faked_clock: bool = False, origin: Path | Non
         With every problem found.
     """
     session, origin = load_session(path), origin or path.parent
-    problems = [*_limit_problems(session), *_length_problems(session)]
+    problems = [*_limit_problems(session), *_length_problems(session), *_pixel_problems(session)]
     sections: tuple[tuple[Kind, str, dict[str, object]], ...] = (
         ("chip", session.chip.backend, session.chip.options),
         ("microscope", session.microscope.backend, session.microscope.options),
@@ -90,6 +92,17 @@ def _length_problems(session: SessionFile) -> Iterator[str]:
         if dose > _MOST_E_PER_NM2:
             words = f"plan: gives {name} {dose:.2g} electrons per nm2, above {_MOST_E_PER_NM2:.0g}"
             yield f"{words}; check dwell, current and pixel size"
+
+
+def _pixel_problems(session: SessionFile) -> Iterator[str]:
+    """A tilt series tells nothing of a particle that is a few pixels wide."""
+    pixel_nm = session.scan.pixel_nm
+    if pixel_nm > _COARSEST_NM and any(isinstance(r, TiltSeries) for r in Plan(session).recordings()):
+        wide = f"{_PARTICLE_NM / pixel_nm:.1f} pixels"
+        yield (
+            f"scan.pixel_nm: {pixel_nm:g} nm; a particle of {_PARTICLE_NM:g} nm would be {wide} wide, and its alloying "
+            "takes some forty: write the pixel size in nm, mostly below 1"
+        )
 
 
 def _built_problems(origin: Path, session: SessionFile, *, faked_clock: bool) -> Iterator[str]:

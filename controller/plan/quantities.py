@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+
+from drivers.elements import why_no_material
 
 PixelNm = Annotated[float, Field(ge=1e-3, le=1e5)]
 DwellUs = Annotated[float, Field(ge=1e-3, le=1e6)]
@@ -19,6 +21,15 @@ Temperature = Annotated[float, Field(gt=-273.15, le=3000.0)]
 
 Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")]
 """Part of a file's name."""
-Metal = Annotated[str, Field(max_length=60, pattern=r"^[A-Za-z0-9 .+-]*$")]
+
+
+def _material(name: str) -> str:
+    why = why_no_material(name) if name else None
+    if why is not None:
+        raise ValueError(why)
+    return name
+
+
+Metal = Annotated[str, Field(max_length=60, pattern=r"^[A-Za-z0-9 .+-]*$"), AfterValidator(_material)]
 Words = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """On one line of the screen."""
