@@ -44,8 +44,9 @@ def _row(header: FrameHeader, began: Began) -> dict[str, Any]:
     told |= {n: getattr(header, n) for n in ("tilt_deg", "swept_deg", "pixel_nm")}
     told |= dict(zip(("stage_x_nm", "stage_y_nm", "stage_z_nm"), header.stage_nm, strict=True))
     told |= dict(zip(("image_shift_y_nm", "image_shift_x_nm"), header.image_shift_nm, strict=True))
-    names = ("defocus_nm", "temperature_c", "electrons_per_nm2", "gain", "offset")
-    told |= {n: getattr(header, n) for n in names}
+    optics = ("defocus_nm", "temperature_c", "electrons_per_nm2", "gain", "offset")
+    scan = ("detector", "dwell_s", "beam_kev", "current_pa", "rotation_deg")
+    told |= {n: getattr(header, n) for n in (*optics, *scan)}
     return told | {"heated_s": sum(p.duration_s for p in header.heat), "simulated": header.simulated}
 
 

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from controller.cli.options import Endpoint, KeyPath
+from drivers.errors import ConfigError
+from drivers.recorded.folder import SessionFolder
 
 _PASSWORD = "ALLOYSCOPE_MQTT_PASSWORD"
 
@@ -22,7 +24,7 @@ def monitor(
     ] = None,
     ca: Annotated[Path | None, typer.Option("--ca", help="certificate of the CA, for mqtts:// addresses")] = None,
 ) -> None:
-    """Watch a session running elsewhere; closing the screen never stops it."""
+    """Watch a session running elsewhere; closing the screen never stops it. Of one that is over, see what it found."""
     from controller.monitor.app import MonitorApp
     from controller.stream.running_session import find_endpoints
 
@@ -33,4 +35,14 @@ def monitor(
         asyncio.run(reach(address))
         MonitorApp(SessionAtBroker(address)).run()
         return
-    MonitorApp(find_endpoints(endpoint, key)).run()
+    try:
+        running = find_endpoints(endpoint, key)
+    except ConfigError:
+        if not SessionFolder(Path(endpoint)).journal.is_file():
+            raise
+        from analysis.report.story import SessionStory
+        from controller.monitor.finished import FinishedSession
+
+        MonitorApp(FinishedSession(SessionStory.read(Path(endpoint)))).run()
+        return
+    MonitorApp(running).run()

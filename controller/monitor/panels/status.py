@@ -69,7 +69,8 @@ class ProgressLine(Static):
     def draw(self, session: WatchedSession) -> None:
         p, left_s = session.progress, session.left_s
         if p is None or left_s is None:
-            self.update(Text("waiting for the session", style="dim"))
+            words = f" ended at {clock_time(session.time_s)}" if session.over else "waiting for the session"
+            self.update(Text(words, style="dim"))
             return
         out = Text(f" step {p.step_number}/{p.steps} {p.step}", no_wrap=True, overflow="ellipsis")
         if p.parts and p.tilt_deg is not None:

@@ -1,0 +1,78 @@
+"""A session that is over, on the same screen: by its folder alone, read only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.report.story import SessionStory
+from analysis.results import Preview, StateResult
+from controller import events as ev
+from drivers.recorded.records import StepDone
+
+_MOST_READINGS = 3000
+"""That a screen can draw."""
+
+
+class FinishedSession:
+    """Tells what a folder holds as if one had watched; nothing can be commanded."""
+
+    def __init__(self, story: SessionStory) -> None:
+        self._story = story
+        self.lacks = "no frames are read of a session that is over"
+
+    async def events(self) -> AsyncIterator[ev.Event | None]:
+        for event in self._told():
+            yield event
+
+    async def command(self, name: str) -> str:
+        return f"{name}: the session is over, and nothing can be asked of it"
+
+    def _told(self) -> Iterator[ev.Event]:
+        story = self._story
+        begin, end_s = story.begin, story.entries[-1].time_s
+        steps = sum(isinstance(e.record, StepDone) for e in story.entries)
+        yield ev.Started(begin.session, str(story.folder.path), begin.simulated, begin.particles, steps)
+        readings = story.chip()
+        for time_s, setpoint_c, temperature_c in readings[:: max(1, len(readings) // _MOST_READINGS)].tolist():
+            yield ev.ChipReading(time_s, temperature_c, setpoint_c, None)
+        for happening in story.happenings():
+            yield ev.Log(happening.time_s, "info", happening.words)
+        yield from (ev.ResultReceived(result) for result in story.results)
+        yield from self._slices()
+        reason, _, message = story.ending.partition(": ")
+        yield ev.RunStateChanged(end_s, "done" if story.over else "failed")
+        yield ev.Finished(reason, message, str(story.folder.path))
+
+    def _slices(self) -> Iterator[ev.Event]:
+        """Of the first and the last state of each particle, in one scale."""
+        import mrcfile
+
+        for states in self._story.states.values():
+            shown = [s for s in (states[0], states[-1]) if self._story.folder.volume(s.step).is_file()]
+            cuts = []
+            for state in shown:
+                volume = np.asarray(mrcfile.read(self._story.folder.volume(state.step)), np.float32)
+                cuts.append(_small(volume[:, :, volume.shape[2] // 2]))
+            top = max((float(cut.max()) for cut in cuts), default=0.0) or 1.0
+            for state, cut in zip(shown, cuts, strict=True):
+                yield ev.ResultReceived(_preview(state, (255.0 * np.clip(cut / top, 0.0, 1.0)).astype(np.uint8)))
+
+
+def _preview(state: StateResult, pixels: NDArray[np.uint8]) -> Preview:
+    return Preview(
+        step=state.step,
+        particle=state.particle,
+        frames=state.frames,
+        shape=(pixels.shape[0], pixels.shape[1]),
+        pixels=pixels.tobytes(),
+    )
+
+
+def _small(cut: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of squares of pixels, no side longer than a screen's picture."""
+    by = -(-max(cut.shape) // ev.PICTURE_PX)
+    rows, columns = (n // by for n in cut.shape)
+    return np.asarray(cut[: rows * by, : columns * by].reshape(rows, by, columns, by).mean(axis=(1, 3)), np.float32)
