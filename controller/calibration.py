@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from drivers.clock import WallClock, within
 from drivers.device_thread import DeviceThread, MicroscopeInThread
 from drivers.errors import AlloyscopeError
 from drivers.interfaces import DriverContext, Microscope, StagePosition
+from drivers.persistence import persistently
 from drivers.registry import load
 from drivers.units import electrons_per_nm2
 
@@ -81,14 +83,26 @@ async def _measured(
     microscope: Microscope, calibration: Callable[[Microscope], StageCalibration], repeats: int
 ) -> list[StageMove]:
     clock, thread = WallClock(), DeviceThread("microscope")
-    connected = MicroscopeInThread(microscope, thread)
+    connected, loop, here = MicroscopeInThread(microscope, thread), asyncio.get_running_loop(), asyncio.current_task()
+    assert here is not None, "it runs"
+    # A terminal that is closed must not leave the beam on.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, here.cancel)
+
+    def safe() -> Awaitable[None]:
+        return within(clock, _CLOSE_LIMIT_S, connected.name, "be made safe", connected.make_safe())
+
     try:
         await within(clock, _CONNECT_LIMIT_S, connected.name, "connect", connected.connect())
         try:
             return await calibration(connected).moves(repeats)
         finally:
-            await within(clock, _CLOSE_LIMIT_S, connected.name, "be made safe", connected.make_safe())
-            await within(clock, _CLOSE_LIMIT_S, connected.name, "close", connected.close())
+            try:
+                await persistently(clock, safe, lambda words: print(words, file=sys.stderr))
+            finally:
+                await within(clock, _CLOSE_LIMIT_S, connected.name, "close", connected.close())
+    except asyncio.CancelledError:
+        raise AlloyscopeError("told to end while the stage was calibrated; the beam is blanked") from None
     finally:
         await thread.close()
 
@@ -114,5 +128,5 @@ def _lines(found: StageAxes, step_nm: float, simulated: str) -> Iterator[str]:
     if found.mirrored:
         yield "mirrored = true"
     # With a margin: a place that is come to from too near keeps some of the play.
-    margin_nm = largest.value + _SURELY * largest.std
-    yield f"backlash_nm = {margin_nm:.0f}.0" if largest.value > _SURELY * largest.std else "backlash_nm = 0.0"
+    sure = [p.value + _SURELY * p.std for p in play.values() if p.value > _SURELY * p.std]
+    yield f"backlash_nm = {max(sure, default=0.0):.0f}.0"

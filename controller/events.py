@@ -8,7 +8,7 @@ from typing import assert_never
 
 import msgspec
 
-from analysis.results import AnyResult
+from analysis.results import AnyResult, Preview
 from drivers.frames import plain
 
 PICTURE_PX = 96
@@ -118,6 +118,8 @@ class Events:
         self._latest: dict[str, Event] = {}
         self._readings: deque[Event] = deque(maxlen=3600)
         self._logs: deque[Event] = deque(maxlen=200)
+        self._first_slices: dict[str, tuple[str, Event]] = {}
+        """By particle: the newest of its first tilt series, whose step is told."""
 
     def listen(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -131,6 +133,7 @@ class Events:
         """Enough to draw the screen as if one had watched from the start."""
         yield from (e for k, e in self._latest.items() if k == "Started")
         yield from self._readings
+        yield from (event for _, event in self._first_slices.values())
         yield from (e for k, e in self._latest.items() if k not in ("Started", "Finished"))
         yield from self._logs
         yield from (e for k, e in self._latest.items() if k == "Finished")
@@ -141,6 +144,11 @@ class Events:
                 self._readings.append(event)
             case Log():
                 self._logs.append(event)
+            case ResultReceived(Preview(particle=particle, step=step)):
+                self._latest["Preview"] = event
+                first = self._first_slices.get(particle)
+                if first is None or first[0] == step:
+                    self._first_slices[particle] = step, event
             case ResultReceived():
                 self._latest["/".join(event.result.place)] = event
             case Started() | RunStateChanged() | StepProgress() | Picture() | Finished():

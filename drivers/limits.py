@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from drivers.errors import LimitExceeded
 from drivers.toml_file import Strict
@@ -28,6 +28,15 @@ class ChipLimits(Strict):
     """Without a new reading, while it is not cold."""
     quench_s: float = Field(5.0, ge=0.5, le=120.0)
     """Until a quenched chip must be cold; a membrane takes a tenth of a second."""
+
+    @model_validator(mode="after")
+    def _can_come_down(self) -> Self:
+        if self.when_away == "ramp down" and self.ramp_down_c_per_s > self.max_ramp_c_per_s:
+            raise ValueError(
+                f"ramp_down_c_per_s is {self.ramp_down_c_per_s:g}, above max_ramp_c_per_s = {self.max_ramp_c_per_s:g}; "
+                "lower it"
+            )
+        return self
 
     def check_target(self, device: str, target_c: float, rate_c_per_s: float) -> None:
         """Raise `LimitExceeded` before anything is sent."""

@@ -171,7 +171,7 @@ def _temperature(chip: NDArray[np.float64], story: SessionStory) -> ReportFigure
     axes.plot(t / 60.0, asked, color=_GREY, lw=0.9, ls="--", label="set point")
     axes.set(xlabel="time of the session (min)", ylabel="chip (°C)")
     axes.legend(frameon=False, fontsize=8)
-    pulses = [p for p in story.pulses if p[1] is not None]
+    pulses = [p for p in story.pulses if p.booked is not None]
     caption = f"The chip's temperature as its guard read it; {len(pulses)} pulse(s)."
     rows = [{"time_s": a, "setpoint_c": b, "temperature_c": c} for a, b, c in chip.tolist()]
     return ReportFigure("temperature", caption, figure, rows)

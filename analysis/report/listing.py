@@ -48,13 +48,15 @@ def _line(path: Path, story: SessionStory) -> str:
 def _short(story: SessionStory) -> str:
     if story.over:
         return story.ending.partition(":")[0]
-    return "runs" if _lives(story.folder) else "killed; can go on"
+    return "runs" if lives(story.folder) else "killed; can go on"
 
 
-def _lives(folder: SessionFolder) -> bool:
+def lives(folder: SessionFolder) -> bool:
     """Whether the process that runs it is there, on this computer."""
     try:
         os.kill(int(json.loads(folder.endpoints.read_bytes())["pid"]), 0)
+    except PermissionError:
+        return True  # another user's
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return True
@@ -66,7 +68,10 @@ def _found(story: SessionStory) -> str:
         for fit in story.fits.values()
         for d in fit.diffusivities
     ]
-    return "; ".join(values) or f"{sum(map(len, story.states.values()))} state(s), {len(story.maps)} map(s)"
+    for images in story.images.values():
+        values += images[-1].closing_words({})
+    states = f"{sum(map(len, story.states.values()))} state(s), {len(story.maps)} map(s)"
+    return "; ".join(values) or (states if story.results else "not analysed here")
 
 
 def status_of(story: SessionStory) -> Iterator[str]:
@@ -85,7 +90,9 @@ def status_of(story: SessionStory) -> Iterator[str]:
         yield from story.law.words()
     for found in story.maps:
         yield f"{found.particle}, {found.step}: {found.headline}; {found.quality}"
-    pulses = [booked for _, booked in story.pulses if booked is not None]
+    for images in story.images.values():
+        yield from images[-1].words()
+    pulses = [p.booked for p in story.pulses if p.booked is not None]
     yield f"{len(pulses)} pulse(s), {sum(p.worth_s for p in pulses):.4g} s at temperature"
     for particle, dose in story.dose_e_per_nm2.items():
         yield f"{particle} has taken {dose:.3g} e/nm2"

@@ -58,6 +58,7 @@ def page(story: SessionStory, drawn: Sequence[tuple[ReportFigure, str]]) -> str:
         *_headline(story),
         *(_figure(figure, svg) for figure, svg in drawn),
         *_states(story),
+        *_images(story),
         *_budget(story),
         *_heat_and_dose(story),
         *_happenings(story),
@@ -79,9 +80,8 @@ def _head(story: SessionStory) -> Iterator[str]:
     kind = "imported" if begin.imported_from else "dry run" if begin.dry else "session"
     yield f"<h1>{escape(begin.session)}</h1>"
     yield f'<p class="small">{kind} of {escape(", ".join(begin.particles))}; began {escape(begin.utc or "untold")}</p>'
-    doubts = [*(f"{p}: {f.quality}" for p, f in story.fits.items() if f.quality != "good")]
-    doubts += [f"{s.step}: {s.quality}" for of in story.states.values() for s in of if s.quality != "good"]
-    well = story.ending == "completed" and not doubts
+    doubts = story.doubts
+    well = story.ended_well and not doubts
     yield f'<div class="verdict{"" if well else " doubt"}">{escape(_sentence(story.ending))} {escape(story.account)}.'
     yield "".join(f"<br>{escape(d)}" for d in doubts[:8]) + "</div>"
 
@@ -95,8 +95,12 @@ def _headline(story: SessionStory) -> Iterator[str]:
     found = [(fit, d) for fit in story.fits.values() for d in fit.diffusivities]
     for fit, d in found:
         yield from _d_told(fit, d, truth.get(fit.particle))
-    if not found:
+    if not story.results:
+        yield "<p>No results are in this folder: <code>alloyscope analyse FOLDER</code> finds them from the frames.</p>"
+    elif not found and story.states:
         yield "<p>No diffusion coefficient: it takes a particle with a tilt series before heat and one after it.</p>"
+    for images in story.images.values():
+        yield "".join(f"<p>{_words(words)}</p>" for words in images[-1].closing_words({}))
     if story.law is not None:
         yield "".join(f"<p>{_words(words)}</p>" for words in story.law.words())
     for fit in story.fits.values():
@@ -141,6 +145,22 @@ def _states(story: SessionStory) -> Iterator[str]:
         yield _table(columns, rows)
 
 
+def _images(story: SessionStory) -> Iterator[str]:
+    rows = [
+        (
+            escape(i.particle),
+            "before any heat" if i.heated_c is None else f"{i.heated_c:g}",
+            "-" if i.contrast_lost is None else _words(str(i.contrast_lost)),
+            escape(i.quality),
+        )
+        for of in story.images.values()
+        for i in of
+    ]
+    if rows:
+        yield "<h2>Images</h2>"
+        yield _table(("particle", "highest temperature (°C)", "contrast lost", "quality"), rows)
+
+
 def _budget(story: SessionStory) -> Iterator[str]:
     rows = [
         (escape(fit.particle), f"{d.temperature_c:g}", escape(share.cause), f"{100 * share.part:.2g}")
@@ -154,12 +174,11 @@ def _budget(story: SessionStory) -> Iterator[str]:
 
 
 def _heat_and_dose(story: SessionStory) -> Iterator[str]:
-    rows = [
-        (escape(asked.step), f"{asked.target_c:g}", f"{asked.duration_s:g}", *(
-            ("not booked", "-") if booked is None else (f"{booked.duration_s:g}", f"{booked.worth_s:g}")
-        ))
-        for asked, booked in story.pulses
-    ]  # fmt: skip
+    rows = []
+    for pulse in story.pulses:
+        asked = "-" if pulse.asked_s is None else f"{pulse.asked_s:g}"
+        held, worth = ("not booked", "-") if (b := pulse.booked) is None else (f"{b.duration_s:g}", f"{b.worth_s:g}")
+        rows.append((escape(pulse.step), f"{pulse.temperature_c:g}", asked, held, worth))
     if rows:
         yield "<h2>Heat and dose</h2>"
         yield _table(("step", "T (°C)", "asked (s)", "held (s)", "worth with its ramp (s)"), rows)

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.results import AnyResult, Arrhenius, DiffusivityResult, EdxResult, StateResult, from_line
+from analysis.results import AnyResult, Arrhenius, DiffusivityResult, EdxResult, ImageResult, StateResult, from_line
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Entry, read_guard_journal, read_journal
 from drivers.recorded.records import (
@@ -40,7 +40,7 @@ from drivers.recorded.records import (
     Resumed,
     SessionRecord,
 )
-from drivers.recorded.session import begin_of
+from drivers.recorded.session import begin_of, ending_of
 
 R = TypeVar("R", bound=AnyResult)
 
@@ -51,6 +51,17 @@ class Happening:
 
     time_s: float
     words: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """A heat pulse."""
+
+    step: str
+    temperature_c: float
+    asked_s: float | None
+    """None where another program heated."""
+    booked: Heated | None
 
 
 @dataclass(frozen=True)
@@ -96,17 +107,43 @@ class SessionStory:
         return list({r.step: r for r in self.results if isinstance(r, EdxResult) and r.final}.values())
 
     @property
+    def images(self) -> dict[str, list[ImageResult]]:
+        """By particle, in order."""
+        found: dict[str, list[ImageResult]] = {}
+        for image in {r.step: r for r in self.results if isinstance(r, ImageResult)}.values():
+            found.setdefault(image.particle, []).append(image)
+        return found
+
+    @property
+    def doubts(self) -> list[str]:
+        """Of what was measured, where its quality is not good."""
+        fits = [f"{p}: {f.quality}" for p, f in self.fits.items() if f.quality != "good"]
+        measured: list[StateResult | ImageResult | EdxResult] = [s for of in self.states.values() for s in of]
+        measured += [i for of in self.images.values() for i in of]
+        measured += self.maps
+        return fits + [f"{m.step}: {m.quality}" for m in measured if m.quality != "good"]
+
+    @property
+    def end(self) -> End | None:
+        return ending_of(entry.record for entry in self.entries)
+
+    @property
     def over(self) -> bool:
         """Whether it came to an end by itself, well or not."""
-        return isinstance(self.entries[-1].record, End)
+        return self.end is not None
+
+    @property
+    def ended_well(self) -> bool:
+        """As planned, as a watcher was told to, or as an import."""
+        return self.end is not None and self.end.reason in ("completed", "done", "imported")
 
     @property
     def ending(self) -> str:
         """How it ended, in words."""
-        last = self.entries[-1].record
-        if not isinstance(last, End):
+        end = self.end
+        if end is None:
             return "cut off: killed, or the power failed, or it still runs"
-        return f"{last.reason}{f': {last.message}' if last.message else ''}"
+        return f"{end.reason}{f': {end.message}' if end.message else ''}"
 
     @property
     def account(self) -> str:
@@ -128,10 +165,23 @@ class SessionStory:
         return found
 
     @property
-    def pulses(self) -> list[tuple[HeatAsked, Heated | None]]:
-        """What was asked, and what was booked of it."""
+    def pulses(self) -> list[Pulse]:
+        """In order: what was asked, and what was booked of it."""
         booked = {e.record.step: e.record for e in self.entries if isinstance(e.record, Heated)}
-        return [(e.record, booked.get(e.record.step)) for e in self.entries if isinstance(e.record, HeatAsked)]
+        asked = {e.record.step for e in self.entries if isinstance(e.record, HeatAsked)}
+        found, told = [], set()
+        for record in (e.record for e in self.entries):
+            if isinstance(record, HeatAsked):
+                found.append(Pulse(record.step, record.target_c, record.duration_s, booked.get(record.step)))
+            elif isinstance(record, Heated) and record.step not in asked:
+                # Where another program heated; each particle of an import tells the same pulses of itself.
+                cycle, _, name = record.step.partition("/")
+                once = (cycle, name.rpartition("/")[2])
+                if once[1].startswith("heat") and once in told:
+                    continue
+                told.add(once)
+                found.append(Pulse(record.step, record.temperature_c, None, record))
+        return found
 
     def chip(self) -> NDArray[np.float64]:
         """(reading, 3) time in s, set point and temperature in C; a torn line is none."""
@@ -146,8 +196,9 @@ class SessionStory:
 
     def truth(self) -> dict[str, dict[str, Any]]:
         """What a twin knows of its particles; nothing of real ones."""
-        path = self.folder.particles_truth
-        found: dict[str, dict[str, Any]] = json.loads(path.read_text())["particles"] if path.is_file() else {}
+        found: dict[str, dict[str, Any]] = {}
+        with suppress(OSError, ValueError, KeyError):
+            found = json.loads(self.folder.particles_truth.read_text())["particles"]
         return found
 
     def happenings(self) -> list[Happening]:
@@ -179,8 +230,8 @@ def _of(entry: Entry[SessionRecord] | Entry[GuardRecord]) -> Iterator[str]:
             yield f"the chip was found at {read_c:.0f} C"
         case NotCentred(step=step, reason=reason) | NotEucentric(step=step, reason=reason):
             yield f"{step}: not brought back: {reason}"
-        case CloseFailed() as failed:
-            yield f"not closed well: {failed}"
+        case CloseFailed(message=message):
+            yield f"not closed well: {message}"
         case MadeSafe(reason=reason):
             yield f"the chip was made safe: {reason}"
         case MakeSafeFailed(message=message):

@@ -82,7 +82,7 @@ def stage_axes(moves: Sequence[StageMove]) -> StageAxes:
     return StageAxes(
         turn_deg=Estimate(_wrapped(0.5 * (by_x.value + by_y.value)), std),
         mirrored=mirrored,
-        skew_deg=Estimate(by_y.value - by_x.value, 2.0 * std),
+        skew_deg=Estimate(hand * (by_y.value - by_x.value), 2.0 * std),
         scale={axis: _mean(np.hypot(*w.T)) for axis, w in ways.items()},
         backlash_nm={axis: _mean(_backlash_nm(moves, axis, w.mean(axis=0))) for axis, w in ways.items()},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from controller.acquire.stage_axes import StageMove, displacement_nm
 from drivers.clock import Clock, within
 from drivers.interfaces import Microscope, ScanSettings, StagePosition
+from drivers.persistence import persistently
 
 LOOKS = 5
 """Images along one axis, once."""
@@ -79,9 +80,13 @@ class StageCalibration:
             limit_s = _ANSWER_LIMIT_S + 3.0 * self.settings.frame_s
             scan = await within(self.clock, limit_s, name, "scan an image", microscope.scan(self.settings))
         finally:
-            await within(self.clock, _ANSWER_LIMIT_S, name, "blank the beam", microscope.set_beam_blank(True))
+            await persistently(self.clock, self._blanked, lambda _: None)
         self._check(scan.image, axis, at_nm)
         return scan.image
+
+    def _blanked(self) -> Awaitable[None]:
+        call = self.microscope.set_beam_blank(True)
+        return within(self.clock, _ANSWER_LIMIT_S, self.microscope.name, "blank the beam", call)
 
     def _check(self, scanned: NDArray[np.generic], axis: Axis, at_nm: float) -> None:
         image = np.asarray(scanned, np.float64)

@@ -98,7 +98,9 @@ class Guard:
     async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
         self._refuse_if_tripped()
         if self._comes_down is not None:
-            raise InterlockTripped(f"{self.name}: {self._comes_down}; find the cause, then start a new session")
+            raise InterlockTripped(
+                f"{self.name}: {self._comes_down}; it is being ramped down: find the cause, then start a new session"
+            )
         self._limits.check_target(self.name, target_c, rate_c_per_s)
         with ungrouped():
             # Of two that are asked for at once, the later one goes on: one that is left behind never arrives.
@@ -114,6 +116,8 @@ class Guard:
             self._interlocks.reached(target_c)
 
     async def quench(self) -> None:
+        if self._comes_down is not None and self._ramp is not None:
+            await asyncio.wait([self._ramp])  # a pulse that is over meanwhile is no reason for haste
         await self._end_ramp()
         self._interlocks.quenched(self._clock.now())
         try:
@@ -265,10 +269,11 @@ class Guard:
             wrong = self._interlocks.wrong(reading, self._clock.now())
             if wrong is not None:
                 return wrong
-            if self._comes_down is not None and (self._ramp is None or self._ramp.done()):
-                return self._comes_down
+            down = reading.temperature_c < COLD_C or self._ramp is None or self._ramp.done()
+            if self._comes_down is not None and down:
+                return self._comes_down + self._how_it_came_down(reading)
             away = self._interlocks.away(reading, self._clock.now())
-            if away is not None and self._limits.when_away == "quench":
+            if away is not None and (self._limits.when_away == "quench" or self.tripped is not None):
                 return away
             if away is not None and self._limits.when_away == "ramp down":
                 self._come_down(away)
@@ -309,15 +314,26 @@ class Guard:
         self._cold_noted = True
 
     def _come_down(self, why: str) -> None:
-        """Without haste, as the session file asks; a quench or a ramp that is asked for meanwhile ends it."""
+        """Without haste, as the session file asks; only making it safe ends that sooner."""
         rate_c_per_s = self._limits.ramp_down_c_per_s
-        self._comes_down = f"{why}; it was ramped down at {rate_c_per_s:g} C/s"
-        self._note(RampAsked(target_c=_AMBIENT_C, rate_c_per_s=rate_c_per_s))
+        self._comes_down = why
+        target_c = max(_AMBIENT_C, self._limits.min_c)
+        self._note(RampAsked(target_c=target_c, rate_c_per_s=rate_c_per_s))
         self._interlocks.ramping(rate_c_per_s)
         limit_s = self._limits.max_c / rate_c_per_s + _COOLING_LIMIT_S
-        ramp = within(self._clock, limit_s, self.name, "ramp down", self._chip.ramp_to(_AMBIENT_C, rate_c_per_s))
+        ramp = within(self._clock, limit_s, self.name, "ramp down", self._chip.ramp_to(target_c, rate_c_per_s))
         self._ramp = asyncio.create_task(ramp, name="ramp down")
         self._ramp.add_done_callback(lambda done: done.cancelled() or done.exception())  # it is switched off then
+
+    def _how_it_came_down(self, reading: HeaterReading) -> str:
+        ramp = self._ramp
+        if reading.temperature_c < COLD_C:
+            return f"; it was ramped down at {self._limits.ramp_down_c_per_s:g} C/s"
+        if ramp is None or ramp.cancelled():
+            return "; it was to be ramped down, and something else was asked meanwhile"
+        if (error := ramp.exception()) is not None:
+            return f"; it was to be ramped down, which failed ({error or type(error).__name__})"
+        return f"; it was to be ramped down, and still reads {reading.temperature_c:.0f} C"
 
     def _refuse_if_tripped(self) -> None:
         if self.tripped is not None:

@@ -45,6 +45,15 @@ def breach(limits: ChipLimits, reading: HeaterReading) -> str | None:
     return None
 
 
+def not_held(limits: ChipLimits, reading: HeaterReading, held_c: float) -> str | None:
+    """How a reading differs from what is to be held, once that has been reached."""
+    if abs(reading.setpoint_c - held_c) > _SETPOINT_C:
+        return f"the set point is {reading.setpoint_c:.1f} C, {held_c:.1f} C was asked: somebody changed it"
+    if abs(reading.temperature_c - held_c) > limits.away_c:
+        return f"the chip reads {reading.temperature_c:.1f} C, {held_c:.1f} C was asked"
+    return None
+
+
 def _dead(reading: HeaterReading) -> bool:
     return reading.power_mw is not None and reading.power_mw < UNPOWERED_MW
 
@@ -110,7 +119,8 @@ class Interlocks:
 
     def away(self, reading: HeaterReading, now_s: float) -> str | None:
         """How a reading has differed for too long from what is to be held."""
-        return self._away.told(self._not_held(reading), now_s, self._limits.away_s)
+        found = None if self._held_c is None else not_held(self._limits, reading, self._held_c)
+        return self._away.told(found, now_s, self._limits.away_s)
 
     def _stale(self, reading: HeaterReading, now_s: float) -> str | None:
         old_s = now_s - self._newest_at_s
@@ -144,16 +154,6 @@ class Interlocks:
         rate = abs(reading.temperature_c - self._seen[0][1]) / span_s
         if rate > _FASTER * self._rate_c_per_s + _NOISE_C_PER_S:
             return f"the chip ramps at {rate:.0f} C/s, {self._rate_c_per_s:g} C/s were asked"
-        return None
-
-    def _not_held(self, reading: HeaterReading) -> str | None:
-        """Once a temperature has been reached, and until something else is asked."""
-        if self._held_c is None:
-            return None
-        if abs(reading.setpoint_c - self._held_c) > _SETPOINT_C:
-            return f"the set point is {reading.setpoint_c:.1f} C, {self._held_c:.1f} C was asked: somebody changed it"
-        if abs(reading.temperature_c - self._held_c) > self._limits.away_c:
-            return f"the chip reads {reading.temperature_c:.1f} C, {self._held_c:.1f} C was asked"
         return None
 
     def _without_power(self, reading: HeaterReading) -> str | None:

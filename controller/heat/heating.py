@@ -15,6 +15,7 @@ from analysis.diffusion.time_at_temperature import (
     with_ramp_as_asked,
 )
 from controller.engine import Aborted, Engine
+from controller.guard.interlocks import not_held
 from controller.plan.session_file import ChipSection
 from controller.plan.steps import Heat
 from controller.record.ledger import Ledger
@@ -118,15 +119,17 @@ class Heating:
             await self.clock.sleep(_LOOK_S)
 
     async def _hold_until(self, time_s: float, step: Heat, seen: list[HeaterReading]) -> None:
-        limits, warned = self.section.limits, False
+        limits, warned, since_s = self.section.limits, False, None
         while (left_s := time_s - self.clock.now()) > 1e-6:
             await self.engine.hold(min(left_s, _LOOK_WHILE_HELD_S))
             await self._look(seen)
-            away = abs(seen[-1].temperature_c - step.temperature_c) > limits.away_c
-            if away and not warned and limits.when_away == "hold":
-                words = f"the chip reads {seen[-1].temperature_c:.1f} C, {step.temperature_c:g} C was asked"
-                self.log("warning", f"{words}; it is held, as chip.limits.when_away says, and booked as it is read")
-                warned = True
+            now = seen[-1]
+            away = not_held(limits, now, step.temperature_c)
+            since_s = None if away is None else now.time_s if since_s is None else since_s
+            if since_s is None or warned or limits.when_away != "hold" or now.time_s - since_s < limits.away_s:
+                continue
+            self.log("warning", f"{away}; it is held, as chip.limits.when_away says, and booked as it is read")
+            warned = True
 
     def _book(self, step: Heat, seen: Sequence[HeaterReading], held_s: float) -> None:
         held_s = round(held_s, 3)

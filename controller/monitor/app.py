@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, RichLog
 
 from controller import events as ev
-from controller.monitor.asked_line import AskedLine
+from controller.monitor.asked_line import STOP, AskedLine
 from controller.monitor.panels.alloying import AlloyingPlot
 from controller.monitor.panels.arrhenius import ArrheniusPlot
 from controller.monitor.panels.chip import ChipPlot
@@ -176,13 +176,18 @@ class MonitorApp(App[None]):
 
     def action_note(self) -> None:
         """Into the journal, and the report."""
-        asked = AskedLine("note into the journal", "the particle is beside a grain boundary")
-        self.push_screen(asked, lambda text: self.action_send(f"note {text}") if text else None)
+        self._ask("note", "note into the journal", "the particle is beside a grain boundary")
 
     def action_heat(self) -> None:
         """Where the heater has no log: a pulse that is over now."""
-        asked = AskedLine("heat pulse that is over now: temperature in C, time in s", "450 15")
-        self.push_screen(asked, lambda text: self.action_send(f"heat {text}") if text else None)
+        self._ask("heat", "heat pulse that is over now: temperature in C, time in s", "450 15")
+
+    def _ask(self, command: str, question: str, example: str) -> None:
+        def send(text: str | None) -> None:
+            if text is not None:
+                self.action_send("stop" if text == STOP else f"{command} {text}")
+
+        self.push_screen(AskedLine(question, example), send)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What may be done now is what the footer shows."""

@@ -10,7 +10,9 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-_HINT = "Enter sends it, Esc leaves (and then ! stops all)"
+STOP = "!"
+"""Given instead of a line where a person asked for the emergency stop."""
+_HINT = "Enter sends it, Esc leaves; after Esc, or as first letter, ! stops"
 
 
 class AskedLine(ModalScreen[str | None]):
@@ -30,6 +32,11 @@ class AskedLine(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(" ".join(event.value.split()) or None)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """As the first thing typed it is the emergency stop; within a note it is a letter."""
+        if event.value == STOP:
+            self.dismiss(STOP)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -36,7 +36,7 @@ class FinishedSession:
         steps = sum(isinstance(e.record, StepDone) for e in story.entries)
         yield ev.Started(begin.session, str(story.folder.path), begin.simulated, begin.particles, steps)
         readings = story.chip()
-        for time_s, setpoint_c, temperature_c in readings[:: max(1, len(readings) // _MOST_READINGS)].tolist():
+        for time_s, setpoint_c, temperature_c in readings[:: max(1, -(-len(readings) // _MOST_READINGS))].tolist():
             yield ev.ChipReading(time_s, temperature_c, setpoint_c, None)
         for happening in story.happenings():
             yield ev.Log(happening.time_s, "info", happening.words)

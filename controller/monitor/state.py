@@ -110,7 +110,9 @@ class WatchedSession:
 
     def clock_at(self, in_s: float) -> str:
         """The time of day after so long."""
-        return (datetime.now().astimezone() + timedelta(seconds=in_s)).strftime("%H:%M")
+        now = datetime.now().astimezone()
+        at = now + timedelta(seconds=in_s)
+        return at.strftime("%H:%M" if at.date() == now.date() else "%a %H:%M")
 
     @property
     def analysed(self) -> int:

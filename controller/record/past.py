@@ -27,6 +27,7 @@ from drivers.recorded.records import (
     SessionRecord,
     StepDone,
 )
+from drivers.recorded.session import ending_of
 from drivers.recorded.step_file import read_headers
 
 R = TypeVar("R", bound=Record)
@@ -102,8 +103,8 @@ class Past:
             raise ConfigError(str(path), ["was imported, and nothing can go on; alloyscope analyse reads it"])
         if not begin.origin:
             raise ConfigError(str(path), ["was recorded before sessions could go on; alloyscope analyse reads it"])
-        last = records[-1]
-        if isinstance(last, End) and last.reason == "completed":
+        last = ending_of(records)
+        if last is not None and last.reason == "completed":
             raise ConfigError(str(path), ["its plan is completed: nothing is left to do; analyse it, or run a new one"])
         frames = _frames(folder)
         over = {r.step for r in _of(records, StepDone)}
@@ -179,8 +180,8 @@ def readings_of_chip(folder: SessionFolder) -> list[HeaterReading]:
     return sorted(found, key=lambda r: r.time_s)
 
 
-def _ending(last: SessionRecord) -> tuple[str, ...]:
-    if not isinstance(last, End):
+def _ending(last: End | None) -> tuple[str, ...]:
+    if last is None:
         return ("the session was cut off: killed, or the power failed",)
     return (f"the session had ended: {last.reason}{f' ({last.message})' if last.message else ''}",)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from drivers.errors import ConfigError
 from drivers.frames import FrameHeader, StreamItem
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import read_journal
-from drivers.recorded.records import Begin, FrameRecorded, SeriesBegin, SeriesEnded
+from drivers.recorded.records import Begin, End, FrameRecorded, Resumed, SeriesBegin, SeriesEnded, SessionRecord
 from drivers.recorded.step_file import OnDamage, read_step
 
 
@@ -18,6 +19,12 @@ def begin_of(folder: Path) -> Begin:
     if begin is None:
         raise ConfigError(str(folder), ["the journal does not begin with a session; nothing to analyse"])
     return begin
+
+
+def ending_of(records: Iterable[SessionRecord]) -> End | None:
+    """How the session ended last, whatever was booked after that; None where it was cut, or has gone on and runs."""
+    last = [r for r in records if isinstance(r, (Begin, Resumed, End))][-1:]
+    return last[0] if last and isinstance(last[0], End) else None
 
 
 def read_session(folder: Path, on_damage: OnDamage | None = None) -> list[StreamItem]:

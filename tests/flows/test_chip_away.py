@@ -65,7 +65,7 @@ def test_it_may_be_held_on_with_one_warning_a_pulse_and_the_heat_that_was_read(r
     assert ended == FinishReason.COMPLETED.value
     warned = [words for words in said if "is held, as chip.limits.when_away says" in words]
     assert len(warned) == 2
-    assert f" C, {HEATED_C:g} C was asked" in warned[0]
+    assert f" C, {HEATED_C:.1f} C was asked" in warned[0]
     # Of 20 s, 15 are at 480 C, which at 208 kJ/mol are worth 1 / exp(-Q/R (1/753 - 1/723)) = 3.97 times as much.
     assert session.ledger.heat[0].duration_s == pytest.approx(5.0 + 15.0 * 3.97, rel=0.03)
 

@@ -9,11 +9,15 @@ import warnings
 
 import pytest
 
+from analysis.report.story import SessionStory
+from analysis.results import Estimate, ImageResult, to_line
+from controller.record.past import Past
 from controller.session import Session
 from drivers.clock import SteppedClock
+from drivers.errors import ConfigError
 from drivers.recorded.folder import SessionFolder
-from drivers.recorded.journal import records_of
-from drivers.recorded.records import NoteWritten
+from drivers.recorded.journal import Journal, records_of
+from drivers.recorded.records import CloseFailed, Heated, NoteWritten
 from tests.command import alloyscope
 from tests.flows.recording import MAPPED, SMALL
 from tests.torture.rig import NoAnalysis, file_of
@@ -91,7 +95,7 @@ def test_a_session_that_was_cut_has_a_report_of_what_there_is(session, tmp_path)
     assert alloyscope("report", session.folder, cwd=tmp_path).returncode == 0
     page = (session.folder / "report" / "report.html").read_text()
     assert "cut off" in page
-    assert "No diffusion coefficient" in page
+    assert "No results are in this folder" in page
     (line,) = [line for line in alloyscope("list", tmp_path, cwd=tmp_path).stdout.splitlines() if line.startswith("s ")]
     assert "killed; can go on" in line
     told = alloyscope("status", session.folder, cwd=tmp_path).stdout
@@ -157,3 +161,42 @@ def test_notes_are_kept_and_reported(tmp_path, monkeypatch):
     assert [r.text for r in records_of(tmp_path / "s", NoteWritten)] == ["a grain boundary <beside> it"]
     assert alloyscope("report", tmp_path / "s", cwd=tmp_path).returncode == 0
     assert "note: a grain boundary &lt;beside&gt; it" in (tmp_path / "s" / "report" / "report.html").read_text()
+
+
+def test_what_is_booked_after_the_end_is_no_cut(session):
+    """A pulse that was cut short and a device that would not close are written down last."""
+    at = SessionFolder(session.folder)
+    journal = Journal(at.journal, SteppedClock(1e4))
+    journal.write(Heated(step="c09/heat", temperature_c=450.0, duration_s=1.0, worth_s=1.0))
+    journal.write(CloseFailed(message="the lid stays open"))
+    journal.close()
+    story = SessionStory.read(session.folder)
+    assert (story.over, story.ended_well, story.ending) == (True, True, "completed")
+    assert "not closed well: the lid stays open" in [h.words for h in story.happenings()]
+    assert [(p.asked_s, p.booked.worth_s) for p in story.pulses][-1] == (None, 1.0)
+    with pytest.raises(ConfigError, match="its plan is completed"):
+        Past.read(session.folder)
+
+
+def test_images_and_their_doubts_are_reported(session, tmp_path):
+    at = SessionFolder(session.folder)
+    image = ImageResult(
+        step="c05/NC2/image",
+        particle="NC2",
+        heated_c=350.0,
+        heated_s=600.0,
+        contrast_lost=Estimate(0.31, 0.02),
+        onset=None,
+        quality="poor: out of focus",
+        simulated=True,
+    )
+    at.results.write_bytes(to_line(image))
+    assert alloyscope("report", session.folder, cwd=tmp_path).returncode == 0
+    page = (session.folder / "report" / "report.html").read_text()
+    assert "0.310 ± 0.020" in page
+    assert 'class="verdict doubt"' in page
+    assert "c05/NC2/image: poor: out of focus" in page
+    at.results.unlink()
+    assert alloyscope("report", session.folder, cwd=tmp_path).returncode == 0
+    assert "No results are in this folder" in (session.folder / "report" / "report.html").read_text()
+    assert "not analysed here" in alloyscope("list", tmp_path, cwd=tmp_path).stdout

@@ -38,9 +38,12 @@ def monitor(
     try:
         running = find_endpoints(endpoint, key)
     except ConfigError:
-        if not SessionFolder(Path(endpoint)).journal.is_file():
-            raise
+        from analysis.report.listing import lives
         from analysis.report.story import SessionStory
+
+        at = SessionFolder(Path(endpoint))
+        if not at.journal.is_file() or lives(at):
+            raise
         from controller.monitor.finished import FinishedSession
 
         MonitorApp(FinishedSession(SessionStory.read(Path(endpoint)))).run()

@@ -167,6 +167,73 @@ def test_a_chip_that_is_not_held_may_be_ramped_down_without_haste(stepped, tmp_p
     assert seen[-1][1] < 60.0
 
 
+class RefusesToComeDown(ReadsTooMuch):
+    async def ramp_to(self, target_c: float, rate_c_per_s: float) -> None:
+        if target_c < HELD_C:
+            raise OSError("no such port")
+        await super().ramp_to(target_c, rate_c_per_s)
+
+
+def test_one_that_cannot_be_ramped_down_is_switched_off_and_said_so(stepped, tmp_path):
+    async def main(clock: SteppedClock) -> None:
+        chip = RefusesToComeDown("chip", DriverContext(clock, 1, tmp_path))
+        guard, journal, readings = guard_of(clock, tmp_path, chip, when_away="ramp down")
+
+        async def hold() -> None:
+            await guard.ramp_to(HELD_C, 1000.0)
+            chip.fault_s = clock.now()
+
+        told = await tripped_by(clock, guard, hold, 10.0)
+        assert "it was to be ramped down, which failed (chip: asked to ramp down, it said: no such port)" in told
+        assert (await chip.read()).temperature_c < 60.0
+        journal.close()
+        readings.close()
+
+    stepped(main)
+
+
+@pytest.mark.parametrize("when_away", ["ramp down", "hold"])
+def test_after_an_emergency_stop_nothing_is_powered_again(stepped, tmp_path, when_away):
+    class CoolsSlowly(SimulatedChip):
+        """Tells no power, and its readings lag."""
+
+        stopped_s = float("inf")
+
+        async def make_safe(self) -> None:
+            self.stopped_s = min(self.stopped_s, self._clock.now())
+            await super().make_safe()
+
+        async def read(self) -> HeaterReading:
+            reading = await super().read()
+            lag = max(0.0, 1.0 - (reading.time_s - self.stopped_s) / 4.0) if reading.time_s > self.stopped_s else 1.0
+            shown_c = reading.temperature_c if lag == 1.0 else 25.0 + (HELD_C - 25.0) * lag
+            return replace(reading, temperature_c=shown_c, power_mw=None)
+
+    async def main(clock: SteppedClock) -> None:
+        chip = CoolsSlowly("chip", DriverContext(clock, 1, tmp_path))
+        guard, journal, readings = guard_of(clock, tmp_path, chip, when_away=when_away)
+
+        async def stop() -> None:
+            await guard.ramp_to(HELD_C, 1000.0)
+            await clock.sleep(1.0)
+            await guard.trip("emergency stop")
+
+        await tripped_by(clock, guard, stop, 10.0)
+        journal.close()
+        readings.close()
+        kinds = [type(entry.record) for entry in read_guard_journal(tmp_path)]
+        assert kinds.count(RampAsked) == 1
+        assert AwayBorne not in kinds
+
+    stepped(main)
+
+
+def test_a_ramp_down_that_is_faster_than_allowed_is_refused():
+    with pytest.raises(ValueError, match="ramp_down_c_per_s is 20, above max_ramp_c_per_s = 10"):
+        ChipLimits(max_ramp_c_per_s=10.0, when_away="ramp down")
+    assert ChipLimits(max_ramp_c_per_s=10.0).when_away == "quench"
+
+
 def test_a_chip_that_is_not_held_may_go_on_but_never_beyond_its_limit(stepped, tmp_path):
     for kind, words in ((ReadsTooMuch, ""), (Drifts, "runaway")):
         folder = tmp_path / kind.__name__

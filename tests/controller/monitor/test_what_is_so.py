@@ -144,6 +144,18 @@ def test_what_comes_next_what_it_costs_and_how_far_behind_the_analysis_is(source
     assert "analysis 1/4" in over
 
 
+def test_who_comes_late_has_the_first_slice_of_each_particle():
+    events = ev.Events()
+    for step, frames in (("c00/A/tilt", 10), ("c00/A/tilt", 71), ("c01/A/tilt", 10), ("c02/A/tilt", 20)):
+        picture = {"shape": (2, 2), "pixels": b"1234"}
+        events.tell(ev.ResultReceived(Preview(step=step, particle="A", frames=frames, **picture)))
+    session = WatchedSession()
+    for event in events.memory():
+        list(session.take(event))
+    assert (session.before["A"].step, session.before["A"].frames) == ("c00/A/tilt", 71)
+    assert (session.preview.step, session.preview.frames) == ("c02/A/tilt", 20)
+
+
 def test_the_first_slice_stands_beside_the_newest(source):
     _, x = np.indices((64, 64))
     left, right = ((255 * ((x < 32) == first)).astype(np.uint8) for first in (True, False))
@@ -275,9 +287,10 @@ def test_a_note_is_asked_for_and_sent_and_may_be_left(source):
             assert "note two grains done" in words(app)
             await pilot.press("n", "enter")
             await settled(pilot)
-            await pilot.press("!")
+            await pilot.press("n", "!")
             await settled(pilot)
             assert told.commands == ["note two grains", "stop"]
+            assert len(app.screen_stack) == 1
 
     asyncio.run(main())
 
