@@ -161,9 +161,13 @@ class SimulatedMicroscope:
         turn_deg = abs(position.tilt_deg - self._stage.tilt_deg)
         await self._clock.sleep(max(way_nm / _STAGE_SPEED_NM_PER_S, turn_deg / self._tilt_speed_deg_per_s) + _SETTLE_S)
         self._stage = position
-        asked_nm = np.array([position.y_nm, position.x_nm])
-        self._truly_nm = np.clip(self._truly_nm, asked_nm, asked_nm + self._play_nm)
+        self._take_up_play()
         self._jitter = self._rng.normal(0.0, self._jitter_nm, 2)
+
+    def _take_up_play(self) -> None:
+        """What is asked moves the stage once the play on that side is gone."""
+        asked_nm = np.array([self._stage.y_nm, self._stage.x_nm])
+        self._truly_nm = np.clip(self._truly_nm, asked_nm, asked_nm + self._play_nm)
 
     async def read_stage(self) -> StagePosition:
         return self._stage
@@ -256,6 +260,7 @@ class SimulatedMicroscope:
         bulge_nm = self._bulge_nm_per_c * heated_c
         height_nm = self._height_change_nm * np.sin(np.radians(tilt_deg)) + bulge_nm[0]
         shift_nm = self._image_shift_nm + self._jitter
+        self._take_up_play()
         from_stage_nm = self._truly_nm - np.array([place.y_nm, place.x_nm])
         y_nm, x_nm = self._on_image @ from_stage_nm + self._drift_nm + bulge_nm[1:]
         z_nm = self._stage.z_nm - place.z_nm + height_nm
