@@ -20,6 +20,8 @@ _TOLD_GAIN, _TOLD_PART = 400.0, 0.5
 """Of chi2, above which what all states share is not as in a book, and the part of it that this must explain. The grid
 alone makes it some ten; particles that turned or shrank, a thousand, but little of what they are missed by. A law does
 nine tenths."""
+_LAWS = ((0,), (1, 2))
+"""Of `SHARED`: that intensity bends with composition; that D changes with it."""
 _GRID_STD = np.array([0.0, 0.1, 0.05])
 """Of bow, slope and peak, by what the voxel grid and the fit of the unheated particle do to profiles."""
 _CAUSES = ("composition law", "D of composition", "D of composition")
@@ -82,9 +84,28 @@ def fit_joint(
     start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=own**-2)))
     plain = least_squares(as_in_a_book, start, x_scale="jac")
     free = least_squares(residual, np.r_[plain.x, np.zeros(len(priors))], x_scale="jac")
-    explained = plain.cost - free.cost
-    bent = bool(2.0 * explained > _TOLD_GAIN and explained > _TOLD_PART * plain.cost) and not straight
-    x = free.x if bent else np.r_[plain.x, np.zeros(len(priors))]
+
+    def with_law(law: tuple[int, ...]) -> tuple[float, NDArray[np.float64]]:
+        """Cost and values where only these of what is shared are not as in a book."""
+        places = [*range(n), *(n + k for k in law)]
+
+        def whole(some: NDArray[np.float64]) -> NDArray[np.float64]:
+            x = np.zeros(n + len(priors))
+            x[places] = some
+            return x
+
+        def with_some(some: NDArray[np.float64]) -> NDArray[np.float64]:
+            return residual(whole(some))
+
+        fit = least_squares(with_some, np.r_[plain.x, np.zeros(len(law))], x_scale="jac")
+        return float(fit.cost), whole(fit.x)
+
+    # One law if it will do: a second one must explain as large a part of what the first leaves.
+    cost, law = min((with_law(law) for law in _LAWS), key=lambda found: found[0])
+    if _explains(cost, free.cost):
+        cost, law = float(free.cost), free.x
+    bent = _explains(plain.cost, cost) and not straight
+    x = law if bent else np.r_[plain.x, np.zeros(len(priors))]
     x[:n] = np.clip(x[:n], -_FARTHEST, _FARTHEST)
     jacobian = np.asarray(free.jac, np.float64)
     information = jacobian.T @ jacobian
@@ -120,11 +141,17 @@ def fit_joint(
         float(np.sqrt(np.mean((missed * own * degree_slope[used]) ** 2))),
         bool(blind.any()),
         np.sqrt(counted),
-        shared=free.x[n:],
+        shared=(law if bent else free.x)[n:],
         shared_std=np.hypot(np.sqrt(np.diag(covariance)[n:]), _GRID_STD),
         bent=bent,
         budget=budget,
     )
+
+
+def _explains(before: float, after: float) -> bool:
+    """Whether a law explains enough of what states are missed by: of half of chi2 before it, and after it."""
+    explained = before - after
+    return bool(2.0 * explained > _TOLD_GAIN and explained > _TOLD_PART * before)
 
 
 def _told(state: HeatedState, floor: float) -> tuple[SharedInformation, NDArray[np.float64], NDArray[np.float64]]:

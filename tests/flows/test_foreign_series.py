@@ -117,6 +117,8 @@ def test_how_d_changes_with_composition_is_found(tmp_path: Path, ln_d_slope, pix
     found, (at_mean,) = ball["d_of_c"]["ln_slope"], ball["diffusivities"]
     assert abs(found["value"] - ln_d_slope) < 3.0 * found["std"] < 1.0
     assert ball["d_of_c"]["told"] is (ln_d_slope != 0.0)
-    known = sum(s["part"] ** 2 for s in at_mean["budget"] if s["cause"] in ("D of composition", "composition law"))
+    # Of all that the projections tell: no calibration is off here. That of 28 px misses one D, and says by how much.
+    calibrated = ("temperature calibration", "temperature of pulses", "length of pulses", "pixel size")
+    known = sum(s["part"] ** 2 for s in at_mean["budget"] if s["cause"] not in calibrated)
     ln_std = ((at_mean["std"] / at_mean["value"]) ** 2 + known) ** 0.5
     assert abs(at_mean["value"] / D_M2_PER_S - 1.0) < 3.0 * ln_std < 0.15
