@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.images.scale_bar import draw_scale_bar
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_BARS_NM = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
-_LONGEST_BAR = 0.35
-"""Of the image's width."""
 
 
 def new_figure(columns: int = 1, width: float = 5.5, height: float = 3.6) -> tuple[Figure, list[Axes]]:
@@ -34,16 +32,5 @@ def grey(axes: Axes, image: NDArray[Any], title: str, pixel_nm: float | None = N
     shown = axes.imshow(np.asarray(image), **({"cmap": "gray", "interpolation": "nearest"} | how))
     axes.set(title=title, xticks=[], yticks=[])
     if pixel_nm is not None:
-        _scale_bar(axes, image.shape, pixel_nm)
+        draw_scale_bar(axes, image.shape, pixel_nm)
     return shown
-
-
-def _scale_bar(axes: Axes, shape: tuple[int, ...], pixel_nm: float) -> None:
-    rows, columns = shape[:2]
-    fitting = [b for b in _BARS_NM if b <= _LONGEST_BAR * columns * pixel_nm]
-    if not fitting:
-        return
-    long_px = fitting[-1] / pixel_nm
-    y, x = 0.93 * rows, 0.05 * columns
-    axes.plot([x, x + long_px], [y, y], color="white", linewidth=3, solid_capstyle="butt")
-    axes.text(x + 0.5 * long_px, y - 0.02 * rows, f"{fitting[-1]:g} nm", color="white", ha="center", va="bottom")

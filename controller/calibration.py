@@ -65,13 +65,10 @@ def calibrated_stage(
         if not microscope.simulated and ask is not None and not ask("Move the stage and use the beam?"):
             return
         centre = StagePosition(first.x_nm, first.y_nm, first.z_nm)
-
-        def calibration(connected: Microscope) -> StageCalibration:
-            told: Callable[[str], None] = lambda words: print(words, file=sys.stderr)  # noqa: E731  # its type
-            return StageCalibration(connected, context.clock, settings, centre, step_nm, told)
-
+        connected = MicroscopeInThread(microscope, thread := DeviceThread("microscope"))
+        calibration = StageCalibration(connected, context.clock, settings, centre, step_nm, _say)
         try:
-            found = stage_axes(asyncio.run(_measured(microscope, calibration, repeats)))
+            found = stage_axes(asyncio.run(_measured(calibration, thread, repeats)))
         except ValueError as error:
             raise AlloyscopeError(f"asked to calibrate the stage; {error}") from error
     simulated = "SIMULATED; " if microscope.simulated else ""
@@ -79,11 +76,13 @@ def calibrated_stage(
         print(line)
 
 
-async def _measured(
-    microscope: Microscope, calibration: Callable[[Microscope], StageCalibration], repeats: int
-) -> list[StageMove]:
-    clock, thread = WallClock(), DeviceThread("microscope")
-    connected, loop, here = MicroscopeInThread(microscope, thread), asyncio.get_running_loop(), asyncio.current_task()
+def _say(words: str) -> None:
+    print(words, file=sys.stderr)
+
+
+async def _measured(calibration: StageCalibration, thread: DeviceThread, repeats: int) -> list[StageMove]:
+    connected, clock = calibration.microscope, calibration.clock
+    loop, here = asyncio.get_running_loop(), asyncio.current_task()
     assert here is not None, "it runs"
     # A terminal that is closed must not leave the beam on.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -95,10 +94,10 @@ async def _measured(
     try:
         await within(clock, _CONNECT_LIMIT_S, connected.name, "connect", connected.connect())
         try:
-            return await calibration(connected).moves(repeats)
+            return await calibration.moves(repeats)
         finally:
             try:
-                await persistently(clock, safe, lambda words: print(words, file=sys.stderr))
+                await persistently(clock, safe, _say)
             finally:
                 await within(clock, _CLOSE_LIMIT_S, connected.name, "close", connected.close())
     except asyncio.CancelledError:

@@ -36,7 +36,7 @@ from controller.progress import Progress
 from controller.record.audit import audit, in_words
 from controller.record.ledger import Ledger
 from controller.record.notes import NOTE, take_note
-from controller.record.past import Past, readings_of_chip
+from controller.record.past import Past
 from controller.record.recorder import Recorder
 from controller.resumption import begin_again, take_up
 from controller.stream.door import Door
@@ -45,6 +45,7 @@ from controller.stream.streams import Streams
 from drivers.clock import Clock, ScaledClock, SteppedClock, utc_now
 from drivers.errors import AlloyscopeError, InterlockTripped, RecordingError, first_of, in_a_sentence
 from drivers.interfaces import HeaterReading
+from drivers.recorded.chip_readings import readings_of_chip
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Journal
 from drivers.recorded.records import (

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.images.scale_bar import draw_scale_bar
 from analysis.report.story import SessionStory
 from analysis.results import DiffusivityResult, EdxResult, IntervalDiffusivity, StateResult
 
@@ -18,7 +19,6 @@ _COLOURS = ("#0b5fa5", "#b3541e", "#2e7d32", "#7b1fa2", "#00838f", "#6d4c41")
 """Told apart by people who see red and green alike; marks differ as well."""
 _MARKS = "oDs^vP"
 _GREY = "0.55"
-_BARS_NM = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 _MOST_SLICES = 12
 _KELVIN = 273.15
 
@@ -93,15 +93,8 @@ def _slices(story: SessionStory) -> Iterator[ReportFigure]:
 
 
 def _slices_of(story: SessionStory, particle: str, states: Sequence[StateResult]) -> ReportFigure:
-    import mrcfile
-
-    cuts: list[NDArray[np.float32]] = []
-    voxel_nm = 1.0
-    for state in states:
-        with mrcfile.open(story.folder.volume(state.step), permissive=True) as file:
-            volume = np.asarray(file.data)
-            voxel_nm = 0.1 * float(file.voxel_size.x) or 1.0
-        cuts.append(np.asarray(volume[len(volume) // 2], np.float32))
+    found = [known for known in (story.middle_slice(s.step, 0) for s in states) if known is not None]
+    cuts, voxel_nm = [cut for cut, _ in found], found[0][1]
     top = float(max(np.percentile(cut, 99.9) for cut in cuts))
     columns = min(5, len(cuts))
     rows = -(-len(cuts) // columns)
@@ -113,7 +106,7 @@ def _slices_of(story: SessionStory, particle: str, states: Sequence[StateResult]
         image = place.imshow(cut, cmap="viridis", vmin=0.0, vmax=top, interpolation="nearest")
         degree = "" if state.alloying is None else f", {state.alloying.value:.2f}"
         place.set_title(f"{state.heated_s:.4g} s{degree}", fontsize=8)
-    _scale_bar(axes[0], cuts[0].shape, voxel_nm)
+    draw_scale_bar(axes[0], cuts[0].shape, voxel_nm)
     if image is not None:
         figure.colorbar(image, ax=axes, label="HAADF intensity (counts per voxel)", shrink=0.8)
     caption = (
@@ -121,14 +114,6 @@ def _slices_of(story: SessionStory, particle: str, states: Sequence[StateResult]
     )
     told = [{"particle": particle, "step": s.step, "heated_s": s.heated_s, "voxel_nm": voxel_nm} for s in states]
     return ReportFigure(f"slices_{particle}", caption, figure, told)
-
-
-def _scale_bar(axes: Axes, shape: tuple[int, ...], voxel_nm: float) -> None:
-    bar_nm = max((b for b in _BARS_NM if b <= 0.4 * shape[1] * voxel_nm), default=None)
-    if bar_nm is not None:
-        y, x = 0.93 * shape[0], 0.05 * shape[1]
-        axes.plot([x, x + bar_nm / voxel_nm], [y, y], color="white", lw=2.5, solid_capstyle="butt")
-        axes.text(x, y - 0.03 * shape[0], f"{bar_nm:g} nm", color="white", fontsize=7, va="bottom")
 
 
 def _by_interval(fits: Sequence[DiffusivityResult]) -> ReportFigure:

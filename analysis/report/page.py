@@ -23,7 +23,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 1.
 .verdict.doubt { border-color: #b3541e; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #d8dee4; vertical-align: top; }
-th { font-weight: 600; } td.number, th.number { text-align: right; }
+th { font-weight: 600; }
 .d { font-size: 1.25rem; font-weight: 600; } .small { color: #57606a; font-size: .85rem; }
 figure { margin: 1.2rem 0; break-inside: avoid; } figure svg { width: 100%; height: auto; }
 figcaption { color: #57606a; font-size: .85rem; } pre { font-size: .8rem; background: #f4f6f8; padding: .6rem;

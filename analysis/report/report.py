@@ -71,7 +71,6 @@ def _write(figure: ReportFigure, folder: Path) -> str:
     """As SVG, PNG, PDF and CSV; gives the SVG."""
     text = StringIO()
     figure.figure.savefig(text, format="svg", metadata={"Date": None})
-    # The page has one document; a declaration and a doctype are for files.
     svg = text.getvalue()
     (folder / f"{figure.name}.svg").write_text(svg)
     figure.figure.savefig(folder / f"{figure.name}.png", dpi=200)
@@ -81,14 +80,14 @@ def _write(figure: ReportFigure, folder: Path) -> str:
             table = csv.DictWriter(file, list(figure.rows[0]))
             table.writeheader()
             table.writerows(figure.rows)
-    inner = svg[svg.index("<svg") :]
+    inner = svg[svg.index("<svg") :]  # the declaration and the doctype are for files
     # Identifiers are shared by all of a page: each figure has its own.
     own = f"{figure.name}-"
     return inner.replace('id="', f'id="{own}').replace('href="#', f'href="#{own}').replace("url(#", f"url(#{own}")
 
 
 def _write_pdf(path: Path, story: SessionStory, made: Sequence[ReportFigure]) -> None:
-    """A page of words, then two figures a page."""
+    """A page of words, then a figure a page."""
     from matplotlib.backends.backend_pdf import PdfPages
     from matplotlib.figure import Figure
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.results import AnyResult, Arrhenius, DiffusivityResult, EdxResult, ImageResult, StateResult, from_line
+from drivers.recorded.chip_readings import readings_of_chip
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Entry, read_guard_journal, read_journal
 from drivers.recorded.records import (
@@ -27,7 +27,6 @@ from drivers.recorded.records import (
     CloseFailed,
     CommandAsked,
     End,
-    Exposed,
     FoundHot,
     GuardRecord,
     HeatAsked,
@@ -40,7 +39,7 @@ from drivers.recorded.records import (
     Resumed,
     SessionRecord,
 )
-from drivers.recorded.session import begin_of, ending_of
+from drivers.recorded.session import begin_of, dose_of, ending_of
 
 R = TypeVar("R", bound=AnyResult)
 
@@ -157,12 +156,7 @@ class SessionStory:
 
     @property
     def dose_e_per_nm2(self) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for entry in self.entries:
-            if isinstance(entry.record, Exposed):
-                r = entry.record
-                found[r.particle] = found.get(r.particle, 0.0) + r.electrons_per_nm2
-        return found
+        return dose_of(entry.record for entry in self.entries)
 
     @property
     def pulses(self) -> list[Pulse]:
@@ -185,14 +179,19 @@ class SessionStory:
 
     def chip(self) -> NDArray[np.float64]:
         """(reading, 3) time in s, set point and temperature in C; a torn line is none."""
-        if not self.folder.chip_readings.is_file():
-            return np.empty((0, 3))
-        rows = []
-        with self.folder.chip_readings.open(newline="") as file:
-            for row in csv.DictReader(file):
-                with suppress(TypeError, ValueError):
-                    rows.append([float(row[n]) for n in ("time_s", "setpoint_c", "temperature_c")])
-        return np.array(rows).reshape(-1, 3)
+        rows = [(r.time_s, r.setpoint_c, r.temperature_c) for r in readings_of_chip(self.folder)]
+        return np.array(rows, np.float64).reshape(-1, 3)
+
+    def middle_slice(self, step: str, axis: int) -> tuple[NDArray[np.float32], float] | None:
+        """Through a state's volume (z, y, x), across an axis, and the size of its voxels in nm; None without one."""
+        import mrcfile
+
+        path = self.folder.volume(step)
+        if not path.is_file():
+            return None
+        with mrcfile.open(path, permissive=True) as file:
+            cut = np.asarray(np.take(file.data, file.data.shape[axis] // 2, axis), np.float32)
+            return cut, 0.1 * float(file.voxel_size.x) or 1.0
 
     def truth(self) -> dict[str, dict[str, Any]]:
         """What a twin knows of its particles; nothing of real ones."""

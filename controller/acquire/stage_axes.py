@@ -15,11 +15,15 @@ _BORDER = 0.15
 """Part of each side that fades out, so that what the field cuts does not hold the correlation back."""
 
 
+Axis = Literal["x", "y"]
+AXES: tuple[Axis, ...] = ("x", "y")
+
+
 @dataclass(frozen=True)
 class StageMove:
     """What the image showed of a move along one axis."""
 
-    axis: Literal["x", "y"]
+    axis: Axis
     step_nm: float
     """As asked, with its sign; 0 for coming back to the same place from the other side."""
     seen_nm: NDArray[np.float64]
@@ -67,7 +71,7 @@ def stage_axes(moves: Sequence[StageMove]) -> StageAxes:
     ValueError
         With fewer than two moves along each axis, or where nothing moved.
     """
-    ways = {axis: _ways(moves, axis) for axis in ("x", "y")}
+    ways = {axis: _ways(moves, axis) for axis in AXES}
     if min(float(np.hypot(*w.mean(axis=0))) for w in ways.values()) < 0.1:
         raise ValueError("the stage was moved, and the image stayed where it was")
     along_x, along_y = ways["x"].mean(axis=0), ways["y"].mean(axis=0)
@@ -77,7 +81,7 @@ def stage_axes(moves: Sequence[StageMove]) -> StageAxes:
         "x": np.degrees(np.arctan2(ways["x"][:, 0], ways["x"][:, 1])),
         "y": np.degrees(np.arctan2(-hand * ways["y"][:, 1], hand * ways["y"][:, 0])),
     }
-    by_x, by_y = (_mean(_near(turned[axis], turned["x"][0])) for axis in ("x", "y"))
+    by_x, by_y = (_mean(_near(turned[axis], turned["x"][0])) for axis in AXES)
     std = 0.5 * float(np.hypot(by_x.std, by_y.std))
     return StageAxes(
         turn_deg=Estimate(_wrapped(0.5 * (by_x.value + by_y.value)), std),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.acquire.stage_axes import StageMove, displacement_nm
+from controller.acquire.stage_axes import AXES, Axis, StageMove, displacement_nm
 from drivers.clock import Clock, within
 from drivers.interfaces import Microscope, ScanSettings, StagePosition
 from drivers.persistence import persistently
@@ -20,8 +19,6 @@ LOOKS = 5
 _MOVE_LIMIT_S, _ANSWER_LIMIT_S = 180.0, 20.0
 _LEAST_CONTRAST = 5.0
 """Of the brightest hundredth above the dark, over the noise there."""
-
-Axis = Literal["x", "y"]
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,9 @@ class StageCalibration:
         """
         found: list[StageMove] = []
         for number in range(repeats):
-            for axis in ("x", "y"):
+            for axis in AXES:
                 self.told(f"along {axis}, {number + 1} of {repeats}")
-                found += await self._there_and_back("x" if axis == "x" else "y")
+                found += await self._there_and_back(axis)
         return found
 
     async def _there_and_back(self, axis: Axis) -> list[StageMove]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,13 +9,12 @@ from typing import TypeVar
 from analysis.diffusion.time_at_temperature import USUAL_Q_J_PER_MOL, time_at_temperature_s, with_gaps_hot
 from drivers.errors import ConfigError
 from drivers.frames import FrameHeader, HeatPulse, SeriesEnd
-from drivers.interfaces import HeaterReading
+from drivers.recorded.chip_readings import readings_of_chip
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Entry, read_journal
 from drivers.recorded.records import (
     Begin,
     End,
-    Exposed,
     FoundHot,
     HeatAsked,
     Heated,
@@ -27,7 +25,7 @@ from drivers.recorded.records import (
     SessionRecord,
     StepDone,
 )
-from drivers.recorded.session import ending_of
+from drivers.recorded.session import dose_of, ending_of
 from drivers.recorded.step_file import read_headers
 
 R = TypeVar("R", bound=Record)
@@ -117,15 +115,12 @@ class Past:
         cut = _cut_pulse(folder, entries, begin)
         if cut is not None:
             pulses.append(cut)
-        dose: dict[str, float] = {}
-        for r in _of(records, Exposed):
-            dose[r.particle] = dose.get(r.particle, 0.0) + r.electrons_per_nm2
         return cls(
             begin=begin,
             time_s=max((entries[-1].time_s, *(h.time_s for h in frames))),
             done=frozenset(over | {r.step for r in _of(records, HeatAsked)}),
             heat=tuple(HeatPulse(r.temperature_c, r.worth_s, r.worth_std_s) for r in pulses if r.worth_s > 0.0),
-            dose_e_per_nm2=dose,
+            dose_e_per_nm2=dose_of(records),
             frames=frames,
             marks=marks,
             chosen=tuple(_of(records, ParticleChosen)),
@@ -161,23 +156,6 @@ def _cut_pulse(folder: SessionFolder, entries: list[Entry[SessionRecord]], begin
         duration_s=round(near[-1] - near[0], 3) if near else 0.0,
         worth_s=round(time_at_temperature_s(with_gaps_hot(seen, pulse.target_c), pulse.target_c, q_j_per_mol), 3),
     )
-
-
-def readings_of_chip(folder: SessionFolder) -> list[HeaterReading]:
-    """Of ``chip.csv``, in order of their times; a torn line is none."""
-    found = []
-    if folder.chip_readings.is_file():
-        with folder.chip_readings.open(newline="") as file:
-            for row in csv.DictReader(file):
-                try:
-                    time_s, setpoint_c, temperature_c = (
-                        float(row[name]) for name in ("time_s", "setpoint_c", "temperature_c")
-                    )
-                    ohm, mw = (float(row[name]) if row[name] else None for name in ("resistance_ohm", "power_mw"))
-                except (TypeError, ValueError):
-                    continue
-                found.append(HeaterReading(time_s, temperature_c, setpoint_c, ohm, mw))
-    return sorted(found, key=lambda r: r.time_s)
 
 
 def _ending(last: End | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from analysis.report.story import SessionStory
 from controller.monitor.app import MonitorApp
-from controller.monitor.finished import FinishedSession
+from controller.record.finished_session import FinishedSession
 from drivers.recorded.folder import SessionFolder
 from tests.controller.monitor.test_monitor import settled, words
 

@@ -14,12 +14,12 @@ from controller.engine import RunState
 from controller.plan.dose import Dose
 from controller.plan.session_file import SessionFile
 from controller.plan.steps import Plan
-from controller.record.past import readings_of_chip
 from controller.session import Session
 from controller.stream.live_analysis import LiveAnalysis
 from drivers.clock import SteppedClock
 from drivers.errors import AlloyscopeError
 from drivers.interfaces import HeaterReading
+from drivers.recorded.chip_readings import readings_of_chip
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import records_of
 from drivers.recorded.records import End, FrameRecorded, HeatAsked, StepDone

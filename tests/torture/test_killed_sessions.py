@@ -15,9 +15,9 @@ import pytest
 
 from analysis.diffusion.time_at_temperature import USUAL_Q_J_PER_MOL, time_at_temperature_s
 from analysis.live.offline import analyse
-from controller.record.past import readings_of_chip
 from drivers.frames import Frame
 from drivers.interfaces import HeaterReading
+from drivers.recorded.chip_readings import readings_of_chip
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import read_journal, records_of
 from drivers.recorded.records import AnalysisStarted, End, HeatAsked, Heated, Resumed, StepDone

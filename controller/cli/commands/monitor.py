@@ -44,7 +44,7 @@ def monitor(
         at = SessionFolder(Path(endpoint))
         if not at.journal.is_file() or lives(at):
             raise
-        from controller.monitor.finished import FinishedSession
+        from controller.record.finished_session import FinishedSession
 
         MonitorApp(FinishedSession(SessionStory.read(Path(endpoint)))).run()
         return

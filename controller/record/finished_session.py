@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.images.thumbnail import binned
 from analysis.report.story import SessionStory
 from analysis.results import Preview, StateResult
 from controller import events as ev
@@ -48,16 +49,11 @@ class FinishedSession:
 
     def _slices(self) -> Iterator[ev.Event]:
         """Of the first and the last state of each particle, in one scale."""
-        import mrcfile
-
         for states in self._story.states.values():
-            shown = [s for s in (states[0], states[-1]) if self._story.folder.volume(s.step).is_file()]
-            cuts = []
-            for state in shown:
-                volume = np.asarray(mrcfile.read(self._story.folder.volume(state.step)), np.float32)
-                cuts.append(_small(volume[:, :, volume.shape[2] // 2]))
-            top = max((float(cut.max()) for cut in cuts), default=0.0) or 1.0
-            for state, cut in zip(shown, cuts, strict=True):
+            found = [(s, self._story.middle_slice(s.step, 2)) for s in (states[0], states[-1])]
+            cuts = [(state, binned(cut[0], ev.PICTURE_PX)[0]) for state, cut in found if cut is not None]
+            top = max((float(cut.max()) for _, cut in cuts), default=0.0) or 1.0
+            for state, cut in cuts:
                 yield ev.ResultReceived(_preview(state, (255.0 * np.clip(cut / top, 0.0, 1.0)).astype(np.uint8)))
 
 
@@ -69,10 +65,3 @@ def _preview(state: StateResult, pixels: NDArray[np.uint8]) -> Preview:
         shape=(pixels.shape[0], pixels.shape[1]),
         pixels=pixels.tobytes(),
     )
-
-
-def _small(cut: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means of squares of pixels, no side longer than a screen's picture."""
-    by = -(-max(cut.shape) // ev.PICTURE_PX)
-    rows, columns = (n // by for n in cut.shape)
-    return np.asarray(cut[: rows * by, : columns * by].reshape(rows, by, columns, by).mean(axis=(1, 3)), np.float32)
