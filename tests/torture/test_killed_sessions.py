@@ -90,13 +90,15 @@ def held(folder: Path, where: str) -> tuple[float, float]:
     nan = float("nan")
     truth = [HeaterReading(float(t), float(c), nan, nan, nan) for t, c in ThermalHistory(folder).new()]
     booked_s = sum(r.worth_s for r in records_of(folder, Heated))
-    apart_s = booked_s - time_at_temperature_s(truth, HEATED_C, USUAL_Q_J_PER_MOL)
+    given_s = time_at_temperature_s(truth, HEATED_C, USUAL_Q_J_PER_MOL)
+    apart_s = booked_s - given_s
     gaps_s = np.diff([r.time_s for r in readings_of_chip(SessionFolder(folder)) if r.temperature_c > HEATED_C - 50.0])
     assert abs(apart_s) < HEAT_S + float(gaps_s.max(initial=0.0)), (where, apart_s)
     (particle,) = analyse(folder, lambda _: None)["particles"].values()
     assert len(particle["states"]) == 2, where
     d = particle["diffusivity_m2_per_s"]
-    return float(apart_s), float((d["value"] - D_M2_PER_S) / d["std"])
+    # A tenth of a second of a clock 30 times as fast is 5 % of D: what was booked is judged above, by itself.
+    return float(apart_s), float((d["value"] * booked_s / given_s - D_M2_PER_S) / d["std"])
 
 
 @pytest.mark.timeout(0)
@@ -142,5 +144,5 @@ def test_a_session_of_which_anybody_is_killed_is_completed(running, screen, tmp_
     heat = f"heat within {np.abs(apart_s).max() / SPEED:.3f} s of the clock; D {z.mean():+.2f} +- {z.std():.2f} sigma"
     assert np.abs(z).max() < 4.0, z
     tell(f"sessions: {counted} killed", len(killed), f"all completed; {told}; {again}; {heat}")
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # else another test takes half of the machine
         assert max(again_s, default=0.0) < GOES_ON_S
