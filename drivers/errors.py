@@ -17,6 +17,8 @@ class ConfigError(AlloyscopeError):
 
     def __init__(self, source: str, problems: list[str]) -> None:
         self.problems = problems
+        self.sentences = [f"{source}: {problem}" for problem in problems]
+        """For a list of what is wrong with several files."""
         super().__init__("\n".join([f"{source}:", *(f"  - {p}" for p in problems)]))
 
 

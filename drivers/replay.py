@@ -86,7 +86,7 @@ class ReplayMicroscope:
         try:
             series = self._read()
         except ConfigError as error:
-            return [f"{self.name}.options: {' '.join(line.lstrip(' -') for line in str(error).splitlines())}"]
+            return [f"{self.name}.options: {sentence}" for sentence in error.sentences]
         except DeviceError as error:
             return [str(error)]
         problems = []

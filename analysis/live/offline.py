@@ -9,11 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.diffusion.uncertainty import Uncertainty
+from analysis.files.heater_log import HOT_C, pulses_of, read_heater_log
 from analysis.live.checkpoint import Checkpoint
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Result
@@ -56,15 +57,8 @@ class StateEntry(Strict):
     """Where the series does not tell it."""
     swept_deg: float = Field(0.0, ge=0.0, lt=20.0)
     """Tilt during one exposure, of a continuous series."""
-    heat: tuple[HeatEntry, ...] = ()
-
-    @field_validator("heat", mode="before")
-    @classmethod
-    def _listed(cls, heat: object) -> object:
-        if isinstance(heat, str):
-            words = "a heater's log is not read; list the pulses: [{temperature_c = 450.0, duration_s = 15.0}]"
-            raise ValueError(words)  # noqa: TRY004  # pydantic tells no other error
-        return heat
+    heat: tuple[HeatEntry, ...] | Path = ()
+    """Since the state before: pulses, or a heater's log of that time and of no more."""
 
 
 class ParticleEntry(Strict):
@@ -172,6 +166,23 @@ def _series(folder: Path, state: StateEntry) -> ForeignSeries:
     return series if state.pixel_nm is None else replace(series, pixel_nm=state.pixel_nm)
 
 
+def _heat(folder: Path, state: StateEntry) -> tuple[HeatPulse, ...]:
+    """Since the state before; raises `ConfigError` for a log that does not tell all of it."""
+    if not isinstance(state.heat, Path):
+        return tuple(HeatPulse(h.temperature_c, h.duration_s, h.std_s) for h in state.heat)
+    path = folder / state.heat
+    log = read_heater_log(path)
+    for when, found_c in (("begins", log.temperature_c[0]), ("ends", log.temperature_c[-1])):
+        if found_c > HOT_C:
+            words = f"{when} at {found_c:.0f} C: how long that pulse was it does not tell; list the pulses instead"
+            raise ConfigError(str(path), [words])
+    pulses = pulses_of(log)
+    if not pulses:
+        words = f"is never above {HOT_C:g} C (at most {log.temperature_c.max():.0f} C); leave `heat` out if that is so"
+        raise ConfigError(str(path), [words])
+    return tuple(p.heat for p in pulses)
+
+
 def manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
     """What a stream would have carried of a manifest, whose paths start from its own; raises `ConfigError`."""
     problems: list[str] = []
@@ -182,19 +193,26 @@ def manifest_items(source: Path, manifest: Manifest) -> Iterator[StreamItem]:
         for n in sorted({n for n in names if names.count(n) > 1})
     ]
     for particle in manifest.particle:
+        logs = [state.heat for state in particle.state if isinstance(state.heat, Path)]
+        problems += [
+            f"{particle.name}: {log} is the heat of {logs.count(log)} states; give each the log of its own pulses, or "
+            "list the pulses, or let `alloyscope watch` join one log to series by their times"
+            for log in dict.fromkeys(logs)
+            if logs.count(log) > 1
+        ]
         for state in particle.state:
             try:
-                loaded.append(_series(source.parent, state))
+                loaded.append((_series(source.parent, state), _heat(source.parent, state)))
             except ConfigError as error:
-                problems += [f"{particle.name}: {line}" for line in str(error).splitlines()]
+                problems += [f"{particle.name}: {sentence}" for sentence in error.sentences]
     if problems:
         raise ConfigError(str(source), problems)
     seq, stacks = 0, iter(loaded)
     for particle in manifest.particle:
         heat: tuple[HeatPulse, ...] = ()
         for number, state in enumerate(particle.state):
-            series = next(stacks)
-            heat += tuple(HeatPulse(h.temperature_c, h.duration_s, h.std_s) for h in state.heat)
+            series, new = next(stacks)
+            heat += new
             step = f"c{number:02d}/{particle.name}/tilt"
             for index, (image, tilt_deg) in enumerate(zip(series.images, series.tilts_deg, strict=True)):
                 header = FrameHeader(

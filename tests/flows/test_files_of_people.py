@@ -126,9 +126,10 @@ def write_manifest(folder: Path, state: str) -> None:
 
 
 def test_one_mistake_in_a_manifest_is_one_sentence(tmp_path: Path):
+    write_series(tmp_path)
     write_manifest(tmp_path, 'tilt_series = "a.mrc"\nheat = "log.csv"')
     done = alloyscope("analyse", "m.toml", cwd=tmp_path)
-    refused(done, "heat: a heater's log is not read; list the pulses")
+    refused(done, "log.csv: cannot be read")
     assert done.stderr.count("\n  - ") == 1
 
 
