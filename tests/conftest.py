@@ -25,6 +25,7 @@ T = TypeVar("T")
 SESSION = """
 title = "small"
 seed = 3
+report = false
 
 [chip]
 backend = "simulated"

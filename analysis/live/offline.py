@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,11 +18,12 @@ from analysis.diffusion.uncertainty import Uncertainty
 from analysis.files.heater_log import HOT_C, pulses_of, read_heater_log
 from analysis.live.checkpoint import Checkpoint
 from analysis.live.settings import AnalysisSettings
-from analysis.results import Result
+from analysis.results import Result, to_line
 from analysis.results.summary import summary
 from analysis.tomography.single import problem_of
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
+from drivers.recorded.folder import SessionFolder
 from drivers.recorded.session import begin_of, planned_frames, read_session
 from drivers.recorded.tilt_series_file import ForeignSeries, read_tilt_series
 from drivers.toml_file import Strict, load_toml
@@ -113,7 +115,16 @@ def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any
     activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
     uncertainty = Uncertainty() if begin.uncertainty is None else Uncertainty(**begin.uncertainty)
     settings = AnalysisSettings(seed=begin.seed, spread=spread, activation=activation, uncertainty=uncertainty)
-    told = _run(items, settings, report, provenance, planned_frames(folder))
+    results: list[Result] = []
+
+    def hear(result: Result) -> None:
+        results.append(result)
+        report(result)
+
+    told = _run(items, settings, hear, provenance, planned_frames(folder))
+    if begin.imported_from:
+        with suppress(OSError):  # of a folder that may only be read
+            SessionFolder(folder).results.write_bytes(b"".join(map(to_line, results)))
     return told | ({"left_out": left_out} if left_out else {})
 
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from controller.cli.final_report import leave_report
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.trusted_code import trusted_session
 from controller.plan.session_file import SessionFile
@@ -148,7 +149,7 @@ def run_session(
     console, at = Console(), SessionFolder(folder)
     session = Session(file, source, at, clock, [console.hear], past=past, door=door)
     loop: asyncio.AbstractEventLoop | None = None
-    over = False
+    over = told_to_end = False
 
     def log(level: str, words: str) -> None:
         """From any thread; once the session is over nobody listens."""
@@ -170,6 +171,8 @@ def run_session(
     session.ready = announce
 
     def abort(number: signal.Signals) -> None:
+        nonlocal told_to_end
+        told_to_end = True
         session.engine.abort(f"told to end by {number.name}")  # there is an engine once the session has begun
 
     async def main() -> None:
@@ -193,6 +196,9 @@ def run_session(
         untold = "" if telemetry is None else telemetry.end()
         for line in ([untold] if untold else []) + list(final_lines(session.results, at)):
             print(line, flush=True)
+        # Who ends a process does not wait for a page.
+        if file.report and not told_to_end and (where := leave_report(at)):
+            print(where, flush=True)
     return session.json()
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from controller.cli.final_report import leave_report
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.session_run import behind_screen, new_folder
 from controller.monitor.console import Console, final_lines
@@ -63,6 +64,8 @@ def start_watching(
         at.endpoints.unlink(missing_ok=True)
         for line in final_lines(session.results, at):
             print(line, flush=True)
+        if file.report and (where := leave_report(at)):
+            print(where, flush=True)
     write_json(json_path, session.json())
 
 

@@ -179,6 +179,8 @@ class SessionFile(Strict):
     uncertainty: Uncertainty = Uncertainty()
     """How well temperature, magnification and time are known."""
     telemetry: TelemetrySection | None = None
+    report: bool = True
+    """Whether a report is left in the folder when the session ends."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

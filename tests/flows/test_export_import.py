@@ -17,6 +17,7 @@ import tifffile
 import alloyscope as al
 from analysis.files.spectrum_file import read_spectrum_image
 from analysis.live.offline import analyse
+from analysis.report.story import SessionStory
 from drivers.frames import Frame
 from drivers.recorded.journal import records_of
 from drivers.recorded.records import Begin, Exposed, Heated
@@ -212,6 +213,8 @@ def test_an_imported_session_is_analysed_like_its_manifest_and_opens_like_a_reco
     assert told["provenance"]["kind"] == "imported session"
     assert told["particles"] == analyse(tmp_path / "manifest.toml", lambda _: None)["particles"]
     assert told["particles"]["NC2"]["states"][1]["alloying"]["value"] > 0.05
+    (d,) = SessionStory.read(tmp_path / "imported").fits["NC2"].diffusivities  # as the report has it
+    assert d.value == told["particles"]["NC2"]["diffusivity_m2_per_s"]["value"]
     session = al.open_session(tmp_path / "imported")
     assert session.steps == ("c00/NC2/tilt", "c01/NC2/tilt")
     assert session.simulated  # the exported files say so
