@@ -21,7 +21,7 @@ from drivers.errors import ConfigError, CorruptFrame, RecordingError
 from drivers.frames import Frame
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.records import Begin
-from drivers.recorded.session_index import write_session_index
+from drivers.recorded.session_index import add_to_session_index, write_session_index
 from drivers.recorded.step_file import FinishedStep, StepFile
 from drivers.recorded.step_layout import StepBegan
 
@@ -117,10 +117,10 @@ class Recorder:
         if self._open is None or self._open_step != frame.header.step:
             self._end_step()
             parts = len(self._folder.step_files(frame.header.step))
-            self._open = StepFile(self._folder.step_file(frame.header.step, parts + 1), frame, self._began)
-            self._open_step = frame.header.step
+            path = self._folder.step_file(frame.header.step, parts + 1)
+            self._open, self._open_step = StepFile(path, frame, self._began), frame.header.step
             # Now, so that what a crash leaves is linked as well.
-            write_session_index(self._folder, self._session)
+            add_to_session_index(self._folder, path, self._session)
         self._open.append(frame)
         return list(self._disk.after(size, time.monotonic() - began_s))
 

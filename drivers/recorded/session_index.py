@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,31 @@ def write_session_index(folder: SessionFolder, begin: Begin | None = None, end_t
                 inside = _entry_in(path, inside)
             file[name] = h5py.ExternalLink(str(path.relative_to(folder.path)), f"/{inside}")
     os.replace(part, folder.index)
+
+
+def add_to_session_index(folder: SessionFolder, step: Path, begin: Begin | None = None) -> None:
+    """Link one more step that has just begun, in a time that does not grow with the session.
+
+    Parameters
+    ----------
+    step : its file
+    begin : how the session began, for an index that has to be written anew
+    """
+    import h5py
+
+    part, name = folder.index.with_name(folder.index.name + ".part"), nexus.valid_name(step.stem)
+    whole = folder.index.is_file()
+    if whole:
+        shutil.copyfile(folder.index, part)
+        with h5py.File(part, "r+") as file:
+            whole = name not in file  # but for particles A-1 and A_1
+            if whole:
+                file.attrs.setdefault("default", name)
+                file[name] = h5py.ExternalLink(str(step.relative_to(folder.path)), f"/{name}")
+    if whole:
+        os.replace(part, folder.index)
+    else:
+        write_session_index(folder, begin)
 
 
 def _describe(file: h5py.File, begin: Begin, end_time: str) -> None:

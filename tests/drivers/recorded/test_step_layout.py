@@ -17,7 +17,7 @@ from drivers.frames import Frame, FrameHeader, SpectrumHeader
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.records import Begin, Record, SeriesBegin
 from drivers.recorded.session import begin_of, read_session
-from drivers.recorded.session_index import write_session_index
+from drivers.recorded.session_index import add_to_session_index, write_session_index
 from drivers.recorded.step_file import StepFile, read_step
 from drivers.recorded.step_layout import StepBegan, StepDatasets
 
@@ -123,6 +123,27 @@ def test_particles_with_hyphens_have_names_that_nexus_allows(tmp_path: Path):
         files = {Path(index.get(name, getlink=True).filename).name for name in index}
         assert files == {path.name for path in at.frames.iterdir()}
         assert [len(index[name]["data/data"]) for name in index] == [1] * 5
+
+
+def test_an_index_to_which_steps_are_added_is_the_one_written_as_a_whole(tmp_path: Path):
+    at = SessionFolder(tmp_path)
+    for index, particle in enumerate(("B_1", "A-1", "A_1", "A-1", "C")):
+        path = at.step_file(f"c0{index // 3}/{particle}/tilt")
+        file = StepFile(path, frame(0, "tilt"))
+        file.append(frame(0, "tilt"))
+        add_to_session_index(at, path)
+        file.close()
+
+    def links() -> dict[str, tuple[str, str]]:
+        with h5py.File(at.index) as index:
+            assert index.attrs["default"] in index
+            links = {name: index.get(name, getlink=True) for name in index}
+            return {name: (link.filename, link.path) for name, link in links.items()}
+
+    added = links()
+    write_session_index(at)
+    assert added == links()
+    assert len(added) == 5
 
 
 def test_wall_clock_and_session_time_are_told_of_each_frame(tmp_path: Path):
