@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test test-all torture check lock clean
+.PHONY: demo test test-all torture bench bench-short check lock clean
 
 demo: .venv/ready
 	folder=sessions/demo-$$(date +%Y%m%d-%H%M%S) && \
@@ -24,6 +24,18 @@ ATTACKS = tests/torture tests/controller/stream/test_hostile_messages.py tests/d
     tests/controller/plan/test_mutated_session_files.py
 torture: .venv/ready
 	ALLOYSCOPE_TORTURE=$(TORTURE) $(BIN)/pytest -q --timeout 0 $(ATTACKS)
+
+# Speed beside peers in one run, ten minutes on an otherwise idle machine; the table goes into docs/performance.md.
+bench: .venv/ready build/peers/ready
+	PYTHONPATH=build/peers $(BIN)/python -m benchmarks.bench --json build/bench.json --into docs/performance.md
+
+# The same in seconds, small, and without the peers that are no part of the environment: does it still run?
+bench-short: .venv/ready
+	$(BIN)/python -m benchmarks.bench --short
+
+build/peers/ready: .venv/ready
+	$(BIN)/uv pip install -q --no-deps --python $(BIN)/python --group bench --target build/peers
+	touch build/peers/ready
 
 check: .venv/ready
 	$(BIN)/ruff check .

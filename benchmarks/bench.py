@@ -1,6 +1,6 @@
 """All that can be held against a peer, in one run: ``make bench``. A table, JSON, and the same in docs/performance.md.
 
-    python -m benchmarks.bench [--short] [--only PART ...] [--json FILE] [--into FILE.md]
+python -m benchmarks.bench [--short] [--only PART ...] [--json FILE] [--into FILE.md]
 """
 
 import argparse
@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -49,12 +50,8 @@ def main() -> None:
     reader.add_argument("--into", type=Path)
     asked = reader.parse_args()
     began, about = time.perf_counter(), machine.described()
-    lines = [
-        f"{time.strftime('%Y-%m-%d')}, {about['cores']} cores of {about['processor']}: "
-        f"{about['gb_per_s']:.1f} GB/s to memory, {about['giga_multiply_adds_per_s']:.0f} thousand million multiply-adds a second.",
-        "",
-        HEAD,
-    ]
+    rates = "{gb_per_s:.1f} GB/s to memory, {giga_multiply_adds_per_s:.0f}e9 multiply-adds a second".format_map(about)
+    lines = [f"{time.strftime('%Y-%m-%d')}, {about['cores']} cores of {about['processor']}: {rates}.", "", HEAD]
     print("\n".join(lines))
     there, found, failed = parts(about), [], []
     if unknown := [name for name in asked.only if name not in there]:
@@ -64,10 +61,12 @@ def main() -> None:
             continue
         try:
             for row in rows(asked.short):
+                if asked.short:  # bars are of full sizes
+                    row = replace(row, bar="" if row.held is not None else row.bar, held=None)
                 found.append(row)
                 lines.append(str(row))
                 print(row, flush=True)
-        except Exception:  # the rest is measured all the same, and the run fails at its end
+        except Exception:  # noqa: BLE001  # the rest is measured all the same, and the run fails at its end
             traceback.print_exc()
             failed.append(name)
     lines += ["", f"{len(found)} rows in {(time.perf_counter() - began) / 60.0:.0f} min."]

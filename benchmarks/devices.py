@@ -1,4 +1,4 @@
-"""The same reconstruction on the processor and on a GPU, absolute times: ``python benchmarks/devices.py [SIDE ...]``.
+"""The same reconstruction on the processor and on a GPU, absolute times: ``python -m benchmarks.devices [SIDE ...]``.
 
 71 tilts, arrays of the host in and out, so that the way to the GPU and back is in it.
 """

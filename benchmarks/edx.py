@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from analysis.edx.decomposition import (
-    components_seen,
     independent_components,
     non_negative_components,
     principal_components,

@@ -1,4 +1,4 @@
-"""Ramp, settling and quench against the twin's true temperature: ``python benchmarks/heating.py``.
+"""Ramp, settling and quench against the twin's true temperature: ``python -m benchmarks.heating``.
 
 The same guard and heating as in a session, on the stepped clock; what is compared is not time on this machine but the
 chip's own. The truth is the simulated chip's, which the controller never sees.

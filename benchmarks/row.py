@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -45,6 +46,16 @@ class Row:
         return told + ("" if self.held is None else ": held" if self.held else ": **not held**") + " |"
 
 
+def installed(peer: str) -> bool:
+    """Whether a package to be held against is there; `make bench` installs them all."""
+    return find_spec(peer) is not None
+
+
+def without(peer: str) -> str:
+    """In place of a bar."""
+    return f"{peer} is not installed: `make bench`"
+
+
 HEAD = "| work | ours | peer | times better | error: ours, peer's | bar |\n|---|---|---|---|---|---|"
 
 
@@ -54,7 +65,7 @@ def _pair(ours: float, theirs: float) -> str:
 
 def write_json(path: Path, rows: list[Row], about: dict[str, object]) -> None:
     """With a null for what is not there."""
-    told = [{k: None if v != v else v for k, v in asdict(r).items()} for r in rows]  # noqa: PLR0124  # nan
+    told = [{k: None if v != v else v for k, v in asdict(r).items()} for r in rows]  # nan
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(about | {"rows": told}, indent=1) + "\n")
 

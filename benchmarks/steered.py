@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from dry_runs import dry_run
 
+from benchmarks.dry_runs import dry_run
 from drivers.units import ELECTRONS_PER_PA_S
 from simulators.rehearsal import IMAGING, PULSES_S, TEMPERATURE_C
 

@@ -67,7 +67,8 @@ def _gb_per_s(frames: int, *, checked: bool, by_key: bool = False) -> float:
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket, tempfile.TemporaryDirectory() as folder:
         socket.sndhwm, socket.linger = 8, 0
         if by_key:
-            socket.curve_server, socket.curve_publickey, socket.curve_secretkey = True, keys[2].encode(), keys[3].encode()
+            socket.curve_server = True
+            socket.curve_publickey, socket.curve_secretkey = keys[2].encode(), keys[3].encode()
         socket.bind("tcp://127.0.0.1:*" if by_key else f"ipc://{folder}/frames")
         told = [socket.last_endpoint.decode().rstrip("\0"), str(frames), str(int(checked)), *keys[:3]]
         receiver = subprocess.Popen([sys.executable, "-c", _RECEIVER, *told], stdout=subprocess.PIPE, text=True)
