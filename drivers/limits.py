@@ -15,15 +15,21 @@ class ChipLimits(Strict):
     """Never exceeded; ``[chip.limits]`` of a session file."""
 
     max_c: float = Field(800.0, gt=0, le=2000.0)
+    """Highest temperature, asked for or read."""
     min_c: float = 15.0
+    """Lowest temperature that may be asked for."""
     max_ramp_c_per_s: float = Field(2000.0, gt=0, le=1e7)
+    """Fastest ramp that may be asked for."""
     max_power_mw: float = Field(60.0, gt=0)
+    """Highest heating power read."""
     away_c: float = Field(25.0, gt=0, le=200.0)
     """A chip that is held may be so far off its set point, for `away_s`; then `when_away` says what becomes of it."""
     away_s: float = Field(1.0, ge=0.1, le=60.0)
+    """For so long."""
     when_away: Literal["quench", "ramp down", "hold"] = "quench"
     """Ramping down spares a membrane, and ends the session as well; a chip that is held goes on, with a warning."""
     ramp_down_c_per_s: float = Field(20.0, gt=0, le=1e7)
+    """Of ramping down."""
     stale_s: float = Field(3.0, ge=0.5, le=60.0)
     """Without a new reading, while it is not cold."""
     quench_s: float = Field(5.0, ge=0.5, le=120.0)

@@ -34,6 +34,7 @@ class Uncertainty(Strict):
     pulse_s: float = Field(0.1, ge=0.0, le=60.0)
     """Of each pulse's length by itself, where its own readings do not tell."""
     pixel_size_percent: float = Field(1.0, ge=0.0, le=50.0)
+    """Of the magnification's calibration."""
 
     def budget(
         self, temperatures_c: tuple[float, ...], pulses: Sequence[HeatPulse], q_j_per_mol: float | None = None

@@ -43,7 +43,9 @@ class HeatEntry(Strict):
     """One heat pulse since the state before."""
 
     temperature_c: float = Field(gt=-273.15, lt=3000.0)
+    """As measured."""
     duration_s: float = Field(gt=0.0)
+    """Time at it."""
     std_s: float = Field(0.0, ge=0.0)
     """Of the duration; 0 where it is not known for itself (`uncertainty.pulse_s` then)."""
 
@@ -64,19 +66,29 @@ class StateEntry(Strict):
 
 
 class ParticleEntry(Strict):
+    """One particle, from its unheated state on."""
+
     name: str = Field(min_length=1)
+    """As results call it."""
     core: str = Field(min_length=1)
+    """Metal of the core."""
     shell: str = Field(min_length=1)
+    """Metal of the shell."""
     window: str = "centre"
+    """Of the chip, in which it lies."""
     state: tuple[StateEntry, ...] = Field(min_length=1)
+    """In the order of heating."""
 
 
 class Manifest(Strict):
     """What `alloyscope analyse MANIFEST.toml` reads."""
 
     arrhenius: ActivationEnergy | None = None
+    """Known from elsewhere; with it, one temperature already tells how much windows differ."""
     uncertainty: Uncertainty = Uncertainty()
+    """How well temperature, magnification and time are known."""
     particle: tuple[ParticleEntry, ...] = Field(min_length=1)
+    """All that are analysed together."""
 
 
 def analyse(source: Path, report: Report, seed: int = 0, spread: str = "std") -> dict[str, Any]:

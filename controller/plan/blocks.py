@@ -43,6 +43,7 @@ class AcquireBlock(PlanBlock):
     """One tilt series, image or EDX map of every particle, without heat."""
 
     kind: Taken
+    """What is taken."""
 
     @property
     def takes_maps(self) -> bool:
@@ -76,8 +77,11 @@ class PulsesBlock(HeatBlock):
     """Heat pulses at one temperature, each ended by a quench. A duration of 0 is a ramp alone."""
 
     kind: Literal["pulses"]
+    """Pulses at one temperature."""
     temperature_c: Temperature
+    """Of all these pulses."""
     durations_s: tuple[Annotated[float, Field(ge=0, le=1e6)], ...] = Field(min_length=1)
+    """Time at temperature of each, in order."""
     repeat: int = Field(1, ge=1, le=1000)
     """How often the durations are gone through."""
 
@@ -92,10 +96,15 @@ class StaircaseBlock(HeatBlock):
     """One pulse at each of many temperatures, each ended by a quench (Mychinko et al., Small 2021, Figure S1)."""
 
     kind: Literal["staircase"]
+    """One pulse at each of many temperatures."""
     from_c: Temperature
+    """First temperature."""
     to_c: Temperature
+    """Last temperature, if the stairs meet it."""
     step_c: float = Field(ge=0.01)
+    """Between two stairs."""
     hold_s: Seconds
+    """Time at each."""
 
     def pulses(self) -> list[tuple[float, float]]:
         stairs = int(abs(self.to_c - self.from_c) / self.step_c + 1e-9)
@@ -115,8 +124,11 @@ class CycleBlock(PlanBlock):
     """Blocks gone through several times over."""
 
     kind: Literal["cycle"]
+    """Blocks gone through several times over."""
     times: int = Field(ge=1, le=1000)
+    """How often."""
     steps: tuple[Annotated[AcquireBlock | HeatKind, Field(discriminator="kind")], ...] = Field(min_length=1)
+    """The blocks."""
 
     @property
     def takes_maps(self) -> bool:
@@ -131,19 +143,27 @@ class SteeredBlock(PlanBlock):
     """Pulses that the analysis chooses, each followed by a tilt series of every particle."""
 
     kind: Literal["steered"]
+    """Pulses that the analysis chooses."""
     policy: Literal["until", "most-informative"]
+    """Land on a degree of alloying, or learn the most of what `about` says."""
     particle: str
+    """By which it is steered."""
     temperature_c: Temperature
+    """Of its pulses."""
     first_s: Seconds
     """The first pulse, given before anything is known of D: short enough to be safe, long enough to be seen."""
     shortest_s: Seconds = 1.0
+    """Of the pulses that may be chosen."""
     longest_s: Seconds = 600.0
+    """Of the pulses that may be chosen."""
     most_pulses: int = Field(10, ge=1, le=50)
+    """After so many it ends."""
     most_s: Seconds = 3600.0
     """Total time at temperature, earlier pulses with it."""
     alloying: float = Field(0.5, gt=0, lt=1)
     """`until`: the degree of alloying to land on, of the metals themselves."""
     tolerance: float = Field(0.01, gt=0, lt=0.2)
+    """`until`: how near the degree of alloying must come."""
     most_dose_e_per_nm2: float | None = Field(None, gt=0)
     """On the block's particle, earlier doses with it; None is no limit."""
     about: Literal["diffusivity", "windows"] = "diffusivity"

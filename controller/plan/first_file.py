@@ -7,12 +7,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.plan.session_file import load_session
+from controller.plan.schema import SCHEMA_FILE, SCHEMA_ID, as_text, schema_of
+from controller.plan.session_file import SessionFile, load_session
 from drivers.errors import ConfigError
 
 _TWIN = "simulated"
 _TEMPLATE = """\
-# Every key has its meaning in the README; `alloyscope check` holds this file against limits, holder and instruments.
+#:schema {schema}
+# Every key has its meaning in docs/session_file.md, and in editors that know schemas.
+# `alloyscope check` holds this file against limits, holder and instruments.
 title = {title}
 seed = 1                     # of everything random
 
@@ -81,7 +84,7 @@ class FirstFile:
 
 
 def write_first_file(path: Path, first: FirstFile, *, force: bool = False) -> None:
-    """Write it, if a session can be made of it.
+    """Write it, if a session can be made of it, and its schema beside it.
 
     Raises
     ------
@@ -100,6 +103,7 @@ def write_first_file(path: Path, first: FirstFile, *, force: bool = False) -> No
     if problems:
         raise ConfigError("init", problems)
     text = _TEMPLATE.format(
+        schema=SCHEMA_FILE,
         title=_text(first.title),
         chip=_text(first.chip),
         microscope=_text(first.microscope),
@@ -122,6 +126,9 @@ def write_first_file(path: Path, first: FirstFile, *, force: bool = False) -> No
         except ConfigError as error:
             raise ConfigError("init", error.problems) from None
     path.write_text(text)
+    schema = path.with_name(SCHEMA_FILE)
+    if not schema.exists() or SCHEMA_ID in schema.read_text(errors="replace"):
+        schema.write_text(as_text(schema_of(SessionFile)))
 
 
 def _number(answer: str, what: str, problems: list[str]) -> float:

@@ -21,24 +21,40 @@ from drivers.toml_file import Strict, load_toml
 
 
 class ChipSection(Strict):
+    """The heating chip, and what of a temperature counts as reached."""
+
     backend: str
+    """As `alloyscope devices` lists them, or ``my_chip.py:MyChip`` beside this file."""
     ramp_c_per_s: RampCPerS = 1000.0
+    """Of every pulse whose block says nothing else."""
     tolerance_c: float = Field(1.0, gt=0, le=100)
+    """How near to what was asked a temperature counts as reached."""
     settle_s: float = Field(0.2, ge=0, le=3600)
     """A temperature is reached at the moment from which readings stay within the tolerance for so long."""
     limits: ChipLimits = ChipLimits()
+    """Never exceeded, whatever the plan says."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """As the backend takes them."""
 
 
 class MicroscopeSection(Strict):
+    """Stage, beam and HAADF detector."""
+
     backend: str
+    """As `alloyscope devices` lists them, or ``my_microscope.py:MyMicroscope`` beside this file."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """As the backend takes them."""
 
 
 class ScanSection(Strict):
+    """The field of every image."""
+
     pixel_nm: PixelNm
+    """Size of a pixel."""
     shape: tuple[int, int] = (128, 128)
+    """Rows and columns; the particle should fill about half of them."""
     dwell_us: DwellUs = 3.0
+    """Per pixel."""
     current_pa: CurrentPa = 50.0
     """For the dose estimate; frames carry the dose the microscope reports."""
 
@@ -56,16 +72,21 @@ class EdxSection(Strict):
     """The X-ray detector, and the maps that are taken with it."""
 
     backend: str
+    """As `alloyscope devices` lists them."""
     lines: tuple[str, ...] = Field(min_length=2)
     """Main lines, one per element, such as ``Ag_La``."""
     k: tuple[str, ...] = ()
     """Cliff-Lorimer factors, such as ``Ag_La/Au_Ma=1.44:0.01``; computed, less well, where none is given."""
     k_basis: Literal["atomic", "weight"] = "atomic"
+    """Whether `k` is of atomic or, as makers have it, of weight fractions."""
     pixel_nm: PixelNm
+    """Size of a map's pixel."""
     shape: tuple[int, int] = (64, 64)
+    """Rows and columns of a map."""
     dwell_us: DwellUs = 1000.0
     """Per pixel and frame."""
     frames: int = Field(100, ge=1, le=100_000)
+    """Of a map, at most."""
     current_pa: CurrentPa = 50.0
     """For the dose estimate; frames carry the dose the microscope reports."""
     sigma_at_pct: float | None = Field(None, gt=0, le=100)
@@ -73,6 +94,7 @@ class EdxSection(Strict):
     tilts_deg: tuple[TiltDeg, ...] = Field((0.0,), min_length=1, max_length=200)
     """A map at each of them."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """As the backend takes them."""
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -90,9 +112,13 @@ class TiltScheme(Strict):
     """Tilts of one series."""
 
     mode: Literal["stepped", "continuous"] = "stepped"
+    """Stop for each image, or tilt through."""
     from_deg: TiltDeg = -70.0
+    """First tilt."""
     to_deg: TiltDeg = 70.0
+    """Last tilt, if the steps meet it."""
     step_deg: float = Field(2.0, ge=0.01)
+    """Between two images."""
     rate_deg_per_s: float = Field(0.5, ge=1e-3, le=1e3)
     """Continuous mode: stage speed; a frame is kept every `step_deg`."""
 
@@ -127,8 +153,11 @@ class SurveySection(Strict):
     """The overviews in which particles are chosen, once, before the first recording."""
 
     pixel_nm: PixelNm
+    """Size of an overview's pixel."""
     shape: tuple[int, int] = (512, 512)
+    """Rows and columns of an overview."""
     dwell_us: DwellUs = 3.0
+    """Per pixel."""
 
     @model_validator(mode="after")
     def _large_enough(self) -> Self:
@@ -144,12 +173,19 @@ class ParticleSection(Strict):
     """One target; x, y, z are the stage position that centres it, or the overview that it is chosen in."""
 
     name: Name
+    """Part of its files' names."""
     core: Metal = ""
+    """Metal of the core, as a symbol or an alloy's name."""
     shell: Metal = ""
+    """Metal of the shell."""
     window: Words = "centre"
+    """Of the chip, in which it lies; windows differ in temperature."""
     x_nm: PlaceNm = 0.0
+    """Of the stage."""
     y_nm: PlaceNm = 0.0
+    """Of the stage."""
     z_nm: PlaceNm = 0.0
+    """Of the stage."""
     choose: str = ""
     """What it must be like, such as ``single, round, 40-60 nm, not touching``; empty for the one at x, y."""
 
@@ -162,23 +198,38 @@ class ParticleSection(Strict):
 
 
 class SessionFile(Strict):
+    """A session: instruments, particles and the plan."""
+
     title: Words = Field(min_length=1)
+    """Of the session, as the screen, the files and the report say it."""
     seed: int = Field(0, ge=0, le=2**63 - 1)
+    """Of everything random: one seed gives the same twin and the same analysis twice."""
     chip: ChipSection
+    """The heating chip."""
     microscope: MicroscopeSection
+    """Stage, beam and HAADF detector."""
     edx: EdxSection | None = None
+    """The X-ray detector, where the plan takes maps."""
     scan: ScanSection
+    """Of every image but an overview's and a map's."""
     tilt: TiltScheme = TiltScheme()
+    """Of every tilt series."""
     tracking: Tracking = Tracking()
+    """What is corrected before a tilt series."""
     stage: StageSection = StageSection()
+    """How the stage's axes lie on the image."""
     survey: SurveySection | None = None
+    """The overviews, where particles are to be chosen."""
     particles: tuple[ParticleSection, ...] = Field(min_length=1)
+    """Each is recorded whenever the plan records."""
     plan: tuple[Block, ...] = Field(min_length=1)
+    """Blocks, in their order."""
     arrhenius: ActivationEnergy | None = None
     """Known from elsewhere; with it, one temperature already tells how much windows differ."""
     uncertainty: Uncertainty = Uncertainty()
     """How well temperature, magnification and time are known."""
     telemetry: TelemetrySection | None = None
+    """The MQTT broker that hears of the session."""
     report: bool = True
     """Whether a report is left in the folder when the session ends."""
 

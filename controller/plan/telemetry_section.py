@@ -23,15 +23,19 @@ class TelemetrySection(Strict):
     """Where the session's state, readings and results are published."""
 
     host: Host
+    """Name or address of the broker."""
     port: int | None = Field(None, ge=1, le=65535)
     """By default 1883, with TLS 8883."""
     root: TopicPath = "alloyscope"
+    """First levels of every topic."""
     site: Name
     """Topics are ``root/site/session/device/quantity``."""
     tls: bool = False
+    """Encrypt the line, and know the broker by its certificate."""
     ca_file: Path | None = None
     """Certificates that the broker's must be signed by; without it, those that the system trusts."""
     username: str = Field("", max_length=200)
+    """Who the session is at the broker."""
     password_file: Path | None = None
     """Of mode 0600; its first line."""
     password_env: str = Field("", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")

@@ -1,0 +1,154 @@
+"""The JSON schema of session files and manifests, for editors, and the reference page made from it.
+
+Descriptions are the docstrings below each key; pydantic would read them at every start of every command.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+SCHEMA_FILE = "session.schema.json"
+"""Beside the session file that `alloyscope init` writes."""
+SCHEMA_ID = "urn:alloyscope:"
+"""By which a schema is known as one of ours."""
+_UNITS = {"nm": "nm", "deg": "deg", "s": "s", "us": "us", "c": "C", "pa": "pA", "mw": "mW", "percent": "%"}
+_RATES = {"c_per_s": "C/s", "deg_per_s": "deg/s", "e_per_nm2": "e/nm2", "j_per_mol": "J/mol", "at_pct": "at%"}
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """With a description for every table and key."""
+    _, told = models_json_schema([(model, "validation")])
+    made: dict[str, Any] = told["$defs"]
+    for kind in _with_its_parts(model):
+        entry = made.get(kind.__name__)
+        if entry is not None:
+            entry["description"] = _one_line(kind.__doc__ or "")
+            for key, words in _docstrings(kind).items():
+                if key in entry["properties"]:
+                    entry["properties"][key]["description"] = words
+    top = made.pop(model.__name__)
+    named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{SCHEMA_ID}{model.__name__}"}
+    return named | top | {"$defs": made}
+
+
+def reference_page(model: type[BaseModel], title: str, before: str) -> str:
+    """Every table and key: its unit, its usual value, its meaning."""
+    schema = schema_of(model)
+    places = _places(schema)
+    lines = [f"# {title}", "", before, ""]
+    for name, heading in places.items():
+        table = schema["$defs"][name] if name else schema
+        lines += [f"## {heading}", "", table["description"], ""]
+        lines += ["| key | unit | may be | usual | meaning |", "|---|---|---|---|---|"]
+        for key, entry in table["properties"].items():
+            usual = "needed" if key in table.get("required", []) else _usual(entry)
+            named = ", ".join(places[inner] for inner in _tables_in(entry))
+            words = ", ".join(f"`{word}`" for word in entry.get("enum", [entry["const"]] if "const" in entry else []))
+            what = f"{entry['description']} {named or words}".strip()
+            lines.append(f"| `{key}` | {unit_of(key)} | {_range(entry)} | {usual} | {what} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def unit_of(key: str) -> str:
+    """As the end of a key says it; empty where there is none."""
+    for end, unit in _RATES.items():
+        if key.endswith(end):
+            return unit
+    return _UNITS.get(key.rpartition("_")[2], "") if "_" in key else ""
+
+
+def as_text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+_BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+
+
+def _range(entry: dict[str, Any]) -> str:
+    """Of a number, or of each in a list."""
+    found = [f"{sign} {entry[bound]:g}" for bound, sign in _BOUNDS.items() if bound in entry]
+    for inner in [*entry.get("anyOf", []), entry.get("items")]:
+        if not found and isinstance(inner, dict):
+            found = [_range(inner)] if _range(inner) else []
+    return ", ".join(found)
+
+
+def _usual(entry: dict[str, Any]) -> str:
+    if entry.get("default") is None or "$ref" in entry:
+        return ""
+    return f"`{json.dumps(entry['default'], ensure_ascii=False)}`"
+
+
+def _places(schema: dict[str, Any]) -> dict[str, str]:
+    """How each table is headed in a file, the first way that leads to it."""
+    places = {"": "The file itself"}
+
+    def visit(name: str, table: dict[str, Any], before: str) -> None:
+        for key, entry in table.get("properties", {}).items():
+            for inner in _tables_in(entry):
+                if inner in places:
+                    continue
+                below = schema["$defs"][inner]
+                kind = below.get("properties", {}).get("kind", {})
+                kinds = kind.get("enum", [kind.get("const")]) if kind else []
+                path = f"{before}{key}"
+                head = f"`[[{path}]]`" if "items" in entry else f"`[{path}]`"
+                places[inner] = head + (f" of kind {' or '.join(f'`{k}`' for k in kinds)}" if kinds else "")
+                visit(inner, below, f"{path}.")
+
+    visit("", schema, "")
+    return places
+
+
+def _tables_in(entry: Any) -> Iterator[str]:
+    if isinstance(entry, dict):
+        if "$ref" in entry:
+            yield str(entry["$ref"]).rpartition("/")[2]
+        for inner in [*entry.get("anyOf", []), *entry.get("oneOf", []), entry.get("items")]:
+            yield from _tables_in(inner)
+
+
+def _with_its_parts(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The model and every other that its fields are made of."""
+    seen: set[type[BaseModel]] = set()
+
+    def visit(kind: Any) -> Iterator[type[BaseModel]]:
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            if kind in seen:
+                return
+            seen.add(kind)
+            yield kind
+            for field in kind.model_fields.values():
+                yield from visit(field.annotation)
+        for inner in getattr(kind, "__args__", ()):
+            yield from visit(inner)
+
+    yield from visit(model)
+
+
+def _docstrings(kind: type[BaseModel]) -> dict[str, str]:
+    """What stands below each key, its parents' as well."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        if not issubclass(one, BaseModel) or one is BaseModel:
+            continue
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        assert isinstance(body, ast.ClassDef)
+        for before, after in zip(body.body, body.body[1:], strict=False):
+            match before, after:
+                case ast.AnnAssign(target=ast.Name(id=key)), ast.Expr(value=ast.Constant(value=str(words))):
+                    found[key] = _one_line(words)
+    return found
+
+
+def _one_line(words: str) -> str:
+    return " ".join(words.replace("``", "`").split())
