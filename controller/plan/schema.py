@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 SCHEMA_FILE = "session.schema.json"
 """Beside the session file that `alloyscope init` writes."""
@@ -25,18 +24,16 @@ _RATES = {"c_per_s": "C/s", "deg_per_s": "deg/s", "e_per_nm2": "e/nm2", "j_per_m
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """With a description for every table and key."""
-    _, told = models_json_schema([(model, "validation")])
-    made: dict[str, Any] = told["$defs"]
+    told = model.model_json_schema()
+    tables = {model.__name__: told, **told.get("$defs", {})}
     for kind in _with_its_parts(model):
-        entry = made.get(kind.__name__)
-        if entry is not None:
-            entry["description"] = _one_line(kind.__doc__ or "")
-            for key, words in _docstrings(kind).items():
-                if key in entry["properties"]:
-                    entry["properties"][key]["description"] = words
-    top = made.pop(model.__name__)
+        table = tables[kind.__name__]
+        table["description"] = _one_line(kind.__doc__ or "")
+        for key, words in _docstrings(kind).items():
+            if key in table["properties"]:
+                table["properties"][key]["description"] = words
     named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{SCHEMA_ID}{model.__name__}"}
-    return named | top | {"$defs": made}
+    return named | told
 
 
 def reference_page(model: type[BaseModel], title: str, before: str) -> str:

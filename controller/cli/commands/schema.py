@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def schema(
@@ -16,9 +19,10 @@ def schema(
     from controller.plan.schema import as_text, reference_page, schema_of
     from controller.plan.session_file import SessionFile
 
-    model, title, before = {
-        "session": (SessionFile, "Session files", "What `alloyscope check`, `plan`, `dry-run` and `run` read."),
-        "manifest": (Manifest, "Manifests", "What `alloyscope analyse` and `import` read of old data."),
-    }[of]
+    model: type[BaseModel]
+    if of == "session":
+        model, title, before = SessionFile, "Session files", "What `alloyscope check`, `plan`, `dry-run` and `run` read."
+    else:
+        model, title, before = Manifest, "Manifests", "What `alloyscope analyse` and `import` read of old data."
     made_by = f"By `alloyscope schema {of} --markdown`; an editor takes `alloyscope schema {of}`."
     print(reference_page(model, title, f"{before} {made_by}") if markdown else as_text(schema_of(model)), end="")
