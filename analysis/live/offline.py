@@ -91,7 +91,13 @@ class Manifest(Strict):
     """All that are analysed together."""
 
 
-def analyse(source: Path, report: Report, seed: int = 0, spread: str = "std") -> dict[str, Any]:
+Hear = Callable[[int, int], None]
+"""Told how many of how many tilt series, images and maps are done."""
+
+
+def analyse(
+    source: Path, report: Report, seed: int = 0, spread: str = "std", hear: Hear = lambda *_: None
+) -> dict[str, Any]:
     """Analyse a manifest or a session folder; returns the JSON summary.
 
     Raises
@@ -102,17 +108,17 @@ def analyse(source: Path, report: Report, seed: int = 0, spread: str = "std") ->
     if spread not in SPREADS:
         raise ConfigError("--spread", [f"no measure of spread {spread!r}; there are {', '.join(SPREADS)}"])
     if source.is_dir():
-        return _analyse_session(source, report, spread)
+        return _analyse_session(source, report, spread, hear)
     manifest = load_toml(source, Manifest)
     items = list(manifest_items(source, manifest))
     provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
     settings = AnalysisSettings(
         seed=seed, spread=spread, activation=manifest.arrhenius, uncertainty=manifest.uncertainty
     )
-    return _run(items, settings, report, provenance)
+    return _run(items, settings, report, hear, provenance)
 
 
-def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any]:
+def _analyse_session(folder: Path, report: Report, spread: str, hear: Hear) -> dict[str, Any]:
     begin = begin_of(folder)
     left_out: list[str] = []
 
@@ -129,11 +135,11 @@ def _analyse_session(folder: Path, report: Report, spread: str) -> dict[str, Any
     settings = AnalysisSettings(seed=begin.seed, spread=spread, activation=activation, uncertainty=uncertainty)
     results: list[Result] = []
 
-    def hear(result: Result) -> None:
+    def keep(result: Result) -> None:
         results.append(result)
         report(result)
 
-    told = _run(items, settings, hear, provenance, planned_frames(folder))
+    told = _run(items, settings, keep, hear, provenance, planned_frames(folder))
     if begin.imported_from:
         with suppress(OSError):  # of a folder that may only be read
             SessionFolder(folder).results.write_bytes(b"".join(map(to_line, results)))
@@ -144,6 +150,7 @@ def _run(
     items: list[StreamItem],
     settings: AnalysisSettings,
     report: Report,
+    hear: Hear,
     provenance: dict[str, Any],
     planned: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
@@ -151,6 +158,8 @@ def _run(
     done, pipeline, results = checkpoint.found()
     for result in results:
         report(result)
+    parts = sum(isinstance(item, SeriesEnd) for item in items)
+    hear(ended := sum(isinstance(item, SeriesEnd) for item in items[:done]), parts)
 
     def take(item: StreamItem) -> None:
         for result in pipeline.feed(item):
@@ -162,6 +171,7 @@ def _run(
             take(item)
             if isinstance(item, SeriesEnd):
                 checkpoint.keep(number, pipeline, results)
+                hear(ended := ended + 1, parts)
         for end in pipeline.unfinished(planned):
             take(end)
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ import typer
 
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.options import JsonPath
+from controller.cli.progress import progress
 
 
 def analyse(
@@ -24,7 +25,8 @@ def analyse(
 
     check_writable(json_path)
     try:
-        told = analyse_source(source, print_result, spread=spread)
+        with progress("tilt series analysed", 0) as show:
+            told = analyse_source(source, print_result, spread=spread, hear=show)
     except Interrupted as interrupted:
         print(f"alloyscope: analyse was interrupted; {interrupted}", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -11,6 +11,7 @@ import typer
 
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.options import JsonPath
+from controller.cli.progress import progress
 from drivers.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,19 +77,20 @@ def edx(
     if clusters is not None and cluster is not Workflow.GMM:
         raise ConfigError("--clusters", ["only a Gaussian mixture takes a number: add --cluster gmm, or leave it out"])
     film = _film(thickness_nm, density, take_off_deg)
-    result = analyse_map(
-        read_spectrum_image(map_path, beam_kev=beam_kev, pixel_nm=pixel_nm),
-        names,
-        given,
-        basis=k_basis.value,
-        rows_and_columns=_region(region),
-        radial=radial,
-        decompose=decompose or components is not None,
-        number=components,
-        cluster=None if cluster is None else cluster.value,
-        cluster_number=clusters,
-        film=film,
-    )
+    with progress("reading and analysing the map"):
+        result = analyse_map(
+            read_spectrum_image(map_path, beam_kev=beam_kev, pixel_nm=pixel_nm),
+            names,
+            given,
+            basis=k_basis.value,
+            rows_and_columns=_region(region),
+            radial=radial,
+            decompose=decompose or components is not None,
+            number=components,
+            cluster=None if cluster is None else cluster.value,
+            cluster_number=clusters,
+            film=film,
+        )
     for line in map_report.lines(result):
         print(line)
     write_json(json_path, map_report.as_json(result))

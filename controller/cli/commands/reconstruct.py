@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.json_file import check_writable
+from controller.cli.progress import progress
 from drivers.errors import ConfigError
 
 
@@ -40,14 +41,15 @@ def reconstruct(
 
     series = read_tilt_series(stack, angles)
     try:
-        found = reconstruct_series(
-            series.images,
-            series.tilts_deg,
-            method=method.value,
-            iterations=iterations,
-            aligned=not align,
-            axis_deg=axis_deg,
-        )
+        with progress("aligning and reconstructing"):
+            found = reconstruct_series(
+                series.images,
+                series.tilts_deg,
+                method=method.value,
+                iterations=iterations,
+                aligned=not align,
+                axis_deg=axis_deg,
+            )
     except ValueError as error:
         raise ConfigError(str(stack), [str(error)]) from None
     for words in found.left_out:

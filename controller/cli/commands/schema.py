@@ -21,8 +21,10 @@ def schema(
 
     model: type[BaseModel]
     if of == "session":
-        model, title, before = SessionFile, "Session files", "What `alloyscope check`, `plan`, `dry-run` and `run` read."
+        model, title = SessionFile, "Session files"
+        before = "What `alloyscope check`, `plan`, `dry-run` and `run` read."
     else:
-        model, title, before = Manifest, "Manifests", "What `alloyscope analyse` and `import` read of old data."
+        model, title = Manifest, "Manifests"
+        before = "What `alloyscope analyse` and `import` read of old data."
     made_by = f"By `alloyscope schema {of} --markdown`; an editor takes `alloyscope schema {of}`."
     print(reference_page(model, title, f"{before} {made_by}") if markdown else as_text(schema_of(model)), end="")

@@ -9,6 +9,7 @@ import typer
 
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.options import JsonPath
+from controller.cli.progress import progress
 
 
 def validate(
@@ -35,11 +36,15 @@ def validate(
         )
         what = trial.particle if trial.imperfections == NONE else f"{trial.particle} {trial.imperfections}"
         print(f"{what} seed {trial.seed}: {errors or 'no D'}; {trial.quality}", file=sys.stderr, flush=True)
+        scored.append(trial)
+        show(len(scored), parts)
 
     names, suffered = ([n.strip() for n in asked.split(",") if n.strip()] for asked in (particles, imperfections))
-    trials, scores = run_validation(
-        names, seeds, variant, report, imperfections=suffered or [NONE], first_seed=first_seed
-    )
+    suffered = suffered or [NONE]
+    scored: list[Trial] = []
+    parts = len(names) * seeds * len(suffered)
+    with progress("sessions scored", parts) as show:
+        trials, scores = run_validation(names, seeds, variant, report, imperfections=suffered, first_seed=first_seed)
     print("Simulated sessions; truth known.\n")
     print("\n".join(table(scores, trials)))
     write_json(json_path, as_json(trials, scores))
