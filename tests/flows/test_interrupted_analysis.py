@@ -46,7 +46,9 @@ def interrupted_at(state: int):
 
 
 def test_it_goes_on_after_the_last_finished_series_and_tells_the_same(folder, tmp_path, analysed):
-    whole = analyse(folder, lambda _: None)
+    heard: list[tuple[int, int]] = []
+    whole = analyse(folder, lambda _: None, hear=lambda *told: heard.append(told))
+    assert heard == [(n, 3) for n in range(4)]
     assert list((tmp_path / "cache/alloyscope/analyses").iterdir()) == []
     analysed.clear()
     with pytest.raises(Interrupted, match="goes on from its last"):
