@@ -32,14 +32,17 @@ def parts(about: dict[str, object]) -> dict[str, Callable[[bool], Iterator[Row]]
     }
 
 
+def check_page(page: Path) -> None:
+    """Before anything is measured."""
+    text = page.read_text()
+    if not 0 <= text.find(_BEGIN) < text.find(_END):
+        raise SystemExit(f"{page}: asked to put a table between {_BEGIN} and {_END}, found no such lines; add them")
+
+
 def put_into(page: Path, told: str) -> None:
     """In place of what an earlier run has put there."""
-    text = page.read_text()
-    before, _, rest = text.partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    if not rest:
-        raise SystemExit(f"{page}: asked to put a table between {_BEGIN} and {_END}, found no such lines; add them")
-    page.write_text(f"{before}{_BEGIN}\n{told}\n{_END}{after}")
+    before, _, rest = page.read_text().partition(_BEGIN)
+    page.write_text(f"{before}{_BEGIN}\n{told}\n{_END}{rest.partition(_END)[2]}")
 
 
 def main() -> None:
@@ -49,6 +52,10 @@ def main() -> None:
     reader.add_argument("--json", type=Path)
     reader.add_argument("--into", type=Path)
     asked = reader.parse_args()
+    if asked.into is not None:
+        if asked.short or asked.only:
+            raise SystemExit("--into: asked to replace a whole table, found --short or --only; leave one of them out")
+        check_page(asked.into)
     began, about = time.perf_counter(), machine.described()
     rates = "{gb_per_s:.1f} GB/s to memory, {giga_multiply_adds_per_s:.0f}e9 multiply-adds a second".format_map(about)
     lines = [f"{time.strftime('%Y-%m-%d')}, {about['cores']} cores of {about['processor']}: {rates}.", "", HEAD]

@@ -30,7 +30,7 @@ def rows(short: bool) -> Iterator[Row]:
 
         by_opencv_s = median_s(lambda: cv2.fastNlMeansDenoising(grey, None, sigma, 7, 21), 3)
         yield Row(what, ours_s, "s", "OpenCV non-local means", by_opencv_s)
-    by_skimage_s = median_s(lambda: denoise_nl_means(grey, 7, 10, 0.8 * sigma, fast_mode=True), 1)
+    by_skimage_s = median_s(lambda: denoise_nl_means(grey, 7, 10, 0.8 * sigma / 255.0, fast_mode=True), 1)
     yield Row(what, ours_s, "s", "scikit-image non-local means", by_skimage_s)
     if not short:
         large = np.tile(image, (8, 8))[:4096, :4096]

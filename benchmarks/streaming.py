@@ -71,11 +71,15 @@ def _gb_per_s(frames: int, *, checked: bool, by_key: bool = False) -> float:
             socket.curve_publickey, socket.curve_secretkey = keys[2].encode(), keys[3].encode()
         socket.bind("tcp://127.0.0.1:*" if by_key else f"ipc://{folder}/frames")
         told = [socket.last_endpoint.decode().rstrip("\0"), str(frames), str(int(checked)), *keys[:3]]
+        socket.sndtimeo = 60_000  # a receiver that has died takes nothing
         receiver = subprocess.Popen([sys.executable, "-c", _RECEIVER, *told], stdout=subprocess.PIPE, text=True)
-        for seq in range(frames + 1):
-            image = images[seq % len(images)]
-            socket.send_multipart(pack(_frame(seq, image)) if checked else [b"", image, b""], copy=False)
-        taken_s = float(receiver.communicate(timeout=600)[0])
+        try:
+            for seq in range(frames + 1):
+                image = images[seq % len(images)]
+                socket.send_multipart(pack(_frame(seq, image)) if checked else [b"", image, b""], copy=False)
+            taken_s = float(receiver.communicate(timeout=60)[0])
+        finally:
+            receiver.kill()
     return 1e-9 * frames * images[0].nbytes / taken_s
 
 

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 from drivers.errors import ConfigError
 
@@ -72,9 +72,16 @@ def _dotted(keys: list[Any]) -> str:
 
 
 def _tags(model: type[BaseModel]) -> set[str]:
-    """Values of ``kind``: pydantic puts them into the path of a tagged union, the file does not."""
-    kinds = [m.model_fields["kind"] for m in _models(model) if "kind" in m.model_fields]
-    return {str(value) for kind in kinds for value in get_args(kind.annotation)}
+    """Values of ``kind``, and tags: pydantic puts them into the path of a tagged union, the file does not."""
+    fields = [field for m in _models(model) for field in m.model_fields.items()]
+    kinds = {str(value) for name, field in fields if name == "kind" for value in get_args(field.annotation)}
+    return kinds | {tag for _, field in fields for tag in _tags_in(field.annotation)}
+
+
+def _tags_in(annotation: Any) -> list[str]:
+    if isinstance(annotation, Tag):
+        return [annotation.tag]
+    return [tag for part in get_args(annotation) for tag in _tags_in(part)]
 
 
 def _models(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> set[type[BaseModel]]:

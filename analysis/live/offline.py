@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.activation_energy import ActivationEnergy
@@ -29,6 +29,7 @@ from drivers.recorded.tilt_series_file import ForeignSeries, read_tilt_series
 from drivers.toml_file import Strict, load_toml
 
 Report = Callable[[Result], None]
+USUAL_SPREAD = "std"
 
 
 class Interrupted(Exception):
@@ -54,14 +55,17 @@ class StateEntry(Strict):
     """One tilt series."""
 
     tilt_series: Path
-    """As `read_tilt_series` takes it."""
+    """Stack or folder of single images, from the manifest's own folder (README: Old data)."""
     angles: Path | None = None
     """Where neither the series nor a file beside it tells its tilts."""
     pixel_nm: float | None = Field(None, gt=0.0)
     """Where the series does not tell it."""
     swept_deg: float = Field(0.0, ge=0.0, lt=20.0)
     """Tilt during one exposure, of a continuous series."""
-    heat: tuple[HeatEntry, ...] | Path = ()
+    heat: Annotated[
+        Annotated[tuple[HeatEntry, ...], Tag("pulses")] | Annotated[Path, Tag("log")],
+        Discriminator(lambda heat: "log" if isinstance(heat, str | Path) else "pulses"),
+    ] = ()
     """Since the state before: pulses, or a heater's log of that time and of no more."""
 
 
@@ -96,7 +100,7 @@ Hear = Callable[[int, int], None]
 
 
 def analyse(
-    source: Path, report: Report, seed: int = 0, spread: str = "std", hear: Hear = lambda *_: None
+    source: Path, report: Report, seed: int = 0, spread: str = USUAL_SPREAD, hear: Hear = lambda *_: None
 ) -> dict[str, Any]:
     """Analyse a manifest or a session folder; returns the JSON summary.
 
@@ -140,10 +144,17 @@ def _analyse_session(folder: Path, report: Report, spread: str, hear: Hear) -> d
         report(result)
 
     told = _run(items, settings, keep, hear, provenance, planned_frames(folder))
-    if begin.imported_from:
-        with suppress(OSError):  # of a folder that may only be read
-            SessionFolder(folder).results.write_bytes(b"".join(map(to_line, results)))
+    if begin.imported_from and spread == USUAL_SPREAD:
+        _keep(results, SessionFolder(folder).results)
     return told | ({"left_out": left_out} if left_out else {})
+
+
+def _keep(results: list[Result], path: Path) -> None:
+    """For the report of an imported session, as a live one has them; where its folder may be written to."""
+    part = path.with_name(path.name + ".part")
+    with suppress(OSError):
+        part.write_bytes(b"".join(map(to_line, results)))
+        part.replace(path)
 
 
 def _run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from analysis.report.story import SessionStory
@@ -45,13 +46,12 @@ for state in states:
 
 def write_notebook(path: Path, story: SessionStory) -> None:
     """In the format of Jupyter, version 4."""
+    # As Jupyter starts it, in its own folder: the session may move, and says nothing of whose computer it was.
+    folder = os.path.relpath(story.folder.path.resolve(), path.parent.resolve())
     kind = "SIMULATED. " if story.begin.simulated else ""
     cells: list[dict[str, object]] = [
         {"cell_type": "markdown", "metadata": {}, "source": _WORDS.format(title=story.begin.session, kind=kind)},
-        *(
-            _code(text)
-            for text in (_OPEN.format(folder=str(story.folder.path.resolve())), _ALLOYING, _INTERVALS, _SLICES)
-        ),
+        *(_code(text) for text in (_OPEN.format(folder=folder), _ALLOYING, _INTERVALS, _SLICES)),
     ]
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"

@@ -21,6 +21,11 @@ _MARK = "report.html"
 _PDF_LINES, _PDF_WIDTH = 52, 96
 
 
+def is_report(target: Path) -> bool:
+    """Whether this folder holds one of ours."""
+    return (target / _MARK).is_file()
+
+
 def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool = False) -> list[Path]:
     """Write it all, or nothing; gives what was written.
 
@@ -42,11 +47,7 @@ def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool =
     from analysis.report.figures import figures
 
     story = SessionStory.read(source)
-    if (
-        target.exists()
-        and (not target.is_dir() or any(target.iterdir()))
-        and not (force and (target / _MARK).is_file())
-    ):
+    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not (force and is_report(target)):
         words = f"{target} is there already; give --force to replace an older report, or another folder"
         raise ConfigError("--to", [words])
     part = target.with_name(target.name + ".part")

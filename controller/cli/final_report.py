@@ -1,4 +1,4 @@
-"""The report that a session leaves behind when it has ended, however it did."""
+"""The report that a session leaves behind when it has ended."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ from drivers.errors import ConfigError
 from drivers.recorded.folder import SessionFolder
 
 
-def leave_report(folder: SessionFolder) -> str:
-    """Write it into the session's folder; gives one line that says where it is, or why there is none."""
+def leave_report(folder: SessionFolder, *, in_a_hurry: bool = False) -> str:
+    """Write it into the session's folder; gives a line that says where it is, or why there is none.
+
+    Parameters
+    ----------
+    in_a_hurry : who ends a process by SIGTERM or SIGHUP does not wait for a page
+    """
     if not folder.journal.is_file():
         return ""  # nothing has begun
     target = folder.path / "report"
     again = f"make it by: alloyscope report {folder.path}"
+    if in_a_hurry:
+        return f"no report, since the session was told to end; {again}\n"
     try:
-        from analysis.report.report import write_report
+        from analysis.report.report import is_report, write_report
 
+        if target.exists() and not is_report(target):
+            return f"no report: {target} holds something else; {again} --to ANOTHER\n"
         write_report(folder.path, target, force=True)
     except KeyboardInterrupt:
-        return f"the report was interrupted; {again}"
+        return f"the report was interrupted; {again}\n"
     except ConfigError as error:
-        return f"no report: {'; '.join(error.sentences)}"
+        return f"no report: {'; '.join(error.sentences)}\n"
     except Exception as error:  # noqa: BLE001  # what was measured is kept, whatever a page of it suffers from
-        return f"no report: {type(error).__name__}: {error}; {again}"
-    return f"report: {target / 'report.html'}"
+        return f"no report: {type(error).__name__}: {error}; {again}\n"
+    return f"report: {target / 'report.html'}\n"

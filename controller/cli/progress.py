@@ -25,7 +25,7 @@ def progress(what: str, parts: int | None = None) -> Iterator[Callable[[int, int
         r.BarColumn(20),
         r.TimeElapsedColumn(),
         *counted,
-        console=Console(stderr=True),
+        console=Console(stderr=True, soft_wrap=True),
         transient=True,
         # Lines of results then stand above it; where they go to a file they must not be touched.
         redirect_stdout=sys.stdout.isatty(),

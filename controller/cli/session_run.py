@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from controller.cli.final_report import leave_report
 from controller.cli.json_file import check_writable, write_json
@@ -62,7 +62,7 @@ def start(
         ]
         behind_screen([*again, str(path), "--no-screen", "--out", str(folder), *options], SessionFolder(folder))
         return
-    write_json(json_path, run_session(file, path, folder, clock(), door=None if door is None else door()))
+    run_session(file, path, folder, clock(), json_path, door=None if door is None else door())
 
 
 def new_folder(title: str, out: Path | None) -> Path:
@@ -110,7 +110,7 @@ def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, 
         return
     clock = SteppedClock(past.time_s) if past.begin.dry else ScaledClock(speed, start_s=past.time_s)
     file = file.model_copy(update={"seed": past.begin.seed})
-    write_json(json_path, run_session(file, source, folder, clock, past))
+    run_session(file, source, folder, clock, json_path, past)
 
 
 def _wait_for_guard(folder: SessionFolder) -> None:
@@ -139,9 +139,15 @@ def _deputy_lives(folder: SessionFolder) -> bool:
 
 
 def run_session(
-    file: SessionFile, source: Path, folder: Path, clock: Clock, past: Past | None = None, door: Door | None = None
-) -> dict[str, Any]:
-    """Run to the end and return the JSON summary; raises what stopped it."""
+    file: SessionFile,
+    source: Path,
+    folder: Path,
+    clock: Clock,
+    json_path: Path | None = None,
+    past: Past | None = None,
+    door: Door | None = None,
+) -> None:
+    """Run to the end, write the JSON summary, and leave a report; raises what stopped it."""
     from controller import events as ev
     from controller.monitor.console import Console, final_lines
     from controller.session import Session
@@ -149,7 +155,7 @@ def run_session(
     console, at = Console(), SessionFolder(folder)
     session = Session(file, source, at, clock, [console.hear], past=past, door=door)
     loop: asyncio.AbstractEventLoop | None = None
-    over = told_to_end = False
+    over = in_a_hurry = False
 
     def log(level: str, words: str) -> None:
         """From any thread; once the session is over nobody listens."""
@@ -171,8 +177,8 @@ def run_session(
     session.ready = announce
 
     def abort(number: signal.Signals) -> None:
-        nonlocal told_to_end
-        told_to_end = True
+        nonlocal in_a_hurry
+        in_a_hurry = number is not signal.SIGINT
         session.engine.abort(f"told to end by {number.name}")  # there is an engine once the session has begun
 
     async def main() -> None:
@@ -187,19 +193,20 @@ def run_session(
             over = True
 
     try:
-        if isinstance(clock, SteppedClock):
-            clock.run(main())
-        else:
-            asyncio.run(main())
+        try:
+            if isinstance(clock, SteppedClock):
+                clock.run(main())
+            else:
+                asyncio.run(main())
+        finally:
+            at.endpoints.unlink(missing_ok=True)
+            untold = "" if telemetry is None else telemetry.end()
+            for line in ([untold] if untold else []) + list(final_lines(session.results, at)):
+                print(line, flush=True)
+        write_json(json_path, session.json())
     finally:
-        at.endpoints.unlink(missing_ok=True)
-        untold = "" if telemetry is None else telemetry.end()
-        for line in ([untold] if untold else []) + list(final_lines(session.results, at)):
-            print(line, flush=True)
-        # Who ends a process does not wait for a page.
-        if file.report and not told_to_end and (where := leave_report(at)):
-            print(where, flush=True)
-    return session.json()
+        if file.report:
+            print(leave_report(at, in_a_hurry=in_a_hurry), end="", flush=True)
 
 
 def _telemetry(
@@ -236,8 +243,11 @@ def behind_screen(arguments: list[str], folder: SessionFolder) -> None:
         time.sleep(0.05)
     MonitorApp(find_endpoints(str(folder.path))).run()
     if process.poll() is None:
-        print(f"the session goes on in {folder.path}; watch it with: alloyscope monitor {folder.path}")
-        return
+        if folder.endpoints.is_file():
+            print(f"the session goes on in {folder.path}; watch it with: alloyscope monitor {folder.path}")
+            return
+        print("the session has ended; its report is being written", flush=True)
+        process.wait()
     print(_said(log_path, before), end="")
     sys.exit(process.returncode)
 

@@ -51,22 +51,30 @@ def start_watching(
     def announce(endpoints: dict[str, str]) -> None:
         at.endpoints.write_text(json.dumps(endpoints | {"pid": os.getpid()}))
 
+    in_a_hurry = False
+
+    def abort(number: signal.Signals) -> None:
+        nonlocal in_a_hurry
+        in_a_hurry = number is not signal.SIGINT
+        session.abort(f"told to end by {number.name}")
+
     async def main() -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            words = f"told to end by {number.name}"
-            asyncio.get_running_loop().add_signal_handler(number, session.abort, words)
+            asyncio.get_running_loop().add_signal_handler(number, abort, number)
         await session.run()
 
     session.ready = announce
     try:
-        asyncio.run(main())
+        try:
+            asyncio.run(main())
+        finally:
+            at.endpoints.unlink(missing_ok=True)
+            for line in final_lines(session.results, at):
+                print(line, flush=True)
+        write_json(json_path, session.json())
     finally:
-        at.endpoints.unlink(missing_ok=True)
-        for line in final_lines(session.results, at):
-            print(line, flush=True)
-        if file.report and (where := leave_report(at)):
-            print(where, flush=True)
-    write_json(json_path, session.json())
+        if file.report:
+            print(leave_report(at, in_a_hurry=in_a_hurry), end="", flush=True)
 
 
 def _without_out(arguments: list[str]) -> list[str]:

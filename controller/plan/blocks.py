@@ -165,7 +165,7 @@ class SteeredBlock(PlanBlock):
     tolerance: float = Field(0.01, gt=0, lt=0.2)
     """`until`: how near the degree of alloying must come."""
     most_dose_e_per_nm2: float | None = Field(None, gt=0)
-    """On the block's particle, earlier doses with it; None is no limit."""
+    """On the block's particle, earlier doses with it; without it there is no limit."""
     about: Literal["diffusivity", "windows"] = "diffusivity"
     """What `most-informative` narrows: the particle's D, or by how much the windows' temperatures differ."""
     sigma_d_percent: float = Field(1.0, gt=0, le=1000)

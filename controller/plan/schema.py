@@ -86,23 +86,23 @@ def _usual(entry: dict[str, Any]) -> str:
 
 
 def _places(schema: dict[str, Any]) -> dict[str, str]:
-    """How each table is headed in a file, the first way that leads to it."""
-    places = {"": "The file itself"}
+    """How each table is headed in a file, every way that leads to it."""
+    heads: dict[str, list[str]] = {}
 
-    def visit(name: str, table: dict[str, Any], before: str) -> None:
+    def visit(table: dict[str, Any], before: str) -> None:
         for key, entry in table.get("properties", {}).items():
             for inner in _tables_in(entry):
-                if inner in places:
-                    continue
-                below = schema["$defs"][inner]
-                kind = below.get("properties", {}).get("kind", {})
-                kinds = kind.get("enum", [kind.get("const")]) if kind else []
                 path = f"{before}{key}"
-                head = f"`[[{path}]]`" if "items" in entry else f"`[{path}]`"
-                places[inner] = head + (f" of kind {' or '.join(f'`{k}`' for k in kinds)}" if kinds else "")
-                visit(inner, below, f"{path}.")
+                listed = any("items" in way for way in (entry, *entry.get("anyOf", []), *entry.get("oneOf", [])))
+                heads.setdefault(inner, []).append(f"`[[{path}]]`" if listed else f"`[{path}]`")
+                visit(schema["$defs"][inner], f"{path}.")
 
-    visit("", schema, "")
+    visit(schema, "")
+    places = {"": "The file itself"}
+    for inner, ways in heads.items():
+        kind = schema["$defs"][inner].get("properties", {}).get("kind", {})
+        kinds = " or ".join(f"`{k}`" for k in kind.get("enum", [kind.get("const")])) if kind else ""
+        places[inner] = " or ".join(dict.fromkeys(ways)) + (f" of kind {kinds}" if kinds else "")
     return places
 
 

@@ -72,7 +72,7 @@ class EdxSection(Strict):
     """The X-ray detector, and the maps that are taken with it."""
 
     backend: str
-    """As `alloyscope devices` lists them."""
+    """As `alloyscope devices` lists them, or ``my_detector.py:MyDetector`` beside this file."""
     lines: tuple[str, ...] = Field(min_length=2)
     """Main lines, one per element, such as ``Ag_La``."""
     k: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class EdxSection(Strict):
     current_pa: CurrentPa = 50.0
     """For the dose estimate; frames carry the dose the microscope reports."""
     sigma_at_pct: float | None = Field(None, gt=0, le=100)
-    """A map is enough when the worst-known element's error has come down to this; None takes all frames."""
+    """A map is enough when the worst-known element's error has come down to this; without it, all frames are taken."""
     tilts_deg: tuple[TiltDeg, ...] = Field((0.0,), min_length=1, max_length=200)
     """A map at each of them."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -231,7 +231,7 @@ class SessionFile(Strict):
     telemetry: TelemetrySection | None = None
     """The MQTT broker that hears of the session."""
     report: bool = True
-    """Whether a report is left in the folder when the session ends."""
+    """Whether a report is left in the folder when the session ends, however it does but by SIGTERM or SIGHUP."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

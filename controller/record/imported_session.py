@@ -169,4 +169,10 @@ def _heat_before(header: FrameHeader, booked: int) -> Iterator[Heated]:
     for number, pulse in enumerate(header.heat[booked:], 1):
         step = f"{header.step.rpartition('/')[0]}/heat{number}"
         worth_s = pulse.duration_s
-        yield Heated(step=step, temperature_c=pulse.temperature_c, duration_s=worth_s, worth_s=worth_s)
+        yield Heated(
+            step=step,
+            temperature_c=pulse.temperature_c,
+            duration_s=worth_s,
+            worth_s=worth_s,
+            worth_std_s=pulse.std_s,
+        )

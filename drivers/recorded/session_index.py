@@ -49,7 +49,7 @@ def write_session_index(folder: SessionFolder, begin: Begin | None = None, end_t
 
 
 def add_to_session_index(folder: SessionFolder, step: Path, begin: Begin | None = None) -> None:
-    """Link one more step that has just begun, in a time that does not grow with the session.
+    """Link one more step that has just begun, and leave the links to the others as they are.
 
     Parameters
     ----------
@@ -59,15 +59,15 @@ def add_to_session_index(folder: SessionFolder, step: Path, begin: Begin | None 
     import h5py
 
     part, name = folder.index.with_name(folder.index.name + ".part"), nexus.valid_name(step.stem)
-    whole = folder.index.is_file()
-    if whole:
+    added = False
+    with suppress(OSError):  # none there, or none that can be read
         shutil.copyfile(folder.index, part)
         with h5py.File(part, "r+") as file:
-            whole = name not in file  # but for particles A-1 and A_1
-            if whole:
+            added = name not in file  # but for particles A-1 and A_1
+            if added:
                 file.attrs.setdefault("default", name)
                 file[name] = h5py.ExternalLink(str(step.relative_to(folder.path)), f"/{name}")
-    if whole:
+    if added:
         os.replace(part, folder.index)
     else:
         write_session_index(folder, begin)

@@ -75,6 +75,7 @@ def test_its_notebook_runs(session, tmp_path, monkeypatch):
 
     assert alloyscope("report", session.folder, cwd=tmp_path).returncode == 0
     shown = []
+    monkeypatch.chdir(session.folder / "report")  # as Jupyter does
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()) or plt.close("all"))
     cells = json.loads((session.folder / "report" / "notebook.ipynb").read_text())["cells"]
     space: dict[str, object] = {}

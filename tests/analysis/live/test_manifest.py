@@ -39,6 +39,22 @@ def test_heat_is_listed_or_read_from_the_log_of_a_heater(tmp_path):
     assert found[2] == (pulse, HeatPulse(400.0, 7.0))
 
 
+@pytest.mark.parametrize(
+    ("heat", "words"),
+    [
+        ("[{temperature_c = 450.0}]", "heat[1].duration_s: missing; add duration_s = ..."),
+        ("[{temperature = 450.0, duration_s = 1.0}]", "did you mean 'temperature_c'?"),
+        ("450.0", "heat: is to be a list"),
+    ],
+)
+def test_a_wrong_pulse_is_one_sentence(tmp_path, heat, words):
+    with pytest.raises(ConfigError) as refused:
+        heat_of(tmp_path, "[]", heat)
+    assert words in str(refused.value)
+    assert str(refused.value).count("\n  - ") <= 2  # a mistyped key is also a missing one
+    assert "union" not in str(refused.value) and "pulses" not in str(refused.value)
+
+
 def test_a_log_that_does_not_tell_all_its_heat_is_refused(tmp_path):
     """Every one of them, at once."""
     lines = impulse(tmp_path / "twice.csv", 450.0, 30.0).read_text().splitlines(keepends=True)

@@ -25,6 +25,15 @@ def test_where_nothing_began_there_is_nothing_to_report(tmp_path):
     assert leave_report(SessionFolder(tmp_path)) == ""
 
 
+def test_who_is_told_to_end_does_not_wait_for_it_and_nobody_elses_folder_is_replaced(tmp_path):
+    (tmp_path / "journal.jsonl").touch()
+    assert "make it by: alloyscope report" in leave_report(SessionFolder(tmp_path), in_a_hurry=True)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "mine.txt").touch()
+    assert "holds something else" in leave_report(SessionFolder(tmp_path))
+    assert (tmp_path / "report" / "mine.txt").is_file()
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

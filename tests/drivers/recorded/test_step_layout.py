@@ -131,6 +131,8 @@ def test_an_index_to_which_steps_are_added_is_the_one_written_as_a_whole(tmp_pat
         path = at.step_file(f"c0{index // 3}/{particle}/tilt")
         file = StepFile(path, frame(0, "tilt"))
         file.append(frame(0, "tilt"))
+        if particle == "C":
+            at.index.write_bytes(b"torn")
         add_to_session_index(at, path)
         file.close()
 
