@@ -19,22 +19,28 @@ from benchmarks.row import Row, installed, median_s, without
 
 ITERATIONS = 20
 TILTS_DEG = np.arange(-70.0, 71.0, 2.0)
-_COUNTS = 40.0
+_COUNTS = 100.0
+"""Where the particle is thickest: a tenth of the 940 electrons that 50 pA bring in 3 us."""
 _ADDS_PER_VOXEL = 4
 """Multiply-adds for each voxel and tilt: two neighbouring pixels, forward and back."""
 
 
-def phantom(side: int) -> np.ndarray:
-    """A core in a shell, off the middle, smooth by averaging finer voxels."""
-    z, y, x = np.meshgrid(*[np.linspace(-1.0, 1.0, 2 * side)] * 3, indexing="ij", sparse=True)
+def _sharp(side: int) -> np.ndarray:
+    """A core in a shell, off the middle."""
+    z, y, x = np.meshgrid(*[np.linspace(-1.0, 1.0, side)] * 3, indexing="ij", sparse=True)
     fine = ((abs(z) < 0.5) & (abs(y) < 0.47) & (abs(x) < 0.4)).astype(np.float32)
     fine += np.float32(1.8) * ((z - 0.05) ** 2 + y**2 + (x + 0.1) ** 2 < 0.09)
-    return fine.reshape(side, 2, side, 2, side, 2).mean(axis=(1, 3, 5))
+    return fine
+
+
+def phantom(side: int) -> np.ndarray:
+    """The same, smooth by averaging finer voxels."""
+    return _sharp(2 * side).reshape(side, 2, side, 2, side, 2).mean(axis=(1, 3, 5))
 
 
 def series(side: int) -> np.ndarray:
     """(tilt, y, x) with counting noise, projected finer than anybody reconstructs."""
-    fine = project(phantom(2 * side), TILTS_DEG)
+    fine = project(_sharp(2 * side), TILTS_DEG)
     clean = 0.5 * fine.reshape(len(TILTS_DEG), side, 2, side, 2).mean(axis=(2, 4))
     per_count = float(clean.max()) / _COUNTS
     return (np.random.default_rng(0).poisson(clean / per_count) * per_count).astype(np.float32)
@@ -45,7 +51,7 @@ def error_of(found: np.ndarray, volume: np.ndarray) -> float:
 
 
 def _astra_sirt(stack: np.ndarray, side: int) -> np.ndarray:
-    """Slice by slice, as ASTRA's SIRT for processors works."""
+    """Slice by slice, as ASTRA's SIRT for processors works: (z, y, slice)."""
     import astra
 
     of_slice = astra.create_vol_geom(side, side)
@@ -54,8 +60,8 @@ def _astra_sirt(stack: np.ndarray, side: int) -> np.ndarray:
     seen, found = astra.data2d.create("-sino", of_series), astra.data2d.create("-vol", of_slice)
     asked = astra.astra_dict("SIRT") | {"ProjectorId": by, "ProjectionDataId": seen, "ReconstructionDataId": found}
     asked["option"] = {"MinConstraint": 0.0}
-    algorithm, volume = astra.algorithm.create(asked), np.empty((side, side, side), np.float32)
-    for x in range(side):
+    algorithm, volume = astra.algorithm.create(asked), np.empty((side, side, stack.shape[2]), np.float32)
+    for x in range(stack.shape[2]):
         astra.data2d.store(seen, stack[:, :, x])
         astra.data2d.store(found, 0.0)
         astra.algorithm.run(algorithm, ITERATIONS)
@@ -77,10 +83,12 @@ def _against_astra(side: int, multiply_adds_per_s: float, cores: int) -> Iterato
     ours_s = median_s(lambda: reconstruct(stack, TILTS_DEG, iterations=ITERATIONS, device="cpu"), 3, time.process_time)
     what, error = f"MLEM-{ITERATIONS}, {side}^3, {len(TILTS_DEG)} tilts", error_of(found, volume)
     if installed("astra"):
+        every = max(1, side // 32)  # slice alone is reconstructed, and its time scaled: they are all alike
         theirs: list[np.ndarray] = []
         _astra_sirt(stack[:, :8, :8], 8)  # warm
-        theirs_s = median_s(lambda: theirs.append(_astra_sirt(stack, side)), 1, time.process_time)
-        their_error = _nearest(theirs[0], volume)
+        theirs_s = median_s(lambda: theirs.append(_astra_sirt(stack[:, :, ::every], side)), 1, time.process_time)
+        theirs_s *= every
+        their_error = _nearest(theirs[0], volume[:, :, ::every])
         held = theirs_s / ours_s >= 25.0 and error <= their_error
         yield Row(what, ours_s, "CPU s", f"ASTRA SIRT-{ITERATIONS}", theirs_s, error, their_error, ">= 25 x", held)
     else:
