@@ -4,8 +4,6 @@
 """
 
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -13,19 +11,10 @@ from analysis.tomography.cuda_projector import CudaProjector, why_no_cuda
 from analysis.tomography.device import Device
 from analysis.tomography.projector import Projector
 from analysis.tomography.reconstruction import reconstruct
+from benchmarks.row import median_s
 
 TILTS_DEG = np.arange(-70.0, 71.0, 2.0)
 ITERATIONS = 20
-
-
-def median_s(job: Callable[[], object], repeats: int = 5) -> float:
-    job()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        job()
-        times.append(time.perf_counter() - began)
-    return float(np.median(times))
 
 
 def main() -> None:
@@ -44,7 +33,7 @@ def main() -> None:
             there, seen = p.array(volume), p.array(stack)
             # Home again, or an asynchronous GPU would only be asked.
             forth, back = (
-                median_s(lambda f=f, x=x, p=p: p.home(f(x)))  # type: ignore[misc]  # mypy: no types of defaults
+                median_s(lambda f=f, x=x, p=p: p.home(f(x)), 5)  # type: ignore[misc]  # mypy: no types of defaults
                 for f, x in ((p.forward, there), (p.backward, seen))
             )
 

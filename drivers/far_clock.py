@@ -39,8 +39,14 @@ class FarClock:
             (half_s + _DRIFT * (now_s - when_s) for when_s, _, half_s in tuple(self._seen)), default=float("inf")
         )
 
+    def far_s(self, now_s: float) -> float:
+        """What the other clock says now."""
+        return now_s - self._offset_s(now_s)
+
     def session_s(self, far_s: float, now_s: float) -> float:
         """A time of the other clock on the session's; never before an earlier one, and never to come."""
-        _, offset_s, _ = min(tuple(self._seen), key=lambda seen: seen[2] + _DRIFT * (now_s - seen[0]))
-        self._last_s = max(self._last_s, min(far_s + offset_s, now_s))
+        self._last_s = max(self._last_s, min(far_s + self._offset_s(now_s), now_s))
         return self._last_s
+
+    def _offset_s(self, now_s: float) -> float:
+        return min(tuple(self._seen), key=lambda seen: seen[2] + _DRIFT * (now_s - seen[0]))[1]

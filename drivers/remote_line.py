@@ -157,7 +157,7 @@ class RemoteLine:
                     over = True
                     return
                 yield answer.value, parts
-                question = {"ask": "next", "token": question["token"]}
+                question = {"ask": "next", **self._terms()}
         except NotHeld:
             await self._take_again(held)
             raise
@@ -189,8 +189,15 @@ class RemoteLine:
         return self.clock.session_s(far_s, self._clock.now())
 
     def _question(self, call: str, args: Mapping[str, Any]) -> dict[str, Any]:
-        token = "" if self.far is None else self.far.token
-        return {"ask": "call", "token": token, "call": call, "args": args}
+        return {"ask": "call", **self._terms(), "call": call, "args": args}
+
+    def _terms(self) -> dict[str, Any]:
+        """Who asks, and until when: a host that stood still does nothing that has been given up since."""
+        if self.far is None:
+            return {"token": ""}
+        now_s = self._clock.now()
+        waits_s = max(self._silence_s - self.clock.error_s(now_s), 0.5 * self._silence_s)
+        return {"token": self.far.token, "until_s": self.clock.far_s(now_s) + waits_s}
 
     async def _once(self, question: Mapping[str, Any], asked: str, limit_s: float) -> tuple[Any, list[bytes]]:
         socket, number, answered = self._socket(), self._next_number(), False
@@ -242,7 +249,7 @@ class RemoteLine:
                 raise NotHeld(
                     self._device, f"asked to {asked.replace('_', ' ')}, the host {host} refused: {trouble.words}"
                 )
-            case "Held" | "TooMany" | "MessageRefused":
+            case "Held" | "TooMany" | "TooLate" | "MessageRefused":
                 raise _FarError(self._device, f"the host {host} refused: {trouble.words}")
             case "LimitExceeded":
                 raise LimitExceeded(self._device, f"the driver on {host} said: {trouble.words}")

@@ -119,7 +119,7 @@ def analyse(
     settings = AnalysisSettings(
         seed=seed, spread=spread, activation=manifest.arrhenius, uncertainty=manifest.uncertainty
     )
-    return _run(items, settings, report, hear, provenance)
+    return summary(_run(items, settings, report, hear), provenance | software())
 
 
 def _analyse_session(folder: Path, report: Report, spread: str, hear: Hear) -> dict[str, Any]:
@@ -137,15 +137,10 @@ def _analyse_session(folder: Path, report: Report, spread: str, hear: Hear) -> d
     activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
     uncertainty = Uncertainty() if begin.uncertainty is None else Uncertainty(**begin.uncertainty)
     settings = AnalysisSettings(seed=begin.seed, spread=spread, activation=activation, uncertainty=uncertainty)
-    results: list[Result] = []
-
-    def keep(result: Result) -> None:
-        results.append(result)
-        report(result)
-
-    told = _run(items, settings, keep, hear, provenance, planned_frames(folder))
+    results = _run(items, settings, report, hear, planned_frames(folder))
     if begin.imported_from and spread == USUAL_SPREAD:
         _keep(results, SessionFolder(folder).results)
+    told = summary(results, provenance | software())
     return told | ({"left_out": left_out} if left_out else {})
 
 
@@ -162,9 +157,8 @@ def _run(
     settings: AnalysisSettings,
     report: Report,
     hear: Hear,
-    provenance: dict[str, Any],
     planned: Mapping[str, int] = MappingProxyType({}),
-) -> dict[str, Any]:
+) -> list[Result]:
     checkpoint = Checkpoint(settings, items)
     done, pipeline, results = checkpoint.found()
     for result in results:
@@ -188,7 +182,7 @@ def _run(
     except KeyboardInterrupt:
         raise Interrupted(checkpoint.kept) from None
     checkpoint.forget()
-    return summary(results, provenance | software())
+    return results
 
 
 def software() -> dict[str, Any]:

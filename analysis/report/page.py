@@ -120,7 +120,9 @@ def _d_told(fit: DiffusivityResult, d: Diffusivity, truth: dict[str, float] | No
         beside.append(f"published for a particle called {fit.particle}: {known} m²/s ({published.SOURCE})")
     if truth is not None and abs(d.temperature_c - published.AT_C) < 0.5 and d.known:
         true = truth["d_450_m2_per_s"]
-        off = f"{100 * (d.value / true - 1):+.1f} %, {(d.value - true) / d.total:+.1f} of the total standard deviation"
+        off = (
+            f"{100 * (d.value / true - 1):+z.1f} %, {(d.value - true) / d.total:+z.1f} of the total standard deviation"
+        )
         beside.append(f"truth of the twin: {true:.3g} m²/s; the fit is off by {off}")
     yield f'<p class="small">{"<br>".join(_words(b) for b in beside)}</p>'
 

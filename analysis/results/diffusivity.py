@@ -178,8 +178,8 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
                 continue
             true = known["d_450_m2_per_s"]
             yield (
-                f"{self.particle}: truth of the twin {true:.3g} m2/s; the fit is {100 * (d.value / true - 1):+.1f} % "
-                f"= {(d.value - true) / d.std:+.1f} sigma (stat), {(d.value - true) / d.total:+.1f} of the total off"
+                f"{self.particle}: truth of the twin {true:.3g} m2/s; the fit is {100 * (d.value / true - 1):+z.1f} % "
+                f"= {(d.value - true) / d.std:+z.1f} sigma (stat), {(d.value - true) / d.total:+z.1f} of the total off"
             )
 
 

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from drivers.errors import ConfigError
 from drivers.recorded.folder import SessionFolder
+
+
+@contextmanager
+def leaving_report(folder: SessionFolder, *, wanted: bool) -> Iterator[Callable[[signal.Signals], None]]:
+    """Leave one when the block is over, however it ends. Yields what is to hear of a signal that ends the session."""
+    in_a_hurry = False
+
+    def hear(number: signal.Signals) -> None:
+        nonlocal in_a_hurry
+        in_a_hurry = number is not signal.SIGINT
+
+    try:
+        yield hear
+    finally:
+        if wanted:
+            print(leave_report(folder, in_a_hurry=in_a_hurry), end="", flush=True)
 
 
 def leave_report(folder: SessionFolder, *, in_a_hurry: bool = False) -> str:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(what: str, parts: int | None = None) -> Iterator[Callable[[int, int], None]]:
-    """Show the time that has passed and, where there are `parts`, the time left.
+def progress(what: str, *, counted: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show the time that has passed and, where parts are `counted`, the time left.
 
     Yields what is to be told how many parts of how many are done.
     """
@@ -19,17 +19,17 @@ def progress(what: str, parts: int | None = None) -> Iterator[Callable[[int, int
     from rich import progress as r
     from rich.console import Console
 
-    counted = () if parts is None else (r.MofNCompleteColumn(), r.TextColumn("left"), r.TimeRemainingColumn())
+    left = (r.MofNCompleteColumn(), r.TextColumn("left"), r.TimeRemainingColumn()) if counted else ()
     shown = r.Progress(
         r.TextColumn("{task.description}"),
         r.BarColumn(20),
         r.TimeElapsedColumn(),
-        *counted,
+        *left,
         console=Console(stderr=True, soft_wrap=True),
         transient=True,
         # Lines of results then stand above it; where they go to a file they must not be touched.
         redirect_stdout=sys.stdout.isatty(),
     )
     with shown:
-        task = shown.add_task(what, total=parts)
+        task = shown.add_task(what, total=None)
         yield lambda done, parts: shown.update(task, completed=done, total=parts)

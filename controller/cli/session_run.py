@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.cli.final_report import leave_report
+from controller.cli.final_report import leaving_report
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.trusted_code import trusted_session
 from controller.plan.session_file import SessionFile
@@ -155,7 +155,7 @@ def run_session(
     console, at = Console(), SessionFolder(folder)
     session = Session(file, source, at, clock, [console.hear], past=past, door=door)
     loop: asyncio.AbstractEventLoop | None = None
-    over = in_a_hurry = False
+    over = False
 
     def log(level: str, words: str) -> None:
         """From any thread; once the session is over nobody listens."""
@@ -177,8 +177,7 @@ def run_session(
     session.ready = announce
 
     def abort(number: signal.Signals) -> None:
-        nonlocal in_a_hurry
-        in_a_hurry = number is not signal.SIGINT
+        hear_end(number)
         session.engine.abort(f"told to end by {number.name}")  # there is an engine once the session has begun
 
     async def main() -> None:
@@ -192,7 +191,7 @@ def run_session(
         finally:
             over = True
 
-    try:
+    with leaving_report(at, wanted=file.report) as hear_end:
         try:
             if isinstance(clock, SteppedClock):
                 clock.run(main())
@@ -204,9 +203,6 @@ def run_session(
             for line in ([untold] if untold else []) + list(final_lines(session.results, at)):
                 print(line, flush=True)
         write_json(json_path, session.json())
-    finally:
-        if file.report:
-            print(leave_report(at, in_a_hurry=in_a_hurry), end="", flush=True)
 
 
 def _telemetry(

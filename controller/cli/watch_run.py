@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from controller.cli.final_report import leave_report
+from controller.cli.final_report import leaving_report
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.session_run import behind_screen, new_folder
 from controller.monitor.console import Console, final_lines
@@ -51,11 +51,8 @@ def start_watching(
     def announce(endpoints: dict[str, str]) -> None:
         at.endpoints.write_text(json.dumps(endpoints | {"pid": os.getpid()}))
 
-    in_a_hurry = False
-
     def abort(number: signal.Signals) -> None:
-        nonlocal in_a_hurry
-        in_a_hurry = number is not signal.SIGINT
+        hear_end(number)
         session.abort(f"told to end by {number.name}")
 
     async def main() -> None:
@@ -64,7 +61,7 @@ def start_watching(
         await session.run()
 
     session.ready = announce
-    try:
+    with leaving_report(at, wanted=file.report) as hear_end:
         try:
             asyncio.run(main())
         finally:
@@ -72,9 +69,6 @@ def start_watching(
             for line in final_lines(session.results, at):
                 print(line, flush=True)
         write_json(json_path, session.json())
-    finally:
-        if file.report:
-            print(leave_report(at, in_a_hurry=in_a_hurry), end="", flush=True)
 
 
 def _without_out(arguments: list[str]) -> list[str]:

@@ -73,10 +73,7 @@ _BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "m
 def _range(entry: dict[str, Any]) -> str:
     """Of a number, or of each in a list."""
     found = [f"{sign} {entry[bound]:g}" for bound, sign in _BOUNDS.items() if bound in entry]
-    for inner in [*entry.get("anyOf", []), entry.get("items")]:
-        if not found and isinstance(inner, dict):
-            found = [_range(inner)] if _range(inner) else []
-    return ", ".join(found)
+    return ", ".join(found) or next(filter(None, map(_range, _below(entry))), "")
 
 
 def _usual(entry: dict[str, Any]) -> str:
@@ -93,7 +90,7 @@ def _places(schema: dict[str, Any]) -> dict[str, str]:
         for key, entry in table.get("properties", {}).items():
             for inner in _tables_in(entry):
                 path = f"{before}{key}"
-                listed = any("items" in way for way in (entry, *entry.get("anyOf", []), *entry.get("oneOf", [])))
+                listed = any("items" in way for way in (entry, *_below(entry)))
                 heads.setdefault(inner, []).append(f"`[[{path}]]`" if listed else f"`[{path}]`")
                 visit(schema["$defs"][inner], f"{path}.")
 
@@ -106,12 +103,17 @@ def _places(schema: dict[str, Any]) -> dict[str, str]:
     return places
 
 
-def _tables_in(entry: Any) -> Iterator[str]:
-    if isinstance(entry, dict):
-        if "$ref" in entry:
-            yield str(entry["$ref"]).rpartition("/")[2]
-        for inner in [*entry.get("anyOf", []), *entry.get("oneOf", []), entry.get("items")]:
-            yield from _tables_in(inner)
+def _tables_in(entry: dict[str, Any]) -> Iterator[str]:
+    if "$ref" in entry:
+        yield str(entry["$ref"]).rpartition("/")[2]
+    for inner in _below(entry):
+        yield from _tables_in(inner)
+
+
+def _below(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its alternatives, and what each of a list is."""
+    items = entry.get("items")
+    return [*entry.get("anyOf", []), *entry.get("oneOf", []), *([items] if isinstance(items, dict) else [])]
 
 
 def _with_its_parts(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

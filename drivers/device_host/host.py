@@ -18,7 +18,7 @@ import zmq
 from .device import HostClock, HostedDevice, Key, NotYours, Outcome, log
 from .messages import LARGEST, HostMessage, MessageRefused, understood
 
-VERSION = 1
+VERSION = 2
 """Of the wire: both sides must have the same."""
 _MOST_CALLS, _BATCH = 32, 256
 """Of one device that wait for an answer; messages that are heard before any is acted upon."""
@@ -149,6 +149,9 @@ class DeviceHost:
             self._welcome(message, device)
         elif len(device.active) >= _MOST_CALLS or message.key in device.active:
             self._answer(message.key, error=("TooMany", f"too many calls of the {device.kind} wait for an answer"))
+        elif self._clock.now() > message.until_s and not message.harmless:
+            words = f"to {message.call or 'go on'} came too late: this computer stood still, or its clock has jumped"
+            self._answer(message.key, error=("TooLate", words))
         elif message.harmless or (device.token and message.token == device.token):
             self._await(message, device, device.submit(message))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Callable, Collection, Dict, Mapping, Tuple
 
@@ -133,6 +134,8 @@ class HostMessage:
     who: str = ""
     token: str = ""
     call: str = ""
+    until_s: float = math.inf
+    """By this host's clock: who asks has given it up by then."""
     args: Tuple[Any, ...] = ()
 
     @property
@@ -147,7 +150,8 @@ class HostMessage:
         return dark or self.call in ("read", "read_stage", "make_safe", "quench")
 
 
-_HEAD: Fields = {"id": _whole, "device": _text, "ask": _text, "who": _text, "token": _text, "call": _text}
+_WORDS: Fields = dict.fromkeys(("device", "ask", "who", "token", "call"), _text)
+_HEAD: Fields = {"id": _whole, "until_s": _number, **_WORDS}
 
 
 def understood(client: bytes, parts: list[bytes], devices: Collection[str]) -> HostMessage:

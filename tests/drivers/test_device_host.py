@@ -17,6 +17,7 @@ import zmq
 from drivers import device_host
 from drivers.device_host.archive import write_archive
 from drivers.errors import DeviceError, DeviceTimeout
+from drivers.far_clock import FarClock
 from drivers.keys import make_keys
 from drivers.remote import RemoteChip, RemoteMicroscope
 from tests.drivers.device_hosts import FAR, LIMIT_S, context, said
@@ -367,3 +368,26 @@ def test_alloyscope_writes_the_file_and_hosts_as_well(tmp_path):
     assert "--line-s" in done.stdout
     refused = alloyscope("--listen", "tcp://0.0.0.0:5560", f"{FAR}:PlainChip")
     assert (refused.returncode, "no --key is given" in refused.stderr) == (2, True), refused.stderr
+
+
+@pytest.mark.parametrize(("late_s", "done"), [(0.0, True), (1.0, False)])
+def test_what_is_heard_too_late_is_not_begun(host, tmp_path, monkeypatch, late_s, done):
+    """However its messages reach a host that stood still: by the time that they carry, not by their order."""
+    far = host(plain("PlainChip", tmp_path))
+    chip = RemoteChip("chip", context(tmp_path), far.address, silence_s=0.5)
+
+    async def ask() -> None:
+        await chip.connect()
+        with monkeypatch.context() as patch:
+            patch.setattr(FarClock, "far_s", lambda self, now_s, real=FarClock.far_s: real(self, now_s) - late_s)
+            if done:
+                await chip.ramp_to(300.0, 100.0)
+            else:
+                with pytest.raises(DeviceError, match="came too late"):
+                    await chip.ramp_to(300.0, 100.0)
+                await chip.read()
+                await chip.quench()  # whatever the clocks say
+        await chip.close()
+
+    asyncio.run(ask())
+    assert bool(said(tmp_path / "said", "ramp")) == done

@@ -25,7 +25,7 @@ def analyse(
 
     check_writable(json_path)
     try:
-        with progress("tilt series analysed", 0) as show:
+        with progress("tilt series analysed", counted=True) as show:
             told = analyse_source(source, print_result, spread=spread, hear=show)
     except Interrupted as interrupted:
         print(f"alloyscope: analyse was interrupted; {interrupted}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from typing import Annotated
 
 import typer
@@ -30,20 +31,18 @@ def validate(
 
     def report(trial: Trial) -> None:
         errors = ", ".join(
-            f"{name} {100 * (d / trial.truth_m2_per_s - 1):+.2f} %"
+            f"{name} {100 * (d / trial.truth_m2_per_s - 1):+z.2f} %"
             + (f" +- {100 * std / trial.truth_m2_per_s:.2f} %" if (std := trial.std_m2_per_s[name]) else " (a bound)")
             for name, d in trial.fitted_m2_per_s.items()
         )
         what = trial.particle if trial.imperfections == NONE else f"{trial.particle} {trial.imperfections}"
         print(f"{what} seed {trial.seed}: {errors or 'no D'}; {trial.quality}", file=sys.stderr, flush=True)
-        scored.append(trial)
-        show(len(scored), parts)
+        show(next(scored), parts)
 
     names, suffered = ([n.strip() for n in asked.split(",") if n.strip()] for asked in (particles, imperfections))
     suffered = suffered or [NONE]
-    scored: list[Trial] = []
-    parts = len(names) * seeds * len(suffered)
-    with progress("sessions scored", parts) as show:
+    scored, parts = count(1), len(names) * seeds * len(suffered)
+    with progress("sessions scored", counted=True) as show:
         trials, scores = run_validation(names, seeds, variant, report, imperfections=suffered, first_seed=first_seed)
     print("Simulated sessions; truth known.\n")
     print("\n".join(table(scores, trials)))

@@ -18,7 +18,7 @@ def test_it_is_shown_on_a_terminal_only(monkeypatch, watched):
     said = Terminal() if watched else io.StringIO()
     monkeypatch.setattr(sys, "stderr", said)
     monkeypatch.setenv("TERM", "xterm")
-    with progress("tilt series analysed", 10) as show:
+    with progress("tilt series analysed", counted=True) as show:
         show(3, 10)
     assert ("tilt series analysed" in said.getvalue()) == watched
     assert ("3/10" in said.getvalue()) == watched
