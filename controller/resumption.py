@@ -16,7 +16,7 @@ from controller.stream.streams import Streams
 from drivers.clock import utc_now
 from drivers.errors import InterlockTripped
 from drivers.recorded.journal import Journal
-from drivers.recorded.records import FoundHot, Resumed
+from drivers.recorded.records import BeamOff, Exposed, FoundHot, Resumed
 
 _COLD_C = 100.0
 _TILT_MOVED_DEG = 1.0
@@ -60,6 +60,10 @@ async def begin_again(
     journal.write(Resumed(found=past.found + accepted, utc=utc_now()))
     if past.cut_pulse is not None:
         journal.write(past.cut_pulse)
+    if past.left_on is not None:
+        left = past.left_on
+        journal.write(Exposed(particle=left.particle, electrons_per_nm2=left.electrons_per_nm2))
+        journal.write(BeamOff())
     for words in past.found + accepted:
         log("warning", words)
     stage, last = await instruments.microscope.read_stage(), past.frames[-1] if past.frames else None

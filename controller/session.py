@@ -245,6 +245,7 @@ class Session:
             dose=Dose(file),
             places_nm=places_nm,
             stage=file.stage,
+            note=self.journal.write,
             warn=lambda words: self._log("warning", words),
         )
         centring = Centring(beam, file.tracking, self.journal)

@@ -69,6 +69,7 @@ REAL_TIME = (
     "test_processes.py",
     "test_blows.py",
     "test_killed_sessions.py",
+    "test_killed_ledgers.py",
     "test_hanging_drivers.py",
     "test_vendor_drivers.py",
     "test_deputy.py",

@@ -11,10 +11,10 @@ from typing import Any
 from analysis.export.step_images import files_by_step
 from drivers.clock import earlier
 from drivers.frames import FrameHeader
+from drivers.recorded.dose import dose_of
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Entry, read_journal
 from drivers.recorded.records import Begin, HeatAsked, Heated, SeriesBegin, SessionRecord
-from drivers.recorded.session import dose_of
 from drivers.recorded.step_file import read_headers
 
 Began = dict[str, list[tuple[float, str]]]
@@ -28,7 +28,7 @@ def write_tables(session: SessionFolder, folder: Path) -> None:
     began = _began(entries)
     _write(folder / "frames.csv", [_row(h, began) for h in sorted(headers, key=lambda h: h.seq)])
     _write(folder / "heat.csv", _heat(entries))
-    dose = dose_of(entry.record for entry in entries)
+    dose = dose_of(session.path, entries)
     _write(folder / "dose.csv", [{"particle": p, "electrons_per_nm2": e} for p, e in dose.items()])
     for table in (session.chip_readings, session.results_table):
         if table.is_file():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.results import AnyResult, Arrhenius, DiffusivityResult, EdxResult, ImageResult, StateResult, from_line
 from drivers.recorded.chip_readings import readings_of_chip
+from drivers.recorded.dose import dose_of
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Entry, read_guard_journal, read_journal
 from drivers.recorded.records import (
@@ -39,7 +40,7 @@ from drivers.recorded.records import (
     Resumed,
     SessionRecord,
 )
-from drivers.recorded.session import begin_of, dose_of, ending_of
+from drivers.recorded.session import begin_of, ending_of
 
 R = TypeVar("R", bound=AnyResult)
 
@@ -156,7 +157,7 @@ class SessionStory:
 
     @property
     def dose_e_per_nm2(self) -> dict[str, float]:
-        return dose_of(entry.record for entry in self.entries)
+        return dose_of(self.folder.path, self.entries)
 
     @property
     def pulses(self) -> list[Pulse]:

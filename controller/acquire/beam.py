@@ -20,6 +20,7 @@ from drivers.clock import Clock, within
 from drivers.errors import BeamStaysOn, DeviceError, DeviceTimeout
 from drivers.interfaces import Microscope, Scan, ScanSettings, StagePosition
 from drivers.persistence import persistently
+from drivers.recorded.records import BeamOff, BeamOn
 
 T = TypeVar("T")
 
@@ -52,12 +53,16 @@ class Beam:
     stage: StageSection = field(default_factory=StageSection)
     warn: Callable[[str], None] = lambda _: None
     """Hears of what had to be asked again."""
+    note: Callable[[BeamOn | BeamOff], None] = lambda _: None
+    """Journals that the beam is about to come on, and that it is off: one that nobody lived to blank is booked then."""
     _at_nm: tuple[float, float] | None = None
     """Place (y, x) that was last come to."""
     _booked_s: float = 0.0
     """Until when the electrons of the beam that is on have been booked."""
     _on: tuple[Recording, ScanSettings] | None = None
     """For what it is on, until it is known to be off."""
+    _noted: bool = False
+    """It was journaled that it comes on, and not yet that it is off."""
 
     async def move(self, p: ParticleSection, tilt_deg: float) -> None:
         """To a particle, tilted."""
@@ -122,7 +127,9 @@ class Beam:
     async def _unblank(self, step: Recording, settings: ScanSettings) -> None:
         """Never after an abort, also not at a second try; where the answer is lost the beam may well be on."""
         await self.engine.checkpoint(may_pause=False)
-        asked_s = self.clock.now()
+        rate = self._dose_of_scan(step, settings) / settings.frame_s
+        self.note(BeamOn(particle=step.particle.name, electrons_per_nm2_per_s=rate))
+        self._noted, asked_s = True, self.clock.now()
         try:
             await self.within("unblank the beam", _BLANK_LIMIT_S, self.microscope.set_beam_blank(False))
         except DeviceTimeout:
@@ -138,12 +145,14 @@ class Beam:
 
     def book_until_dark(self) -> None:
         """What the beam has given since the last scan came: it is off now, whoever has seen to it."""
-        if self._on is None:
-            return
-        (step, settings), self._on = self._on, None
-        scans = (self.clock.now() - self._booked_s) / settings.frame_s
-        if scans > 0.0:
-            self.ledger.book_dose(step.particle.name, scans * self._dose_of_scan(step, settings))
+        if self._on is not None:
+            (step, settings), self._on = self._on, None
+            scans = (self.clock.now() - self._booked_s) / settings.frame_s
+            if scans > 0.0:
+                self.ledger.book_dose(step.particle.name, scans * self._dose_of_scan(step, settings))
+        if self._noted:
+            self.note(BeamOff())
+            self._noted = False
 
     def book(self, step: Recording, scan: Scan, settings: ScanSettings, *, swept: bool = False) -> None:
         """The electrons of a scan that was taken with these settings.

@@ -10,6 +10,7 @@ from analysis.diffusion.time_at_temperature import USUAL_Q_J_PER_MOL, time_at_te
 from drivers.errors import ConfigError
 from drivers.frames import FrameHeader, HeatPulse, SeriesEnd
 from drivers.recorded.chip_readings import readings_of_chip
+from drivers.recorded.dose import LeftOn, dose_of, left_on
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Entry, read_journal
 from drivers.recorded.records import (
@@ -25,7 +26,7 @@ from drivers.recorded.records import (
     SessionRecord,
     StepDone,
 )
-from drivers.recorded.session import dose_of, ending_of
+from drivers.recorded.session import ending_of
 from drivers.recorded.step_file import read_headers
 
 R = TypeVar("R", bound=Record)
@@ -51,6 +52,8 @@ class Past:
     chosen: tuple[ParticleChosen, ...]
     cut_pulse: Heated | None
     """Booked by the chip's readings, because the controller could not."""
+    left_on: LeftOn | None
+    """A beam whose last electrons the controller could not book; they are in the dose."""
     found: tuple[str, ...]
     """What had been left open, in words."""
     unknown_heat: str
@@ -111,6 +114,7 @@ class Past:
         marks = {
             r.mark.seq: r.mark for r in _of(records, SeriesEnded) if r.mark.step in over and r.mark.seq not in gone
         }
+        beam = left_on(path, entries)
         pulses = _of(records, Heated)
         cut = _cut_pulse(folder, entries, begin)
         if cut is not None:
@@ -120,13 +124,14 @@ class Past:
             time_s=max((entries[-1].time_s, *(h.time_s for h in frames))),
             done=frozenset(over | {r.step for r in _of(records, HeatAsked)}),
             heat=tuple(HeatPulse(r.temperature_c, r.worth_s, r.worth_std_s) for r in pulses if r.worth_s > 0.0),
-            dose_e_per_nm2=dose_of(records),
+            dose_e_per_nm2=dose_of(path, entries),
             frames=frames,
             marks=marks,
             chosen=tuple(_of(records, ParticleChosen)),
             cut_pulse=cut,
+            left_on=beam,
             unknown_heat=_unknown_heat(records),
-            found=(*_ending(last), *_pulses_cut(records, cut), *_series_cut(frames, over)),
+            found=(*_ending(last), *_pulses_cut(records, cut), *_beam_left_on(beam), *_series_cut(frames, over)),
         )
 
 
@@ -181,6 +186,14 @@ def _pulses_cut(records: list[SessionRecord], cut: Heated | None) -> tuple[str, 
             f"{asked[cut.step]:g} s, which are booked"
         )
     return tuple(f"{w}; a pulse is never repeated" for w in words)
+
+
+def _beam_left_on(left: LeftOn | None) -> tuple[str, ...]:
+    if left is None:
+        return ()
+    longer = "" if left.sure else "; nobody wrote that it was blanked: it may have been on for longer"
+    booked = f"{left.electrons_per_nm2:.3g} electrons per nm2 more are booked on {left.particle}"
+    return (f"the beam was on, for {left.on_s:.2g} s after its last scan; {booked}{longer}",)
 
 
 def _series_cut(frames: tuple[FrameHeader, ...], over: set[str]) -> tuple[str, ...]:

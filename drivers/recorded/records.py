@@ -101,6 +101,17 @@ class Exposed(Record, frozen=True, kw_only=True, tag="exposed"):
     electrons_per_nm2: float
 
 
+class BeamOn(Record, frozen=True, kw_only=True, tag="beam_on"):
+    """Intent: the beam is about to come on, for a particle."""
+
+    particle: str
+    electrons_per_nm2_per_s: float
+
+
+class BeamOff(Record, frozen=True, kw_only=True, tag="beam_off"):
+    """Effect: it is known to be off, and all that it gave is booked."""
+
+
 class StepDone(Record, frozen=True, kw_only=True, tag="step_done"):
     """A step of the plan is over and is not to come again."""
 
@@ -196,7 +207,9 @@ SessionRecord = (
     | AnalysisStarted
     | HeatAsked
     | Heated
+    | BeamOn
     | Exposed
+    | BeamOff
     | StepDone
     | DecisionMade
     | ParticleChosen

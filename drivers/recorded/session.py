@@ -12,7 +12,6 @@ from drivers.recorded.journal import read_journal
 from drivers.recorded.records import (
     Begin,
     End,
-    Exposed,
     FrameRecorded,
     Resumed,
     SeriesBegin,
@@ -34,15 +33,6 @@ def ending_of(records: Iterable[SessionRecord]) -> End | None:
     """How the session ended last, whatever was booked after that; None where it was cut, or has gone on and runs."""
     last = [r for r in records if isinstance(r, (Begin, Resumed, End))][-1:]
     return last[0] if last and isinstance(last[0], End) else None
-
-
-def dose_of(records: Iterable[SessionRecord]) -> dict[str, float]:
-    """Electrons per nm2 that each particle has taken."""
-    dose: dict[str, float] = {}
-    for r in records:
-        if isinstance(r, Exposed):
-            dose[r.particle] = dose.get(r.particle, 0.0) + r.electrons_per_nm2
-    return dose
 
 
 def read_session(folder: Path, on_damage: OnDamage | None = None) -> list[StreamItem]:

@@ -171,7 +171,7 @@ def _broken(session: Session, clock: SteppedClock, outcome: Outcome) -> list[str
     if not records or outcome.state not in (RunState.DONE, RunState.FAILED):
         found.append(f"it ended in the state {outcome.state} with {len(records)} end records")
     found += _dose_broken(session, beam)
-    found += _heat_broken(session, history, outcome)
+    found += _heat_broken(session, outcome)
     found += _frames_broken(session, beam, outcome)
     return found
 
@@ -188,11 +188,16 @@ def _dose_broken(session: Session, beam: FaultyMicroscope) -> list[str]:
     return []
 
 
-def _heat_broken(session: Session, history: np.ndarray, outcome: Outcome) -> list[str]:
-    """The ledger holds what the chip went through, and no pulse was given twice."""
+def heat_given_s(folder: Path) -> float:
+    """Seconds at the temperature of the pulses that a session's chip has truly had."""
     nan = float("nan")
-    truth = [HeaterReading(float(t), float(c), nan, nan, nan) for t, c in history]
-    given_s = time_at_temperature_s(truth, HEATED_C, USUAL_Q_J_PER_MOL)
+    truth = [HeaterReading(float(t), float(c), nan, nan, nan) for t, c in ThermalHistory(folder).new()]
+    return time_at_temperature_s(truth, HEATED_C, USUAL_Q_J_PER_MOL)
+
+
+def _heat_broken(session: Session, outcome: Outcome) -> list[str]:
+    """The ledger holds what the chip went through, and no pulse was given twice."""
+    given_s = heat_given_s(session.folder.path)
     booked_s = sum(p.duration_s for p in session.ledger.heat)
     found = []
     read_s = [r.time_s for r in readings_of_chip(session.folder)]
