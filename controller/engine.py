@@ -19,11 +19,11 @@ short only by abort or emergency stop, which quench the chip at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from controller.plan.steps import Plan, Step
+from controller.plan.steps import Step
 from drivers.clock import Clock
 from drivers.errors import AlloyscopeError, ungrouped
 
@@ -48,6 +48,12 @@ class Aborted(AlloyscopeError):
     """Unwinds a step after an abort; never leaves the engine."""
 
 
+class HasSteps(Protocol):
+    """A plan, whole or as it is amended while it runs."""
+
+    def steps(self) -> Iterator[Step]: ...
+
+
 class Engine:
     """Runs each step with `execute`; the step calls `checkpoint` wherever it may stop."""
 
@@ -59,15 +65,18 @@ class Engine:
         self._wake: set[asyncio.Event] = set()
 
     async def run(
-        self, plan: Plan, execute: Callable[[Step], Awaitable[None]], on_step: Callable[[Step], None]
+        self, plan: HasSteps, execute: Callable[[Step], Awaitable[None]], on_step: Callable[[Step], None]
     ) -> FinishReason:
         """Run the plan to its end or to an abort; errors of a step are raised after the state is FAILED."""
         try:
-            for step in plan.steps():
+            steps = plan.steps()
+            while True:
                 await self.checkpoint()
+                step = next(steps, None)  # only now: in a pause the next step may be changed
+                if step is None:
+                    break
                 on_step(step)
                 await execute(step)
-            await self.checkpoint()
         except Aborted:
             self._become(RunState.DONE, "aborted")
             return FinishReason.ABORTED

@@ -56,6 +56,23 @@ class StepProgress(msgspec.Struct, frozen=True, tag=True):
     """Recordings that are over."""
 
 
+class PlannedStep(msgspec.Struct, frozen=True):
+    step: str
+    words: str
+    takes_s: float
+    """Estimated."""
+    temperature_c: float | None = None
+    duration_s: float | None = None
+    """Of a heat pulse."""
+    skipped: bool = False
+
+
+class PlanTold(msgspec.Struct, frozen=True, tag=True):
+    """The plan as it is now, from its first step on."""
+
+    steps: tuple[PlannedStep, ...]
+
+
 class ChipReading(msgspec.Struct, frozen=True, tag=True):
     time_s: float
     temperature_c: float
@@ -95,7 +112,7 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     folder: str
 
 
-Event = Started | RunStateChanged | StepProgress | ChipReading | Picture | ResultReceived | Log | Finished
+Event = Started | PlanTold | RunStateChanged | StepProgress | ChipReading | Picture | ResultReceived | Log | Finished
 Listener = Callable[[Event], None]
 
 _decoder = msgspec.msgpack.Decoder(Event)
@@ -151,7 +168,7 @@ class Events:
                     self._first_slices[particle] = step, event
             case ResultReceived():
                 self._latest["/".join(event.result.place)] = event
-            case Started() | RunStateChanged() | StepProgress() | Picture() | Finished():
+            case Started() | PlanTold() | RunStateChanged() | StepProgress() | Picture() | Finished():
                 self._latest[type(event).__name__] = event
             case _:
                 assert_never(event)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from controller import events as ev
 from controller.plan.recordings import Recording
-from controller.plan.steps import Plan, Step, in_brief
+from controller.plan.running_plan import RunningPlan
+from controller.plan.steps import Heat, Step, in_brief
 from controller.record.ledger import Ledger
 from drivers.clock import Clock
 
@@ -14,17 +15,30 @@ _FOLLOWING = 2
 class Progress:
     """Told of each step and tilt as it comes, it tells everybody who listens."""
 
-    def __init__(self, plan: Plan, clock: Clock, events: ev.Events, ledger: Ledger) -> None:
-        self._clock, self._events, self._ledger = clock, events, ledger
-        self._steps = tuple(plan.steps())
-        self._estimates_s = [step.estimate_s() for step in self._steps]
+    def __init__(self, plan: RunningPlan, clock: Clock, events: ev.Events, ledger: Ledger) -> None:
+        self._plan, self._clock, self._events, self._ledger = plan, clock, events, ledger
         self._begun = 0
         self._heat_s_at_c: dict[float, float] = {}
 
     @property
     def planned(self) -> int:
         """Steps of the plan; a steered step may take more than one pulse and tilt series."""
-        return len(self._estimates_s)
+        return len(self._plan.taken)
+
+    def tell_plan(self) -> None:
+        """As it is now."""
+        told = [
+            ev.PlannedStep(
+                step.id,
+                step.describe(),
+                step.estimate_s(),
+                step.temperature_c if isinstance(step, Heat) else None,
+                step.duration_s if isinstance(step, Heat) else None,
+                skipped,
+            )
+            for step, skipped in self._plan.all()
+        ]
+        self._events.tell(ev.PlanTold(tuple(told)))
 
     def on_step(self, step: Step) -> None:
         self._begun += 1
@@ -40,22 +54,23 @@ class Progress:
         self._tell(step, done, total, tilt_deg)
 
     def _tell(self, step: Step, part: int, parts: int, tilt_deg: float | None) -> None:
-        done_s = sum(self._estimates_s[: self._begun - 1]) + (step.estimate_s() * part / parts if parts else 0.0)
-        left_s = max(0.0, sum(self._estimates_s) - done_s)
-        over = self._steps[: self._begun if parts and part >= parts else self._begun - 1]
+        steps = self._plan.taken
+        rest_s = sum(s.estimate_s() for s in steps[self._begun - 1 :])
+        left_s = max(0.0, rest_s - (step.estimate_s() * part / parts if parts else 0.0))
+        over = steps[: self._begun if parts and part >= parts else self._begun - 1]
         self._events.tell(
             ev.StepProgress(
                 self._clock.now(),
                 step.id,
                 self._begun,
-                self.planned,
+                len(steps),
                 part,
                 parts,
                 left_s,
                 tilt_deg,
                 dict(self._ledger.dose_e_per_nm2),
                 self._heat_s_at_c,
-                tuple(in_brief(s) for s in self._steps[self._begun : self._begun + _FOLLOWING]),
+                tuple(in_brief(s) for s in steps[self._begun : self._begun + _FOLLOWING]),
                 sum(isinstance(s, Recording) for s in over),
             )
         )

@@ -28,8 +28,10 @@ from controller.engine import Aborted, Engine, FinishReason, RunState
 from controller.guard.instruments import Instruments
 from controller.heat.heating import Heating
 from controller.heat.steered_heating import SteeredHeating
+from controller.plan.check import check_heat
 from controller.plan.dose import Dose
 from controller.plan.recordings import EdxMap, Image, Recording, TiltSeries
+from controller.plan.running_plan import AMENDING, REFUSED, RunningPlan
 from controller.plan.session_file import SessionFile
 from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
 from controller.progress import Progress
@@ -161,6 +163,8 @@ class Session:
         """What a person asks from the screen or another process."""
         if name.startswith(NOTE):
             return take_note(name, self.journal, self._log)
+        if name.startswith(AMENDING):
+            return self._amend(name)
         with suppress(RecordingError):  # on a full disk an emergency stop must work, too
             self.journal.write(CommandAsked(command=name))
         match name:
@@ -173,7 +177,21 @@ class Session:
             case "stop":
                 return await self._emergency_stop()
             case _:
-                return f"unknown command {name!r}; there are pause, resume, abort, stop and note"
+                words = "pause, resume, abort, stop, skip, unskip, change and note"
+                return f"unknown command {name!r}; there are {words}"
+
+    def _amend(self, command: str) -> str:
+        """Of the plan that is left: held against the limits, journaled, then done."""
+        try:
+            amended = self.amendable.asked(command)
+        except AlloyscopeError as error:
+            return f"{REFUSED}{'; '.join(getattr(error, 'sentences', [str(error)]))}"
+        for one in amended:
+            self.journal.write(one)
+        words = "; ".join(self.amendable.amend(one) for one in amended)
+        self._log("info", f"asked by a person: {words}")
+        self.progress.tell_plan()
+        return words
 
     def _open(self) -> None:
         file = self.file
@@ -182,6 +200,9 @@ class Session:
             self.events.listen(listener)
         self.journal = Journal(self.folder.journal, self.clock)
         self.plan = Plan(file)
+        self.amendable = RunningPlan(self.plan, lambda *asked: check_heat(file, self.origin, *asked))
+        for amended in () if self.past is None else self.past.amended:
+            self.amendable.amend(amended)
         self.recorder = Recorder(
             self.folder,
             self.clock,
@@ -202,7 +223,7 @@ class Session:
         self.ledger = Ledger(lambda p, dose: self.journal.write(Exposed(particle=p, electrons_per_nm2=dose)))
         self._reading: HeaterReading | None = None
         self._stopped = ""
-        self.progress = Progress(self.plan, self.clock, self.events, self.ledger)
+        self.progress = Progress(self.amendable, self.clock, self.events, self.ledger)
         self.instruments = Instruments(file, self.folder, self.origin, self.clock)
         self.acquisition = self._acquisition()
         self.instruments.on_dark = self._on_dark
@@ -308,6 +329,7 @@ class Session:
         self.events.tell(
             ev.Started(file.title, str(self.folder.path), simulated, names, self.progress.planned, dose, real_time)
         )
+        self.progress.tell_plan()
         self.events.tell(ev.RunStateChanged(self.clock.now(), self.engine.state.value))
 
     def _start_watching(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -317,7 +339,7 @@ class Session:
         ]
 
     async def _run_plan(self) -> FinishReason:
-        reason = await self.engine.run(self.plan, self._execute, self.progress.on_step)
+        reason = await self.engine.run(self.amendable, self._execute, self.progress.on_step)
         self.streams.closed = True
         self.analysis.no_more()
         if not self.analysis.is_complete:

@@ -10,6 +10,7 @@ import typer
 SessionPath = Annotated[Path, typer.Argument(metavar="SESSION.toml", help="session file")]
 OutPath = Annotated[Path | None, typer.Option("--out", help="session folder; by default a new one below sessions/")]
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="session folder, or an address")]
+StepName = Annotated[str, typer.Argument(metavar="STEP", help="as `alloyscope plan` and the screen name it: c05/heat")]
 NoScreen = Annotated[bool, typer.Option("--no-screen", help="print lines instead of drawing the screen")]
 KeyPath = Annotated[Path | None, typer.Option("--key", help="operator's or observer's key, for tcp:// addresses")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="use this seed instead of the file's")]

@@ -39,7 +39,7 @@ class Console:
                 yield from (f"    {line}" for line in result.words())
             case ev.Log():
                 yield f"[{clock_time(event.time_s)}] {event.level}: {event.text}"
-            case ev.ChipReading() | ev.Picture() | ev.Finished():
+            case ev.PlanTold() | ev.ChipReading() | ev.Picture() | ev.Finished():
                 pass
             case _:
                 assert_never(event)

@@ -35,6 +35,8 @@ class WatchedSession:
 
     started: ev.Started | None = None
     state: ev.RunStateChanged = field(default_factory=lambda: ev.RunStateChanged(0.0, "connecting"))
+    plan: tuple[ev.PlannedStep, ...] = ()
+    """Empty where there is none."""
     progress: ev.StepProgress | None = None
     readings: deque[ev.ChipReading] = field(default_factory=lambda: deque(maxlen=3600))
     picture: ev.Picture | None = None
@@ -72,6 +74,8 @@ class WatchedSession:
         match event:
             case ev.Started():
                 self.started = event
+            case ev.PlanTold():
+                self.plan = event.steps
             case ev.RunStateChanged():
                 self.state = event
                 yield event.time_s, f"{event.state}{': ' + event.reason if event.reason else ''}"

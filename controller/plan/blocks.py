@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from controller.plan.quantities import RampCPerS, Seconds, Temperature
+from controller.plan.quantities import HoldSeconds, RampCPerS, Seconds, Temperature
 from drivers.toml_file import Strict
 
 Taken = Literal["tilt-series", "image", "edx-map"]
@@ -80,7 +80,7 @@ class PulsesBlock(HeatBlock):
     """Pulses at one temperature."""
     temperature_c: Temperature
     """Of all these pulses."""
-    durations_s: tuple[Annotated[float, Field(ge=0, le=1e6)], ...] = Field(min_length=1)
+    durations_s: tuple[HoldSeconds, ...] = Field(min_length=1)
     """Time at temperature of each, in order."""
     repeat: int = Field(1, ge=1, le=1000)
     """How often the durations are gone through."""

@@ -68,6 +68,15 @@ def checked_session(path: Path, *, faked_clock: bool = False, origin: Path | Non
     return session
 
 
+def check_heat(session: SessionFile, origin: Path, step: str, temperature_c: float, rate_c_per_s: float) -> None:
+    """Raise `AlloyscopeError` where a pulse would pass the limits of the session file, or of the chip's instrument."""
+    session.chip.limits.check_target(step, temperature_c, rate_c_per_s)
+    context = DriverContext(SteppedClock(), session.seed, Path("unused"), origin, limits=session.chip.limits)
+    most_c = chip_abilities(load("chip", session.chip.backend, context, session.chip.options)).max_c
+    if most_c is not None and temperature_c > most_c:
+        raise ConfigError(step, [f"{temperature_c:g} C was asked, the chip's instrument ends at {most_c:g} C"])
+
+
 def _limit_problems(session: SessionFile) -> Iterator[str]:
     limits, said = session.chip.limits, set()
     for number, block in enumerate(session.plan, 1):

@@ -17,6 +17,8 @@ TiltDeg = Annotated[float, Field(ge=-90.0, le=90.0)]
 RampCPerS = Annotated[float, Field(ge=1e-3, le=1e7)]
 Seconds = Annotated[float, Field(ge=1e-3, le=1e6)]
 """Up to eleven days."""
+HoldSeconds = Annotated[float, Field(ge=0.0, le=1e6)]
+"""Of a pulse; 0 is a ramp alone."""
 Temperature = Annotated[float, Field(gt=-273.15, le=3000.0)]
 
 Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")]

@@ -20,6 +20,7 @@ from drivers.recorded.records import (
     HeatAsked,
     Heated,
     ParticleChosen,
+    PlanAmended,
     Record,
     Resumed,
     SeriesEnded,
@@ -52,6 +53,8 @@ class Past:
     chosen: tuple[ParticleChosen, ...]
     cut_pulse: Heated | None
     """Booked by the chip's readings, because the controller could not."""
+    amended: tuple[PlanAmended, ...]
+    """What people changed of the plan."""
     left_on: LeftOn | None
     """A beam whose last electrons the controller could not book; they are in the dose."""
     found: tuple[str, ...]
@@ -129,6 +132,7 @@ class Past:
             marks=marks,
             chosen=tuple(_of(records, ParticleChosen)),
             cut_pulse=cut,
+            amended=tuple(_of(records, PlanAmended)),
             left_on=beam,
             unknown_heat=_unknown_heat(records),
             found=(*_ending(last), *_pulses_cut(records, cut), *_beam_left_on(beam), *_series_cut(frames, over)),

@@ -34,7 +34,7 @@ def told(event: ev.Event) -> Iterator[Told]:
         case ev.Log():
             if event.level != "info":
                 yield Told(f"log/{level(event.level)}", event.text)
-        case ev.Picture():
+        case ev.Picture() | ev.PlanTold():
             pass
         case _:
             assert_never(event)

@@ -6,6 +6,8 @@ whatever ends the session.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from drivers.frames import SeriesEnd
@@ -56,6 +58,17 @@ class FoundHot(Record, frozen=True, kw_only=True, tag="found_hot"):
 
 class CommandAsked(Record, frozen=True, kw_only=True, tag="command"):
     command: str
+
+
+class PlanAmended(Record, frozen=True, kw_only=True, tag="plan_amended"):
+    """A person changed what is left of the plan."""
+
+    step: str
+    how: Literal["skipped", "taken", "changed"]
+    """Taken: after all."""
+    temperature_c: float | None = None
+    duration_s: float | None = None
+    """Of a pulse that was changed."""
 
 
 class NoteWritten(Record, frozen=True, kw_only=True, tag="note"):
@@ -202,6 +215,7 @@ SessionRecord = (
     | Resumed
     | FoundHot
     | CommandAsked
+    | PlanAmended
     | NoteWritten
     | StateChanged
     | AnalysisStarted

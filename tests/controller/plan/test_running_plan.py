@@ -1,0 +1,85 @@
+"""Steps that have not begun are skipped and changed; those that have begun never."""
+
+import pytest
+
+from controller.plan.running_plan import RunningPlan
+from controller.plan.session_file import load_session
+from controller.plan.steps import Heat, Plan
+from drivers.errors import AlloyscopeError
+from drivers.recorded.records import PlanAmended
+
+MAX_C = 600.0
+
+
+def limited(step: str, temperature_c: float, rate_c_per_s: float) -> None:
+    if temperature_c > MAX_C:
+        raise AlloyscopeError(f"{step}: {temperature_c:g} C was asked, {MAX_C:g} C is the limit")
+
+
+@pytest.fixture
+def plan(session_file) -> RunningPlan:
+    """A tilt series, then twice a pulse and a tilt series."""
+    return RunningPlan(Plan(load_session(session_file())), limited)
+
+
+def done(plan: RunningPlan, command: str) -> str:
+    return "; ".join(plan.amend(one) for one in plan.asked(command))
+
+
+def test_what_is_not_amended_is_the_plan(plan, session_file):
+    assert list(plan.steps()) == list(Plan(load_session(session_file())).steps())
+    assert not list(plan.steps())
+
+
+def test_a_step_or_a_whole_cycle_is_skipped_and_taken_after_all(plan):
+    whole = [s.id for s in plan.taken]
+    assert whole == ["c00/NC2/tilt", "c01/heat", "c01/NC2/tilt", "c02/heat", "c02/NC2/tilt"]
+    done(plan, "skip c01")
+    done(plan, "skip c02/heat")
+    assert [s.id for s in plan.taken] == ["c00/NC2/tilt", "c02/NC2/tilt"]
+    done(plan, "unskip c01/NC2/tilt")
+    assert [s.id for s in plan.steps()] == ["c00/NC2/tilt", "c01/NC2/tilt", "c02/NC2/tilt"]
+
+
+def test_a_pulse_is_changed_while_the_one_before_is_analysed(plan):
+    steps = plan.steps()
+    for _ in range(3):
+        next(steps)
+    assert "440 C for 33 s" in done(plan, "change c02/heat 440 33")
+    heat = next(steps)
+    assert isinstance(heat, Heat)
+    assert (heat.id, heat.temperature_c, heat.duration_s, heat.rate_c_per_s) == ("c02/heat", 440.0, 33.0, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("skip c00/NC2/tilt", "has begun, or is over; steps that come next: c01/heat"),
+        ("change c00 450 10", "has begun"),
+        ("skip c09", "is no step of this plan"),
+        ("skip c0", "is no step of this plan"),
+        ("skip", "needs a step"),
+        ("change c01/heat", "needs a step, a temperature in C and a time in s"),
+        ("change c01/heat hot 10", "as it is: change c01/heat 450 60"),
+        ("change c01/heat 450 -1", "a time of 0 to 1e6 s"),
+        ("change c01/heat 450 nan", "a time of 0 to 1e6 s"),
+        ("change c01/heat 601 10", "600 C is the limit"),
+        ("change c01/NC2/tilt 450 10", "only a heat pulse can be changed; those that have not begun: c01/heat, c02"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(plan, command, told):
+    next(plan.steps())
+    before = list(plan.all())
+    with pytest.raises(AlloyscopeError, match=told):
+        plan.asked(command)
+    assert list(plan.all()) == before
+
+
+def test_amendments_of_a_journal_make_the_same_plan_again(plan, session_file):
+    amended = [one for c in ("skip c01", "change c02/heat 500 5", "unskip c01/heat") for one in plan.asked(c)]
+    assert all(isinstance(one, PlanAmended) for one in amended)
+    again = RunningPlan(Plan(load_session(session_file())), limited)
+    for one in amended:
+        plan.amend(one)
+        again.amend(one)
+    assert list(again.steps()) == list(plan.steps())
