@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 import msgspec
 
@@ -91,6 +91,8 @@ class Picture(msgspec.Struct, frozen=True, tag=True):
     pixels: bytes
     index: int = 0
     """Of the frame within its step."""
+    pixel_nm: float = 0.0
+    """Of this picture; 0 where it is not known."""
 
 
 class ResultReceived(msgspec.Struct, frozen=True, tag=True):
@@ -113,6 +115,7 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
 
 
 Event = Started | PlanTold | RunStateChanged | StepProgress | ChipReading | Picture | ResultReceived | Log | Finished
+T = TypeVar("T")
 Listener = Callable[[Event], None]
 
 _decoder = msgspec.msgpack.Decoder(Event)
@@ -127,6 +130,17 @@ def decode(data: bytes) -> Event:
     return event
 
 
+SLICES = 60
+"""Of tilt series, that are remembered."""
+
+
+def remember_slice(slices: dict[str, T], step: str, newest: T) -> None:
+    """The newest of each tilt series, in order; of many, the first few and those that came last."""
+    slices[step] = newest
+    if len(slices) > SLICES:
+        del slices[list(slices)[SLICES // 2]]
+
+
 class Events:
     """Hands every event to its listeners and keeps what a late monitor needs."""
 
@@ -135,8 +149,8 @@ class Events:
         self._latest: dict[str, Event] = {}
         self._readings: deque[Event] = deque(maxlen=3600)
         self._logs: deque[Event] = deque(maxlen=200)
-        self._first_slices: dict[str, tuple[str, Event]] = {}
-        """By particle: the newest of its first tilt series, whose step is told."""
+        self._slices: dict[str, Event] = {}
+        """By tilt series: the newest."""
 
     def listen(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -150,7 +164,7 @@ class Events:
         """Enough to draw the screen as if one had watched from the start."""
         yield from (e for k, e in self._latest.items() if k == "Started")
         yield from self._readings
-        yield from (event for _, event in self._first_slices.values())
+        yield from self._slices.values()
         yield from (e for k, e in self._latest.items() if k not in ("Started", "Finished"))
         yield from self._logs
         yield from (e for k, e in self._latest.items() if k == "Finished")
@@ -161,11 +175,8 @@ class Events:
                 self._readings.append(event)
             case Log():
                 self._logs.append(event)
-            case ResultReceived(Preview(particle=particle, step=step)):
-                self._latest["Preview"] = event
-                first = self._first_slices.get(particle)
-                if first is None or first[0] == step:
-                    self._first_slices[particle] = step, event
+            case ResultReceived(Preview(step=step)):
+                remember_slice(self._slices, step, event)
             case ResultReceived():
                 self._latest["/".join(event.result.place)] = event
             case Started() | PlanTold() | RunStateChanged() | StepProgress() | Picture() | Finished():

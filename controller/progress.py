@@ -30,7 +30,7 @@ class Progress:
         told = [
             ev.PlannedStep(
                 step.id,
-                step.describe(),
+                in_brief(step),
                 step.estimate_s(),
                 step.temperature_c if isinstance(step, Heat) else None,
                 step.duration_s if isinstance(step, Heat) else None,

@@ -126,6 +126,16 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(autouse=True)
+def faults_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a session survives must fail a test."""
+
+    def failed(_: Any, end: Any, error: Exception) -> None:
+        raise error
+
+    monkeypatch.setattr("analysis.live.particle_history.ParticleHistory.failed", failed)
+
+
+@pytest.fixture(autouse=True)
 def strict_numbers() -> Iterator[None]:
     with np.errstate(divide="raise", invalid="raise", over="raise"):
         yield

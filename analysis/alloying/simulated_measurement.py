@@ -36,6 +36,10 @@ _RATIO, _FIRST = 1.2, 0.01
 """Of tau from one point of the curve to the next, from this degree on."""
 
 
+_APART = 1e-3
+"""Degrees of composition that are nearer are one."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What one reconstruction says."""
@@ -129,7 +133,9 @@ class AlloyingCurve:
         from scipy.interpolate import CubicSpline
 
         known = np.append(self.simulated, 1.0)
-        seen_more = CubicSpline(known, np.append(self._measured, 1.0) - known)
+        # A small particle is all but alloyed at the last readings, which then tell nothing apart.
+        apart = np.append(np.diff(np.maximum.accumulate(known)) > _APART, True)
+        seen_more = CubicSpline(known[apart], np.append(self._measured, 1.0)[apart] - known[apart])
         return np.asarray(self.composition_degrees + seen_more(self.composition_degrees), np.float64)
 
     @cached_property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -89,14 +91,28 @@ class ParticleHistory:
             if not (header.core and header.shell):
                 problems.append("no core and shell named: reconstruction only")
             return [self._state(end, header, used, rejected, began, problems, series)]
-        if self._reference is None:
-            first = self._first_state(series, problems)
-            return [self._state(end, header, used, rejected, began, problems, series, first)]
-        heated = self._heated_state(series, header, problems)
-        return [
-            self._state(end, header, used, rejected, began, problems, series, heated),
-            *self._diffusivity(header.simulated),
-        ]
+        before = self._reference, list(self._states), self._bow, self._law, self._straight
+        try:
+            if self._reference is None:
+                first = self._first_state(series, problems)
+                return [self._state(end, header, used, rejected, began, problems, series, first)]
+            heated = self._heated_state(series, header, problems)
+            return [
+                self._state(end, header, used, rejected, began, problems, series, heated),
+                *self._diffusivity(header.simulated),
+            ]
+        except Exception as error:  # noqa: BLE001  # a fault of ours in one series must not cost all others
+            self.failed(end, error)
+            self._reference, self._states, self._bow, self._law, self._straight = before
+            problems.append(
+                f"no number: a fault of this program ({type(error).__name__}: {error}); the frames are whole, other "
+                "series are analysed; please report it, with analysis.log"
+            )
+            return [self._state(end, header, used, rejected, began, problems, series)]
+
+    def failed(self, end: SeriesEnd, error: Exception) -> None:
+        """Where the fault was, for those who mend it."""
+        print(f"{end.step}:", *traceback.format_exception(error), sep="\n", file=sys.stderr, flush=True)
 
     def followed(self) -> Followed | None:
         """How far the particle has diffused in its states so far; nothing before it was heated."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.alloying.onset import OnsetAnalysis
 from analysis.blas_thread import one_blas_thread
 from analysis.diffusion.arrhenius import fit_arrhenius
-from analysis.images.thumbnail import stride_for
+from analysis.images.thumbnail import shrunk, stride_for
 from analysis.live.live_map import LiveMap
 from analysis.live.live_outlines import LiveOutlines
 from analysis.live.particle_history import ParticleHistory
@@ -176,10 +176,16 @@ class Pipeline:
         self._previews_s += time.monotonic() - began_s
         if count % _PREVIEW_EVERY:
             return []
-        pixels = _as_picture(running.volume()[:, :, _SLAB // 2], side_px)
+        cut = running.volume()[:, :, _SLAB // 2]
+        pixels = _as_picture(cut, side_px)
         return [
             Preview(
-                step=step, particle=frame.header.particle, frames=count, shape=pixels.shape, pixels=pixels.tobytes()
+                step=step,
+                particle=frame.header.particle,
+                frames=count,
+                shape=pixels.shape,
+                pixels=pixels.tobytes(),
+                pixel_nm=frame.header.pixel_nm * stride_for(cut.shape, side_px),
             )
         ]
 
@@ -216,7 +222,6 @@ def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _as_picture(slice_: NDArray[np.float32], side_px: int) -> NDArray[np.uint8]:
-    stride = stride_for(slice_.shape, side_px)
-    small = slice_[::stride, ::stride]
+    small = shrunk(slice_, stride_for(slice_.shape, side_px))
     top = float(np.percentile(small, 99.5))
     return np.asarray(np.clip(small * (255.0 / top if top > 0 else 0.0), 0, 255), np.uint8)

@@ -29,6 +29,8 @@ class Preview(OnScreen, frozen=True, kw_only=True, tag="preview"):
     shape: tuple[int, int]
     pixels: bytes
     """uint8, (z, y)"""
+    pixel_nm: float = 0.0
+    """Of this picture; 0 where it is not known."""
 
     def without_pictures(self) -> None:
         return None

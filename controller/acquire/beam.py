@@ -28,8 +28,6 @@ ANSWER_LIMIT_S = 20.0
 _BLANK_LIMIT_S = _SHIFT_LIMIT_S = 5.0
 """Short, since the beam may be on meanwhile."""
 _MOVE_LIMIT_S = 180.0
-_PASSED = 0.5
-"""Scans that may be missing in a sweep before they are counted: it takes time to begin the next one."""
 
 
 @dataclass
@@ -159,12 +157,12 @@ class Beam:
 
         Parameters
         ----------
-        swept : the beam was on since the scan before: those that were not waited for cost electrons as well
+        swept : the beam was on since the scan before: all that time costs electrons, also between two scans
         """
         usual = self._dose_of_scan(step, settings)
         dose = usual if scan.electrons_per_nm2 is None else scan.electrons_per_nm2
         passed = (self.clock.now() - self._booked_s) / settings.frame_s - 1.0
-        if swept and passed > _PASSED:
+        if swept and passed > 0.0:
             dose += passed * usual
         self.ledger.book_dose(step.particle.name, dose)
         self._booked_s = self.clock.now()

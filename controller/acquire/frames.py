@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.images.thumbnail import thumbnail
+from analysis.images.thumbnail import stride_for, thumbnail
 from controller import events as ev
 from controller.plan.recordings import EdxMap, Recording
 from controller.plan.session_file import EdxSection
@@ -93,7 +93,8 @@ class Frames:
         self.journal.write(FrameRecorded(seq=frame.header.seq, step=step.id, tilt_deg=scan.stage.tilt_deg))
         self.streams.publish(frame)
         pixels = thumbnail(scan.image, ev.PICTURE_PX)
-        self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes(), index))
+        pixel_nm = scan.pixel_nm * stride_for(scan.image.shape, ev.PICTURE_PX)
+        self.events.tell(ev.Picture(step.id, scan.stage.tilt_deg, pixels.shape, pixels.tobytes(), index, pixel_nm))
 
     async def end(self, step: Recording, what: Recorded, taken: int) -> None:
         """Close the step off, if there was a frame."""

@@ -1,4 +1,4 @@
-"""The screen of a session: panels that draw what is known of it, and four keys that act."""
+"""The screen of a session: panels that draw what is known of it, sheet by sheet, and a few keys that act."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Grid, Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, RichLog
+from textual.widgets import ContentSwitcher, Footer, RichLog
 
 from controller import events as ev
 from controller.monitor.asked_line import STOP, AskedLine
 from controller.monitor.panels.alloying import AlloyingPlot
 from controller.monitor.panels.arrhenius import ArrheniusPlot
+from controller.monitor.panels.brief import Brief
 from controller.monitor.panels.chip import ChipPlot
 from controller.monitor.panels.edx import ElementMaps, SpectrumAndProfile
 from controller.monitor.panels.panel import Panel
 from controller.monitor.panels.picture import FramePicture, SlicePicture
+from controller.monitor.panels.plan import PlannedRow, PlanTable
 from controller.monitor.panels.plot import CLOCK
 from controller.monitor.panels.results import ResultsPanel
+from controller.monitor.panels.slices import SlicesSheet
+from controller.monitor.panels.states import StatesTable
 from controller.monitor.panels.status import AlarmLine, NextLine, ProgressLine, StatusLine, StopButton
 from controller.monitor.source import RemoteSession, Source
 from controller.monitor.state import WatchedSession
@@ -44,24 +48,60 @@ class MonitorApp(App[None]):
         Binding("x", "seen", "seen"),
         Binding("n", "note", "note"),
         Binding("h", "heat", "heat given"),
-        Binding("d", "turn_over", "sheet"),
+        Binding("d", "turn_over", "turn over", show=False),
+        Binding("s", "skip", "skip/take"),
+        Binding("c", "change", "change pulse"),
+        Binding("1", "sheet('now')", "sheets", key_display="1-6"),
+        Binding("2", "sheet('results-sheet')", "results", show=False),
+        Binding("3", "sheet('slices-sheet')", "slices", show=False),
+        Binding("4", "sheet('plan-sheet')", "plan", show=False),
+        Binding("5", "sheet('log-sheet')", "log", show=False),
+        Binding("6", "sheet('edx-sheet')", "EDX", show=False),
         Binding("q", "quit", "leave"),
     ]
 
     def __init__(self, source: Source | dict[str, str]) -> None:
         super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-usual"), (110, "-roomy"), (170, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
         self._source: Source = RemoteSession(source) if isinstance(source, dict) else source
         self._session = WatchedSession(lacks=self._source.lacks)
         self._changed = True
-        self._may = (False, False)
-        """Over, and only watching: by what the footer was drawn."""
+        self._may: tuple[object, ...] = ()
+        """By what the footer was drawn."""
 
     def compose(self) -> ComposeResult:
         yield StatusLine(id="status")
         yield ProgressLine(id="progress")
         yield NextLine(id="next")
         yield AlarmLine(id="alarm")
+        with ContentSwitcher(initial="now", id="sheets"):
+            yield from self._sheets()
+        with Horizontal(id="bottom"):
+            yield Footer(show_command_palette=False)
+            yield StopButton(id="stop")
+
+    def _sheets(self) -> ComposeResult:
+        """In the order of their keys."""
+        with Container(id="now"):
+            yield Brief(id="brief")
+            yield from self._now()
+        with Grid(id="results-sheet"):
+            yield AlloyingPlot("degree of alloying", "s at temperature", id="alloying-large", y_range=(0.0, 1.0))
+            yield ArrheniusPlot("log10 of D in m2/s, interval by interval", "1000/K", id="arrhenius-large")
+            with VerticalScroll(id="all-results-scroll"):
+                yield ResultsPanel(id="all-results")
+            yield StatesTable(id="states")
+        yield SlicesSheet(id="slices-sheet")
+        yield PlanTable(id="plan-sheet")
+        yield RichLog(id="log-sheet", wrap=True, min_width=20, max_lines=1000)
+        with Horizontal(id="edx-sheet"):
+            yield ElementMaps(id="maps-large")
+            yield SpectrumAndProfile(id="edx-large")
+
+    def _now(self) -> ComposeResult:
         with Grid(id="panels"):
+            yield PlanTable(id="plan")
             yield ChipPlot("chip", CLOCK, id="temperature")
             with Horizontal(id="pictures"):
                 yield FramePicture("last frame", id="frame")
@@ -74,14 +114,13 @@ class MonitorApp(App[None]):
                 with VerticalScroll(id="results-scroll"):
                     yield ResultsPanel(id="results")
                 yield RichLog(id="log", wrap=True, min_width=20, max_lines=300)
-        with Horizontal(id="bottom"):
-            yield Footer(show_command_palette=False)
-            yield StopButton(id="stop")
 
     def on_mount(self) -> None:
         self._turn_to("alloying")
-        self._panels.query_one("#results-scroll").border_title = "results"
-        self._panels.query_one("#log").border_title = "log"
+        for name, title in (("#results-scroll", "results"), ("#all-results-scroll", "results")):
+            self._panels.query_one(name).border_title = title
+        for name in ("#log", "#log-sheet"):
+            self._panels.query_one(name).border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
         self.set_interval(REFRESH_S, self._draw)
         self.set_interval(_AGE_S, self._grow_older)
@@ -115,12 +154,13 @@ class MonitorApp(App[None]):
         self._changed = False
         self._show_what_may_be_done()
         for widget in self._panels.query("*"):
-            if isinstance(widget, Panel):
+            if isinstance(widget, Panel) and all(above.display for above in widget.ancestors_with_self):
                 widget.draw(self._session)
 
     def _show_what_may_be_done(self) -> None:
-        started = self._session.started
-        now = (self._session.over, started is not None and started.watches)
+        session = self._session
+        watches = session.started is not None and session.started.watches
+        now = (session.over, watches, session.state.state, bool(session.alarms))
         if now != self._may:
             self._may = now
             self.refresh_bindings()
@@ -137,7 +177,50 @@ class MonitorApp(App[None]):
 
     def _say(self, text: str, time_s: float | None = None) -> None:
         at = f"{clock_time(time_s)} " if time_s is not None else ""
-        self._panels.query_one("#log", RichLog).write(Text(at, style="dim") + Text(text))
+        for name in ("#log", "#log-sheet"):
+            self._panels.query_one(name, RichLog).write(Text(at, style="dim") + Text(text))
+
+    def redraw(self) -> None:
+        """A person asked to see something else of what is known."""
+        self._changed = True
+        self._draw()
+
+    def action_sheet(self, name: str) -> None:
+        """Show it whole, and let its keys be heard."""
+        self._panels.query_one("#sheets", ContentSwitcher).current = name
+        table = {"plan-sheet": "#plan-sheet", "slices-sheet": "#slices-sheet", "results-sheet": "#states"}.get(name)
+        if table is None:
+            self._panels.set_focus(None)
+        else:
+            self._panels.query_one(table).focus()
+        self.refresh_bindings()
+        self.redraw()
+
+    @property
+    def _sheet(self) -> str:
+        return str(self._panels.query_one("#sheets", ContentSwitcher).current)
+
+    @property
+    def _chosen(self) -> PlannedRow | None:
+        """A step of the plan on its sheet that can still be amended."""
+        row = self._panels.query_one("#plan-sheet", PlanTable).chosen if self._sheet == "plan-sheet" else None
+        return row if row is not None and row.when in ("left", "skipped") else None
+
+    def action_skip(self) -> None:
+        """Or take after all."""
+        row = self._chosen
+        if row is not None:
+            self.action_send(f"{'skip' if row.when == 'left' else 'unskip'} {row.step}")
+
+    def action_change(self) -> None:
+        """Of a pulse: other temperature, other time."""
+        row = self._chosen
+        planned = None if row is None else next((s for s in self._session.plan if s.step == row.step), None)
+        if planned is None or planned.temperature_c is None:
+            self._say("only a heat pulse that has not begun can be changed; choose one with the arrows")
+            return
+        now = f"{planned.temperature_c:g} {planned.duration_s:g}"
+        self._ask(f"change {planned.step}", f"{planned.step}: temperature in C, time in s (now {now})", now)
 
     def action_send(self, command: str) -> None:
         self.run_worker(self._send(command), name=command)
@@ -151,6 +234,7 @@ class MonitorApp(App[None]):
     def _turn_to(self, sheet: str) -> None:
         for name in ("alloying", "arrhenius", "edx"):
             self._panels.query_one(f"#{name}").display = name == sheet
+        self._changed = True
         self._panels.query_one("#maps").display = sheet == "edx"
         self._panels.query_one("#pictures").display = sheet != "edx"
 
@@ -193,10 +277,15 @@ class MonitorApp(App[None]):
         """What may be done now is what the footer shows."""
         started = self._session.started
         watches = started is not None and started.watches
+        if action in ("skip", "change"):
+            return self._sheet == "plan-sheet" and not watches and not self._session.over
         if action == "heat":
             return watches and not self._session.over
+        waits = self._session.state.state in ("pausing", "paused")
         if action == "send" and parameters[:1] in (("pause",), ("resume",)):
-            return not watches and not self._session.over
+            return not watches and not self._session.over and waits == (parameters[0] == "resume")
+        if action == "seen":
+            return bool(self._session.alarms)
         if action in ("abort", "note"):
             return not self._session.over
         return True

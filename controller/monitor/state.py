@@ -41,8 +41,8 @@ class WatchedSession:
     readings: deque[ev.ChipReading] = field(default_factory=lambda: deque(maxlen=3600))
     picture: ev.Picture | None = None
     preview: Preview | None = None
-    before: dict[str, Preview] = field(default_factory=dict)
-    """By particle: the newest of its first tilt series."""
+    slices: dict[str, Preview] = field(default_factory=dict)
+    """By tilt series, in order: the newest."""
     outlined: Outlined | None = None
     provisional: Provisional | None = None
     states: dict[str, StateResult] = field(default_factory=dict)
@@ -59,6 +59,7 @@ class WatchedSession:
     finished: ev.Finished | None = None
     quiet: bool = False
     """No news for a while."""
+    log: deque[Remark] = field(default_factory=lambda: deque(maxlen=300))
     alarms: list[Remark] = field(default_factory=list)
     """Warnings and errors that nobody has said to have seen."""
     abort_asked: bool = False
@@ -69,8 +70,13 @@ class WatchedSession:
     lacks: str = ""
     """What its source can never tell."""
 
-    def take(self, event: ev.Event) -> Iterator[Remark]:
+    def take(self, event: ev.Event) -> list[Remark]:
         """Know of an event; gives what the log should say of it."""
+        remarks = list(self._take(event))
+        self.log.extend(remarks)
+        return remarks
+
+    def _take(self, event: ev.Event) -> Iterator[Remark]:
         match event:
             case ev.Started():
                 self.started = event
@@ -112,11 +118,32 @@ class WatchedSession:
         passed_s = 0.0 if self.state.state == "paused" else self.time_s - self.progress.time_s
         return max(0.0, self.progress.left_s - passed_s)
 
+    @property
+    def progress_is_whole(self) -> bool:
+        """The step that was told of last is over."""
+        p = self.progress
+        return p is not None and (p.part >= p.parts or self.state.reason == "completed")
+
+    def ahead(self) -> Iterator[tuple[float, ev.PlannedStep]]:
+        """Steps that have not begun, and the session time at which each should."""
+        left_s = self.left_s
+        if self.over or left_s is None or self.progress is None:
+            return
+        left = [s for s in self.plan if not s.skipped][self.progress.step_number :]
+        begins_s = self.time_s + max(0.0, left_s - sum(s.takes_s for s in left))
+        for step in left:
+            yield begins_s, step
+            begins_s += step.takes_s
+
     def clock_at(self, in_s: float) -> str:
         """The time of day after so long."""
         now = datetime.now().astimezone()
         at = now + timedelta(seconds=in_s)
         return at.strftime("%H:%M" if at.date() == now.date() else "%a %H:%M")
+
+    def slices_of(self, particle: str) -> list[Preview]:
+        """Of each of its tilt series, in order."""
+        return [s for s in self.slices.values() if s.particle == particle]
 
     @property
     def analysed(self) -> int:
@@ -147,9 +174,7 @@ class WatchedSession:
         match result:
             case Preview():
                 self.preview = result
-                first = self.before.get(result.particle)
-                if first is None or first.step == result.step:
-                    self.before[result.particle] = result
+                ev.remember_slice(self.slices, result.step, result)
             case Outlined():
                 self.outlined = result
             case Provisional():

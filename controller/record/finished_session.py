@@ -48,20 +48,25 @@ class FinishedSession:
         yield ev.Finished(reason, message, str(story.folder.path))
 
     def _slices(self) -> Iterator[ev.Event]:
-        """Of the first and the last state of each particle, in one scale."""
+        """Of every state of each particle, in one scale."""
         for states in self._story.states.values():
-            found = [(s, self._story.middle_slice(s.step, 2)) for s in (states[0], states[-1])]
-            cuts = [(state, binned(cut[0], ev.PICTURE_PX)[0]) for state, cut in found if cut is not None]
-            top = max((float(cut.max()) for _, cut in cuts), default=0.0) or 1.0
-            for state, cut in cuts:
-                yield ev.ResultReceived(_preview(state, (255.0 * np.clip(cut / top, 0.0, 1.0)).astype(np.uint8)))
+            found = [(s, self._story.middle_slice(s.step, 2)) for s in states]
+            cuts = [
+                (state, *binned(cut, ev.PICTURE_PX), voxel_nm)
+                for state, (cut, voxel_nm) in ((s, f) for s, f in found if f is not None)
+            ]
+            top = max((float(cut.max()) for _, cut, *_ in cuts), default=0.0) or 1.0
+            for state, cut, times, voxel_nm in cuts:
+                pixels = (255.0 * np.clip(cut / top, 0.0, 1.0)).astype(np.uint8)
+                yield ev.ResultReceived(_preview(state, pixels, times * voxel_nm))
 
 
-def _preview(state: StateResult, pixels: NDArray[np.uint8]) -> Preview:
+def _preview(state: StateResult, pixels: NDArray[np.uint8], pixel_nm: float) -> Preview:
     return Preview(
         step=state.step,
         particle=state.particle,
         frames=state.frames,
         shape=(pixels.shape[0], pixels.shape[1]),
         pixels=pixels.tobytes(),
+        pixel_nm=pixel_nm,
     )

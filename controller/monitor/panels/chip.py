@@ -10,28 +10,53 @@ from controller.monitor.state import WatchedSession
 _LEAST_GAP_S, _GAP_READINGS = 10.0, 20
 """Between readings, above which nothing is known: so long, and so many times as long as usual."""
 
+_COLD_C = 25.0
 _LEAST_STD_C = 0.05
 """Less would be written as none, and no sensor knows that."""
 
 
 class ChipPlot(Plot):
-    """The last half hour of readings, and how old the newest is."""
+    """Readings and, fainter, the plan that is left; and how old the newest reading is."""
 
     def draw(self, session: WatchedSession) -> None:
         readings = session.readings
         times = [r.time_s for r in readings]
         usual_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         gap = max(_LEAST_GAP_S, _GAP_READINGS * usual_s)
+        planned = forecast(session)
+        highest_c = max([100.0, *(r.temperature_c for r in readings), *(c for _, c in planned)])
         self.show(
             [
+                Curve([t for t, _ in planned], [c for _, c in planned], "grey42", name="planned", dashed=True),
                 Curve(times, [r.setpoint_c for r in readings], "grey62", name="set", dashed=True, gap=gap),
                 Curve(times, [r.temperature_c for r in readings], "bright_blue", name="measured", gap=gap),
             ],
-            y_range=(0.0, max([100.0, *(r.temperature_c for r in readings)])),
+            y_range=(0.0, 50.0 * np.ceil(highest_c / 50.0)),
         )
         if readings:
-            last = readings[-1]
-            std = f" +- {last.temperature_std_c:.1f}" if (last.temperature_std_c or 0.0) >= _LEAST_STD_C else ""
-            old = session.age_in_words()
-            self.border_title = f"chip {last.temperature_c:.1f}{std} C, set {last.setpoint_c:.1f} C{old}"
-            self.set_class(bool(old), "old")
+            self.border_title = chip_in_words(session)
+            self.set_class(bool(session.age_in_words()), "old")
+
+
+def forecast(session: WatchedSession) -> list[tuple[float, float]]:
+    """Corners (session time in s, temperature in C) of what is planned from now on, as far as it is told."""
+    ahead = list(session.ahead())
+    if not ahead or not session.readings:
+        return []
+    corners = [(session.time_s, _COLD_C)]
+    for begins_s, step in ahead:
+        if step.temperature_c is not None and step.duration_s is not None:
+            ends_s = begins_s + max(step.duration_s, 1.0)
+            corners += [(begins_s, _COLD_C), (begins_s, step.temperature_c)]
+            corners += [(ends_s, step.temperature_c), (ends_s, _COLD_C)]
+    end_s = ahead[-1][0] + ahead[-1][1].takes_s
+    return [*corners, (end_s, _COLD_C)]
+
+
+def chip_in_words(session: WatchedSession) -> str:
+    """Temperature with its error, set point, and the reading's age where it is old."""
+    if not session.readings:
+        return "chip: no reading yet"
+    last = session.readings[-1]
+    std = f" +- {last.temperature_std_c:.1f}" if (last.temperature_std_c or 0.0) >= _LEAST_STD_C else ""
+    return f"chip {last.temperature_c:.1f}{std} C, set {last.setpoint_c:.1f} C{session.age_in_words()}"

@@ -16,8 +16,10 @@ from controller.monitor.state import WatchedSession
 _RIM = np.array([255, 170, 0])
 _LATE = 2
 """Frames."""
-_LEAST_WIDTH = 14
-"""Of a slice that shows anything."""
+_LEAST_WIDTH, _LEAST_HEIGHT = 14, 6
+"""Of a slice that shows anything, and of a picture that has room for a scale bar."""
+_MOST_BAR, _LEAST_BAR = 0.5, 3
+"""Of a picture's width, and in columns."""
 _VIRIDIS = [(68, 1, 84), (71, 44, 122), (59, 81, 139), (44, 113, 142), (33, 144, 141), (39, 173, 129), (92, 200, 99)]
 _VIRIDIS += [(170, 220, 50), (253, 231, 37)]
 VIRIDIS = np.array([np.interp(np.arange(256), np.linspace(0, 255, 9), c) for c in zip(*_VIRIDIS, strict=True)]).T
@@ -33,10 +35,14 @@ class PicturePanel(Widget):
         self._pixels: NDArray[np.uint8] | None = None
         self._rims: NDArray[np.uint8] | None = None
         self._instead = "waiting for data"
+        self._pixel_nm = 0.0
+        self.table: NDArray[np.float64] | None = None
 
-    def show(self, pixels: NDArray[np.uint8], caption: str, rims: NDArray[np.uint8] | None = None) -> None:
-        """`rims`, of the same shape, is 1 where an outline is drawn."""
-        self._pixels, self._rims = pixels, rims
+    def show(
+        self, pixels: NDArray[np.uint8], caption: str, rims: NDArray[np.uint8] | None = None, pixel_nm: float = 0.0
+    ) -> None:
+        """`rims`, of the same shape, is 1 where an outline is drawn; with a pixel's size there is a scale bar."""
+        self._pixels, self._rims, self._pixel_nm = pixels, rims, pixel_nm
         self.border_subtitle = caption
         self.refresh()
 
@@ -49,7 +55,20 @@ class PicturePanel(Widget):
     def render(self) -> Text:
         if self._pixels is None:
             return Text(self._instead, style="dim")
-        return half_blocks(self._pixels, self.size.width, self.size.height, self._rims)
+        return self._drawn(self._pixels, self.size.width, self._rims)
+
+    def _drawn(self, pixels: NDArray[np.uint8], width: int, rims: NDArray[np.uint8] | None = None) -> Text:
+        """With its scale bar, where there is room for one."""
+        height, bar = self.size.height, Text()
+        if self._pixel_nm and height > _LEAST_HEIGHT:
+            height -= 1
+            across = shown_size(pixels.shape, width, height)[0]
+            bar = scale_bar(self._pixel_nm * pixels.shape[1] / across, across, width)
+        drawn = half_blocks(pixels, width, height, rims, self.table)
+        if bar.plain:
+            drawn.append("\n")
+            drawn.append(bar)
+        return drawn
 
 
 class FramePicture(PicturePanel):
@@ -64,7 +83,7 @@ class FramePicture(PicturePanel):
         caption, rims = f"{picture.tilt_deg:+.1f} deg", None
         if outlined is not None and belongs(outlined, picture):
             caption, rims = f"{caption}, {in_words(outlined)}", rims_in(outlined, pixels.shape)
-        self.show(pixels, caption, rims)
+        self.show(pixels, caption, rims, picture.pixel_nm)
 
 
 class SlicePicture(PicturePanel):
@@ -72,6 +91,7 @@ class SlicePicture(PicturePanel):
 
     def __init__(self, title: str, *, id: str) -> None:
         super().__init__(title, id=id)
+        self.table = VIRIDIS
         self._before: NDArray[np.uint8] | None = None
 
     def draw(self, session: WatchedSession) -> None:
@@ -79,24 +99,23 @@ class SlicePicture(PicturePanel):
         if now is None:
             self.show_none(session.lacks)
             return
-        first = session.before.get(now.particle)
-        beside = first is not None and first.step != now.step and self.size.width >= 2 * _LEAST_WIDTH + 1
-        self._before = _pixels(first) if first is not None and beside else None
+        first = session.slices_of(now.particle)[0]
+        beside = first.step != now.step and self.size.width >= 2 * _LEAST_WIDTH + 1
+        self._before = pixels_of(first) if beside else None
         self.border_title = "slice: first, now" if beside else "orthoslice"
-        self.show(_pixels(now), f"{now.frames} tilts")
+        self.show(pixels_of(now), f"{now.frames} tilts", pixel_nm=now.pixel_nm)
 
     def render(self) -> Text:
         if self._pixels is None:
             return super().render()
-        width, height = self.size
         if self._before is None:
-            return half_blocks(self._pixels, width, height, table=VIRIDIS)
-        half = (width - 1) // 2
-        before, now = (half_blocks(p, half, height, table=VIRIDIS) for p in (self._before, self._pixels))
+            return self._drawn(self._pixels, self.size.width)
+        half = (self.size.width - 1) // 2
+        before, now = (self._drawn(p, half) for p in (self._before, self._pixels))
         return _beside(before, now, half)
 
 
-def _pixels(preview: Preview) -> NDArray[np.uint8]:
+def pixels_of(preview: Preview) -> NDArray[np.uint8]:
     return np.frombuffer(preview.pixels, np.uint8).reshape(preview.shape)
 
 
@@ -144,9 +163,7 @@ def half_blocks(
     ----------
     table : (256, 3) red, green and blue of each level; greys by default
     """
-    rows, columns = pixels.shape
-    scale = min(width / columns, 2 * height / rows)
-    w, h = max(1, int(columns * scale)), max(2, int(rows * scale) // 2 * 2)
+    w, h = shown_size(pixels.shape, width, height)
     small = _binned(_binned(pixels, h, 0), w, 1)
     rim = np.zeros(small.shape, np.uint8) if rims is None else _thinned(rims, h, w)
     shown = small[..., None] if table is None else table[np.clip(small, 0, 255).astype(int)]
@@ -160,6 +177,24 @@ def half_blocks(
         out.append("\n")
     out.rstrip()
     return out
+
+
+def shown_size(shape: tuple[int, ...], width: int, height: int) -> tuple[int, int]:
+    """Columns and half rows of an image of that shape in `width` x `height` characters."""
+    rows, columns = shape
+    scale = min(width / columns, 2 * height / rows)
+    return max(1, int(columns * scale)), max(2, int(rows * scale) // 2 * 2)
+
+
+def scale_bar(nm_per_column: float, across: int, width: int) -> Text:
+    """Of a round length, below the left edge of an image that is `across` columns wide in the middle of `width`."""
+    most_nm = _MOST_BAR * across * nm_per_column
+    decade = 10.0 ** np.floor(np.log10(max(most_nm, 1e-6)))
+    nm = next(decade * step for step in (5.0, 2.0, 1.0) if decade * step <= most_nm * (1.0 + 1e-9))
+    columns, words = round(nm / nm_per_column), f" {nm:g} nm"
+    if columns < _LEAST_BAR or columns + len(words) > width:
+        return Text()
+    return Text(" " * ((width - across) // 2) + "├" + "─" * (columns - 2) + "┤" + words, style="dim", no_wrap=True)
 
 
 def _binned(pixels: NDArray[Any], count: int, axis: int) -> NDArray[np.float64]:

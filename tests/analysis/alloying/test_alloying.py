@@ -29,6 +29,17 @@ def curve() -> AlloyingCurve:
     return AlloyingCurve(tau, degree, readings, degree, Reading(1.0 + 0.2 * BELL, 1000, shape))
 
 
+def test_a_particle_that_is_alloyed_before_its_last_reading_has_a_curve():
+    """A thin rod is: its last readings tell nothing apart, and once ended the analysis of a session."""
+    usual = curve()
+    simulated = np.minimum(usual.simulated * 1.02, 1.0)
+    assert np.count_nonzero(simulated == 1.0) > 1
+    thin = AlloyingCurve(usual.tau_nm2, simulated, usual.readings, simulated, usual.alloyed)
+    degrees = thin.degree(np.linspace(0.0, 300.0, 200))
+    assert np.isfinite(degrees).all()
+    assert np.diff(degrees).min() > -0.02
+
+
 def test_the_fit_returns_the_d_that_made_the_data():
     seconds = np.array([15.0, 30, 60, 120, 300])[:, None]
     degree = curve().degree(0.24 * seconds[:, 0])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.diffusion.fick import diffuse
+from analysis.live.particle_history import ParticleHistory
 from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
 from analysis.results import DiffusivityResult, Provisional, Result, StateResult, pretty
@@ -101,6 +102,24 @@ def test_poor_data_give_a_quality_in_words_and_no_number(rng, core_shell):
     assert gap.rejected == (f"{TILTS[3]:.1f} deg: blank",)
     (few,) = run(Pipeline(), series(blank[:2], 0, "c00/A/tilt"))
     assert few.alloying is None
+
+
+def test_a_fault_of_ours_in_one_series_costs_that_series_alone(rng, core_shell, monkeypatch):
+    """Before, the analysis process ended with it, five times, and then for good."""
+    told = []
+    monkeypatch.setattr(ParticleHistory, "failed", lambda _, end, error: told.append((end.step, str(error))))
+    pipeline = Pipeline()
+    run(pipeline, series(counted(core_shell(48), rng), 0, "c00/A/tilt"))
+    with monkeypatch.context() as broken:
+        broken.setattr("analysis.live.particle_history.reconstruct_crop", lambda *_: 1 // 0)
+        (lost,) = run(pipeline, series(counted(core_shell(48), rng), 100, "c01/A/tilt", [HeatPulse(450.0, 15.0)]))
+    assert told == [("c01/A/tilt", "integer division or modulo by zero")]
+    assert lost.alloying is None
+    assert lost.quality.startswith("poor: no number: a fault of this program (ZeroDivisionError")
+    heat = [HeatPulse(450.0, 15.0), HeatPulse(450.0, 15.0)]
+    *_, fit, state = run(pipeline, series(counted(core_shell(48, shell=5.0, core=8.0), rng), 200, "c02/A/tilt", heat))
+    assert state.alloying is not None
+    assert fit.states == 1
 
 
 @pytest.mark.slow

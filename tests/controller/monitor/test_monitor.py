@@ -185,11 +185,9 @@ def test_a_map_shows_its_elements_spectrum_profile_and_composition_as_it_grows(s
             async with app.run_test(size=size) as pilot:
                 await settled(pilot)
                 assert "after 300 C: Ag 50.14 +- 0.25 at%" in words(app)
-                titles = [
-                    app.query_one(f"#map-{n}").border_title for n in range(4) if app.query_one(f"#map-{n}").display
-                ]
+                titles = [panel.border_title for panel in app.query("#maps PicturePanel") if panel.display]
                 assert titles == ["HAADF", "Ag_La", "Au_Ma"]
-                spectrum, profiles = app.query_one("#spectrum", Plot), app.query_one("#profile", Plot)
+                spectrum, profiles = app.query_one("#edx #spectrum", Plot), app.query_one("#edx #profile", Plot)
                 # The tallest of the lines asked for, not carbon's, fills the picture.
                 assert spectrum._y_range == pytest.approx((0.0, 520.0), rel=0.02)
                 assert spectrum.curves[0].x[-1] == pytest.approx(3.98, abs=0.03)
@@ -265,6 +263,8 @@ def test_keys_act_and_abort_is_asked_once_more(source):
         app = MonitorApp(told)
         async with app.run_test(size=(80, 24)) as pilot:
             await settled(pilot)
+            await pilot.press("r", "p")
+            app._take(ev.RunStateChanged(740.0, "pausing"))
             await pilot.press("p", "r")
             await pilot.press("a")
             await settled(pilot)

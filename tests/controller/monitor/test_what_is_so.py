@@ -144,7 +144,7 @@ def test_what_comes_next_what_it_costs_and_how_far_behind_the_analysis_is(source
     assert "analysis 1/4" in over
 
 
-def test_who_comes_late_has_the_first_slice_of_each_particle():
+def test_who_comes_late_has_a_slice_of_each_state():
     events = ev.Events()
     for step, frames in (("c00/A/tilt", 10), ("c00/A/tilt", 71), ("c01/A/tilt", 10), ("c02/A/tilt", 20)):
         picture = {"shape": (2, 2), "pixels": b"1234"}
@@ -152,7 +152,11 @@ def test_who_comes_late_has_the_first_slice_of_each_particle():
     session = WatchedSession()
     for event in events.memory():
         list(session.take(event))
-    assert (session.before["A"].step, session.before["A"].frames) == ("c00/A/tilt", 71)
+    assert [(s.step, s.frames) for s in session.slices_of("A")] == [
+        ("c00/A/tilt", 71),
+        ("c01/A/tilt", 10),
+        ("c02/A/tilt", 20),
+    ]
     assert (session.preview.step, session.preview.frames) == ("c02/A/tilt", 20)
 
 
@@ -300,8 +304,11 @@ def test_the_footer_shows_what_may_be_done(source):
         return {binding.key for _, binding, enabled, _ in app.screen.active_bindings.values() if enabled}
 
     usual = on_screen(source, story(), keys)
-    assert {"p", "r", "a", "n"} <= usual
-    assert "h" not in usual
+    assert {"p", "a", "n", "x"} <= usual
+    assert not {"h", "r", "s", "c"} & usual
+    paused = on_screen(source, [*story()[:-1], ev.RunStateChanged(740.0, "paused")], keys)
+    assert {"r", "a"} <= paused
+    assert not {"p", "x"} & paused
     over = on_screen(source, [*story(), ev.RunStateChanged(740.0, "done")], keys)
     assert not {"p", "r", "a", "n", "h"} & over
     assert {"q", "d"} <= over

@@ -1,0 +1,53 @@
+"""Every state of every particle in a table that scrolls."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import DataTable
+
+from analysis.results import StateResult
+from controller.monitor.state import WatchedSession
+
+_COLUMNS = ("particle", "heated", "alloying", "volume", "tilts", "quality")
+
+
+class StatesTable(DataTable[str | Text]):
+    """The newest at the end."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, cursor_type="row", cell_padding=1)
+        self.border_title = "states"
+        self._told: dict[str, tuple[str, ...]] = {}
+
+    def on_mount(self) -> None:
+        for name in _COLUMNS:
+            self.add_column(name, key=name)
+
+    def draw(self, session: WatchedSession) -> None:
+        for step, state in session.states.items():
+            cells = state_in_cells(state, session)
+            if step not in self._told:
+                self.add_row(*cells, key=step)
+            elif cells != self._told[step]:
+                for name, cell in zip(_COLUMNS, cells, strict=True):
+                    self.update_cell(step, name, cell)
+            else:
+                continue
+            self._told[step] = cells
+        self.border_subtitle = f"{len(self._told)}" if self._told else "none yet"
+
+
+def state_in_cells(state: StateResult, session: WatchedSession) -> tuple[str, ...]:
+    """Volume against that of the particle's first state; a degree that is not known is a stroke."""
+    first = next(s for s in session.states.values() if s.particle == state.particle)
+    change = ""
+    if state.volume_nm3 and first.volume_nm3:
+        change = f"{100.0 * (state.volume_nm3 / first.volume_nm3 - 1.0):+.1f} %"
+    return (
+        state.particle,
+        f"{state.heated_s:.4g} s",
+        "-" if state.alloying is None else str(state.alloying),
+        change if state.step != first.step else f"{state.volume_nm3:.4g} nm3" if state.volume_nm3 else "-",
+        f"{state.frames}/{state.planned}",
+        state.quality,
+    )
