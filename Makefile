@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test test-all torture bench bench-short check lock clean
+.PHONY: demo test test-all torture bench bench-short screens check lock clean
 
 demo: .venv/ready
 	folder=sessions/demo-$$(date +%Y%m%d-%H%M%S) && \
@@ -36,6 +36,10 @@ bench-short: .venv/ready
 build/peers/ready: .venv/ready
 	$(BIN)/uv pip install -q --no-deps --python $(BIN)/python --group bench --target build/peers
 	touch build/peers/ready
+
+# Pictures of every sheet of the screen at four sizes, into build/screens: to be looked at.
+screens: .venv/ready
+	PYTHONPATH=. $(BIN)/python scripts/screens.py
 
 check: .venv/ready
 	$(BIN)/ruff check .

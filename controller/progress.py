@@ -18,15 +18,22 @@ class Progress:
     def __init__(self, plan: RunningPlan, clock: Clock, events: ev.Events, ledger: Ledger) -> None:
         self._plan, self._clock, self._events, self._ledger = plan, clock, events, ledger
         self._begun = 0
+        self._count()
         self._heat_s_at_c: dict[float, float] = {}
 
     @property
     def planned(self) -> int:
         """Steps of the plan; a steered step may take more than one pulse and tilt series."""
-        return len(self._plan.taken)
+        return len(self._steps)
+
+    def _count(self) -> None:
+        """A plan of weeks has thousands of steps, and is asked of at every tilt."""
+        self._steps = self._plan.taken
+        self._estimates_s = [step.estimate_s() for step in self._steps]
 
     def tell_plan(self) -> None:
-        """As it is now."""
+        """As it is now; when it was amended, too."""
+        self._count()
         told = [
             ev.PlannedStep(
                 step.id,
@@ -54,8 +61,7 @@ class Progress:
         self._tell(step, done, total, tilt_deg)
 
     def _tell(self, step: Step, part: int, parts: int, tilt_deg: float | None) -> None:
-        steps = self._plan.taken
-        rest_s = sum(s.estimate_s() for s in steps[self._begun - 1 :])
+        steps, rest_s = self._steps, sum(self._estimates_s[self._begun - 1 :])
         left_s = max(0.0, rest_s - (step.estimate_s() * part / parts if parts else 0.0))
         over = steps[: self._begun if parts and part >= parts else self._begun - 1]
         self._events.tell(

@@ -37,6 +37,7 @@ from drivers.recorded.records import (
     NotCentred,
     NotEucentric,
     NoteWritten,
+    PlanAmended,
     Resumed,
     SessionRecord,
 )
@@ -222,6 +223,10 @@ def _of(entry: Entry[SessionRecord] | Entry[GuardRecord]) -> Iterator[str]:
     match entry.record:
         case CommandAsked(command=command):
             yield f"a person asked: {command}"
+        case PlanAmended(step=step, how="changed", temperature_c=asked_c, duration_s=asked_s):
+            yield f"a person changed {step} to {asked_c:g} C for {asked_s:g} s"
+        case PlanAmended(step=step, how=how):
+            yield f"a person asked that {step} be {how}{' after all' if how == 'taken' else ''}"
         case NoteWritten(text=text):
             yield f"note: {text}"
         case Resumed(found=found):

@@ -25,7 +25,7 @@ class Brief(Static):
         for fit in session.fits.values():
             for d in fit.diffusivities[-1:]:
                 told = f"{d} m2/s" if d.known else "only bounded"
-                out.append(f" {fit.particle} D({d.temperature_c:g} C) {told}\n", style="bold")
+                out.append(f"{fit.particle} {d.temperature_c:g} C: {told}\n", style="bold")
         for time_s, words in list(session.log)[-_LINES:]:
             at = "" if time_s is None else f"{clock_time(time_s)} "
             out.append(f" {at}", style="dim")

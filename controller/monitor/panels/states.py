@@ -42,7 +42,7 @@ def state_in_cells(state: StateResult, session: WatchedSession) -> tuple[str, ..
     first = next(s for s in session.states.values() if s.particle == state.particle)
     change = ""
     if state.volume_nm3 and first.volume_nm3:
-        change = f"{100.0 * (state.volume_nm3 / first.volume_nm3 - 1.0):+.1f} %"
+        change = f"{round(100.0 * (state.volume_nm3 / first.volume_nm3 - 1.0), 1) + 0.0:+.1f} %"
     return (
         state.particle,
         f"{state.heated_s:.4g} s",

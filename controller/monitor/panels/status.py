@@ -21,6 +21,10 @@ _COLOURS = {
 }
 
 
+_BAR = 10
+"""Of progress, in columns."""
+
+
 class StatusLine(Static):
     """State, title, and the answer to "is it all right?"; red is for what is not."""
 
@@ -72,15 +76,23 @@ class ProgressLine(Static):
             words = f" ended at {clock_time(session.time_s)}" if session.over else "waiting for the session"
             self.update(Text(words, style="dim"))
             return
-        out = Text(f" step {p.step_number}/{p.steps} {p.step}", no_wrap=True, overflow="ellipsis")
+        tried = (self._words(session, p, left_s, bar) for bar in (_BAR, 0))
+        room = self.size.width
+        self.update(next((line for line in tried if line.cell_len <= room), self._words(session, p, left_s, None)))
+
+    @staticmethod
+    def _words(session: WatchedSession, p: ev.StepProgress, left_s: float, bar: int | None) -> Text:
+        """`bar` : so long; None leaves out whatever a small terminal can do without."""
+        out = Text(f" {'' if bar is None else 'step '}{p.step_number}/{p.steps} {p.step}", no_wrap=True)
         if p.parts and p.tilt_deg is not None:
-            filled = round(10 * p.part / p.parts)
-            out.append(f"  {'━' * filled}", style="green")
-            out.append("━" * (10 - filled), style="dim")
+            filled = round((bar or 0) * p.part / p.parts)
+            out.append(f"  {'━' * filled}" if bar else " ", style="green")
+            out.append("━" * ((bar or 0) - filled), style="dim")
             out.append(f" {p.part}/{p.parts} {p.tilt_deg:+.1f} deg")
-        left = "" if session.over else f", {clock_time(left_s)} left"
-        out.append(f"  {clock_time(session.time_s)}{left}", style="bold")
-        self.update(out)
+        left = "" if session.over else f"{clock_time(left_s)} left"
+        now = "" if bar is None and left else clock_time(session.time_s)
+        out.append(f"  {', '.join(words for words in (now, left) if words)}", style="bold")
+        return out
 
 
 class NextLine(Static):
@@ -91,9 +103,10 @@ class NextLine(Static):
         if p is None or started is None:
             self.update("")
             return
-        lines = [f" {'  '.join(_parts(session, p, started, steps))}" for steps in (2, 1)]
+        parts = list(_parts(session, p, started, 1))
+        lines = [[*_parts(session, p, started, 2)], *(parts[:n] for n in range(len(parts), 0, -1))]
         room = self.size.width
-        fitting = next((line for line in lines if len(line) <= room), lines[-1])
+        fitting = next((line for words in lines if len(line := f" {'  '.join(words)}") <= room), "")
         self.update(Text(fitting, no_wrap=True, overflow="ellipsis"))
 
 

@@ -1,0 +1,169 @@
+"""Six sheets at four sizes: each is whole, nothing jumps, and the plan that is left is changed from its own."""
+
+import asyncio
+import random
+
+import numpy as np
+import pytest
+from textual.app import App
+from textual.widgets import ContentSwitcher, Static
+
+from analysis.results import Preview
+from controller import events as ev
+from controller.monitor.app import REFRESH_S, MonitorApp
+from controller.monitor.panels.picture import PicturePanel, scale_bar
+from controller.monitor.panels.plan import PlanTable
+from tests.controller.monitor.test_monitor import settled, story
+
+SIZES = [(60, 15), (80, 24), (120, 40), (200, 60)]
+STEPS = tuple(
+    ev.PlannedStep(f"c{n:02d}/{what}", words, takes_s, *heat)
+    for n in range(10)
+    for what, words, takes_s, heat in (
+        ("heat", "heat 450 C 15 s", 20.0, (450.0, 15.0)),
+        ("NC2/tilt", "tilt NC2", 180.0, ()),
+    )
+)
+
+
+def planned() -> list[ev.Event]:
+    """The ninth of twenty steps runs; that is c04/heat's tilt series, had the first cycle no heat."""
+    y, x = np.indices((64, 64))
+    pictures = [(255 * (np.hypot(y - 32, x - 32) < 10 + n)).astype(np.uint8) for n in range(5)]
+    facts = {"particle": "NC2", "frames": 71, "shape": (64, 64), "pixel_nm": 1.5}
+    slices = [
+        ev.ResultReceived(Preview(step=f"c{n:02d}/NC2/tilt", pixels=p.tobytes(), **facts))
+        for n, p in enumerate(pictures)
+    ]
+    told = [e for e in story()[:-1] if not (isinstance(e, ev.ResultReceived) and isinstance(e.result, Preview))]
+    return [*told, ev.PlanTold(STEPS), *slices]
+
+
+def in_sheet(source, key: str, look, events=None, size=(80, 24), press=()):
+    async def main():
+        told = source(planned() if events is None else events)
+        app = MonitorApp(told)
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            await pilot.press(key, *press)
+            await pilot.pause(2 * REFRESH_S)
+            return look(app, told)
+
+    return asyncio.run(main())
+
+
+def shown(app: App) -> list:
+    return [w for w in app.query("*") if all(above.display for above in w.ancestors_with_self) and w.id]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+def test_each_sheet_lies_within_the_terminal_and_the_stop_key_is_there(source, size):
+    def look(app, _):
+        for widget in shown(app):
+            region = widget.region
+            assert region.right <= size[0], widget
+            assert region.bottom <= size[1], widget
+        assert "EMERGENCY STOP" in str(app.query_one("#stop", Static).render())
+        return str(app.query_one("#sheets", ContentSwitcher).current)
+
+    sheets = [in_sheet(source, key, look, size=size) for key in "123456"]
+    assert sheets == ["now", "results-sheet", "slices-sheet", "plan-sheet", "log-sheet", "edx-sheet"]
+
+
+def test_a_terminal_too_small_for_panels_has_temperature_alloying_and_d(source):
+    words = in_sheet(source, "1", lambda app, _: str(app.query_one("#brief", Static).render()), size=(60, 15))
+    lines = in_sheet(source, "1", lambda app, _: str(app.query_one("#progress", Static).render()), size=(60, 15))
+    assert "0:23:07 left" in lines
+    assert len(lines) <= 60
+    assert max(map(len, words.splitlines()[:3])) <= 60
+    for needed in ("chip 450.0 C, set 450.0 C", "NC2 alloying 0.5512 +- 0.0041", "(2.414 +- 0.052)e-19 m2/s"):
+        assert needed in words
+
+
+def test_nothing_jumps_while_values_change(source):
+    """A hundred updates move no panel, no title and no first letter of a line."""
+    rng = random.Random(4)
+
+    def where(app):
+        titles = [(w.id, w.region, str(w.border_title).split(" ")[0]) for w in shown(app) if w.id != "brief"]
+        lines = [str(app.query_one(f"#{name}", Static).render()).split(" ")[:2] for name in ("status", "progress")]
+        return titles, lines
+
+    async def main():
+        app = MonitorApp(source(planned()))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            before = where(app)
+            for n in range(100):
+                at_s = 740.0 + n
+                app._take(ev.ChipReading(at_s, rng.uniform(25.0, 450.0), 450.0, 10.0))
+                step = ev.StepProgress(
+                    at_s, "c04/NC2/tilt", 9, 19, rng.randrange(72), 71, 1387.0 - n, rng.uniform(-70, 70)
+                )
+                app._take(step)
+                app.redraw()
+                await pilot.pause()
+                assert where(app) == before, n
+
+    asyncio.run(main())
+
+
+def test_the_plan_tells_what_is_over_what_runs_and_when_the_rest_begins(source):
+    rows = in_sheet(source, "4", lambda app, _: app.query_one("#plan-sheet", PlanTable)._rows)
+    assert [r.when for r in rows] == ["over"] * 8 + ["now"] + ["left"] * 11
+    assert rows[7].starts == rows[8].starts == ""
+    # 1387 s are left, of which the steps to come take 5 x 20 + 6 x 180 s.
+    assert [r.starts for r in rows[9:11]] == ["0:15:41", "0:18:41"]
+
+
+@pytest.mark.parametrize(
+    ("press", "sent"),
+    [
+        (("down", "s"), ["skip c04/NC2/tilt"]),
+        (("down", "down", "s"), ["skip c05/heat"]),
+        (("s",), []),
+        (("up", "up", "s"), []),
+        (("down", "down", "c", *"440", "space", *"60", "enter"), ["change c05/heat 440 60"]),
+        (("down", "c"), []),
+        (("down", "down", "c", "!"), ["stop"]),
+    ],
+)
+def test_a_step_that_is_left_is_skipped_or_changed_from_the_plan(source, press, sent):
+    assert in_sheet(source, "4", lambda _, told: told.commands, press=press) == sent
+
+
+def test_a_step_that_is_skipped_is_taken_after_all(source):
+    steps = tuple(ev.PlannedStep(s.step, s.words, s.takes_s, skipped=s.step == "c05/heat") for s in STEPS)
+    given = [*planned(), ev.PlanTold(steps)]
+    sent = in_sheet(source, "4", lambda _, told: told.commands, given, press=("down", "down", "s"))
+    assert sent == ["unskip c05/heat"]
+
+
+@pytest.mark.parametrize(
+    ("press", "step", "number"),
+    [
+        ((), "c04", "5 of 5"),
+        (("left",), "c03", "4 of 5"),
+        (("left",) * 9, "c00", "1 of 5"),
+        (("right",), "c04", "5 of 5"),
+    ],
+)
+def test_arrows_go_through_the_states_beside_the_first(source, press, step, number):
+    def look(app, _):
+        return [str(app.query_one(f"#{name}", PicturePanel).border_title) for name in ("before", "chosen")]
+
+    before, chosen = in_sheet(source, "3", look, press=press)
+    assert "c00/NC2/tilt" in before
+    assert f"{step}/NC2/tilt ({number})" in chosen
+
+
+@pytest.mark.parametrize("nm_per_column", [0.013, 0.7, 3.1, 88.0])
+@pytest.mark.parametrize("across", [9, 30, 100])
+def test_a_scale_bar_is_as_long_as_it_says(nm_per_column, across):
+    bar = scale_bar(nm_per_column, across, across + 20).plain
+    if not bar:
+        assert across < 10  # no round length of three columns fits into half of that
+        return
+    drawn, told = bar.strip().split(" ")[0], float(bar.split("┤")[1].removesuffix(" nm"))
+    assert len(drawn) * nm_per_column == pytest.approx(told, abs=0.5 * nm_per_column)
+    assert 0.15 * across < len(drawn) <= 0.5 * across + 1
