@@ -18,6 +18,7 @@ class Progress:
     def __init__(self, plan: RunningPlan, clock: Clock, events: ev.Events, ledger: Ledger) -> None:
         self._plan, self._clock, self._events, self._ledger = plan, clock, events, ledger
         self._begun = 0
+        self._last: ev.StepProgress | None = None
         self._count()
         self._heat_s_at_c: dict[float, float] = {}
 
@@ -60,23 +61,27 @@ class Progress:
     def on_tilt(self, step: Recording, done: int, total: int, tilt_deg: float) -> None:
         self._tell(step, done, total, tilt_deg)
 
+    def tell_again(self) -> None:
+        """For those who watch while nothing moves."""
+        if self._last is not None:
+            self._events.tell(self._last)
+
     def _tell(self, step: Step, part: int, parts: int, tilt_deg: float | None) -> None:
         steps, rest_s = self._steps, sum(self._estimates_s[self._begun - 1 :])
         left_s = max(0.0, rest_s - (step.estimate_s() * part / parts if parts else 0.0))
         over = steps[: self._begun if parts and part >= parts else self._begun - 1]
-        self._events.tell(
-            ev.StepProgress(
-                self._clock.now(),
-                step.id,
-                self._begun,
-                len(steps),
-                part,
-                parts,
-                left_s,
-                tilt_deg,
-                dict(self._ledger.dose_e_per_nm2),
-                self._heat_s_at_c,
-                tuple(in_brief(s) for s in steps[self._begun : self._begun + _FOLLOWING]),
-                sum(isinstance(s, Recording) for s in over),
-            )
+        self._last = ev.StepProgress(
+            self._clock.now(),
+            step.id,
+            self._begun,
+            len(steps),
+            part,
+            parts,
+            left_s,
+            tilt_deg,
+            dict(self._ledger.dose_e_per_nm2),
+            self._heat_s_at_c,
+            tuple(in_brief(s) for s in steps[self._begun : self._begun + _FOLLOWING]),
+            sum(isinstance(s, Recording) for s in over),
         )
+        self._events.tell(self._last)

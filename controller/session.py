@@ -61,6 +61,8 @@ from drivers.recorded.records import (
 )
 
 _READING_PERIOD_S = 0.5
+_TOLD_EVERY_S = 1.0
+"""Of real time, while the clock stands still."""
 _RESULT_LIMIT_S = 900.0
 _ABORTED_RESULT_LIMIT_S = 30.0
 
@@ -81,6 +83,8 @@ class Session:
     """To the network."""
     past: Past | None = None
     """What the folder's session has been through already, where one goes on."""
+    pace: int | None = None
+    """States that the analysis may be behind before a step waits for it; None waits for nothing."""
 
     @property
     def _looks(self) -> bool:
@@ -355,6 +359,8 @@ class Session:
     async def _execute(self, step: Step) -> None:
         if self.past is not None and step.id in self.past.done:
             return
+        if self.pace is not None:
+            await self._let_the_analysis_come(self.pace * len(self.file.particles))
         match step:
             case Heat():
                 await self.heating.pulse(step)
@@ -366,12 +372,18 @@ class Session:
                     if self.folder.step_file(step.id).exists():
                         self.analysis.expect(step.id)
             case WaitForResults():
-                await self.engine.wait_for(self.analysis.complete)
+                await self._let_the_analysis_come(0)
             case Steer():
                 await self.steered.run(step)
             case _:
                 assert_never(step)
         self.journal.write(StepDone(step=step.id))
+
+    async def _let_the_analysis_come(self, recordings: int) -> None:
+        """Wait until it is no farther behind, the clock standing still."""
+        with self.clock.working():
+            while not await self.engine.unless_aborted(self.analysis.behind_at_most(recordings, _TOLD_EVERY_S)):
+                self.progress.tell_again()
 
     async def _follow_temperature(self) -> None:
         chip = self.instruments.chip

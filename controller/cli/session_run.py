@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _START_LIMIT_S = 60.0
 _GUARD_LIMIT_S = 20.0
+PACE_ON_A_SCREEN = 2
+"""A dry run is over in seconds, long before its analysis: nobody would see the one beside the other."""
 
 
 def start(
@@ -48,8 +50,14 @@ def start(
     faked_clock: bool,
     trust: bool,
     door: Callable[[], Door] | None = None,
+    pace: int | None = None,
 ) -> None:
-    """Check the file, find a folder, and run; `again` are the words by which this command starts itself anew."""
+    """Check the file, find a folder, and run; `again` are the words by which this command starts itself anew.
+
+    Parameters
+    ----------
+    pace : states that the analysis may be behind, where it is waited for at all
+    """
     file = trusted_session(path, trust=trust, faked_clock=faked_clock)
     if seed is not None:
         file = file.model_copy(update={"seed": seed})
@@ -59,10 +67,11 @@ def start(
         options = [
             *(["--seed", str(seed)] if seed is not None else []),
             *(["--json", str(json_path)] if json_path else []),
+            *(["--pace", str(PACE_ON_A_SCREEN if pace is None else pace)] if "dry-run" in again else []),
         ]
         behind_screen([*again, str(path), "--no-screen", "--out", str(folder), *options], SessionFolder(folder))
         return
-    run_session(file, path, folder, clock(), json_path, door=None if door is None else door())
+    run_session(file, path, folder, clock(), json_path, door=None if door is None else door(), pace=pace)
 
 
 def new_folder(title: str, out: Path | None) -> Path:
@@ -146,6 +155,7 @@ def run_session(
     json_path: Path | None = None,
     past: Past | None = None,
     door: Door | None = None,
+    pace: int | None = None,
 ) -> None:
     """Run to the end, write the JSON summary, and leave a report; raises what stopped it."""
     from controller import events as ev
@@ -153,7 +163,7 @@ def run_session(
     from controller.session import Session
 
     console, at = Console(), SessionFolder(folder)
-    session = Session(file, source, at, clock, [console.hear], past=past, door=door)
+    session = Session(file, source, at, clock, [console.hear], past=past, door=door, pace=pace)
     loop: asyncio.AbstractEventLoop | None = None
     over = False
 

@@ -33,6 +33,7 @@ from drivers.units import clock_time
 REFRESH_S = 0.2
 _ASK_AGAIN_S = 4.0
 _AGE_S = 1.0
+_LOG_STYLES = {"warning": "yellow", "error": "bold red"}
 
 
 class MonitorApp(App[None]):
@@ -178,7 +179,8 @@ class MonitorApp(App[None]):
     def _say(self, text: str, time_s: float | None = None) -> None:
         at = f"{clock_time(time_s)} " if time_s is not None else ""
         for name in ("#log", "#log-sheet"):
-            self._panels.query_one(name, RichLog).write(Text(at, style="dim") + Text(text))
+            style = next((s for word, s in _LOG_STYLES.items() if text.startswith(word)), "")
+            self._panels.query_one(name, RichLog).write(Text(at, style="dim") + Text(text, style=style))
 
     def redraw(self) -> None:
         """A person asked to see something else of what is known."""

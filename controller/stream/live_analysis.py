@@ -49,6 +49,7 @@ class LiveAnalysis:
         self._seen: set[object] = set()
         self._known: dict[str, tuple[int, float]] = {}
         self._map_grown = asyncio.Event()
+        self._got_further = asyncio.Event()
         self._lost = False
         self._over = False
         self._note()
@@ -78,6 +79,7 @@ class LiveAnalysis:
         if result.finished_step is not None:
             self._analysed.add(result.finished_step)
             write_csv(self._folder.results_table, self.results)
+            self._got_further.set()
             self._note()
 
     async def keep_running(self, endpoints: dict[str, str]) -> None:
@@ -88,6 +90,7 @@ class LiveAnalysis:
                 return
             self._log("warning", f"the analysis process ended (code {code}); started again ({life + 1})")
         self._lost = True
+        self._got_further.set()
         self.complete.set()
         self._map_grown.set()
         self._log("error", "the analysis keeps failing, see analysis.log; frames go on being recorded")
@@ -106,6 +109,18 @@ class LiveAnalysis:
                         self._log("error", "the analysis did not finish; run alloyscope analyse on the session folder")
                         return
                     until = time.monotonic() + limit_s
+
+    async def behind_at_most(self, recordings: int, limit_s: float) -> bool:
+        """Wait, for so long of real time at most, until no more recordings than that have no result; whether it is so.
+
+        Nothing is behind an analysis that keeps failing.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not self._lost and len(self.missing) > recordings:
+                    self._got_further.clear()
+                    await self._got_further.wait()
+        return self._lost or len(self.missing) <= recordings
 
     async def known_at_pct(self, step: str, frames: int) -> float | None:
         """How well a map's composition is known, by the newest of its results; None when there is none yet.

@@ -100,6 +100,12 @@ class NextLine(Static):
 
     def draw(self, session: WatchedSession) -> None:
         p, started = session.progress, session.started
+        if session.finished is not None and not session.lacks:
+            folder = session.finished.folder
+            whole = session.finished.reason == "completed"
+            again = "" if whole else f"alloyscope resume {folder} goes on; "
+            self.update(Text(f" next: {again}alloyscope report {folder}", no_wrap=True, overflow="ellipsis"))
+            return
         if p is None or started is None:
             self.update("")
             return
