@@ -7,6 +7,7 @@ tilt is what was read back, not what was asked.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import CorruptFrame
+
+Buffer = bytes | memoryview
+"""A part on the wire."""
 
 
 class HeatPulse(msgspec.Struct, frozen=True):
@@ -146,19 +150,23 @@ def seq_of(item: StreamItem) -> int:
     return item.header.seq if isinstance(item, Frame) else item.seq
 
 
-def pack(item: StreamItem) -> list[bytes]:
-    """Three parts on the wire: a msgpack header, the pixels and the photons (each empty where there are none)."""
+def pack(item: StreamItem) -> list[Buffer]:
+    """Three parts on the wire: a msgpack header, the pixels and the photons (each empty where there are none).
+
+    Pixels are the frame's own memory, not a copy of it: who sends them without one must leave the frame as it is.
+    """
     if isinstance(item, SeriesEnd):
         return [msgspec.msgpack.encode(item, enc_hook=plain), b"", b""]
     image = np.ascontiguousarray(item.image)
-    pixels, photons = image.tobytes(), b"" if item.photons is None else np.asarray(item.photons, "<u4").tobytes()
+    pixels = image.reshape(-1).view(np.uint8).data
+    photons = b"" if item.photons is None else np.asarray(item.photons, "<u4").tobytes()
     rows, columns = image.shape
     wire = _Wire(item.header, (rows, columns), image.dtype.str, zlib.crc32(photons, zlib.crc32(pixels)))
     return [msgspec.msgpack.encode(wire, enc_hook=plain), pixels, photons]
 
 
-def unpack(parts: list[bytes]) -> StreamItem:
-    """Rebuild an item; raises `CorruptFrame` when parts are missing, cut or altered."""
+def unpack(parts: Sequence[Buffer]) -> StreamItem:
+    """Rebuild an item in the memory of its parts; raises `CorruptFrame` when they are missing, cut or altered."""
     if len(parts) != 3:
         raise CorruptFrame(f"a frame has 3 parts, {len(parts)} arrived")
     head, pixels, counted = parts
@@ -177,6 +185,8 @@ def unpack(parts: list[bytes]) -> StreamItem:
     if zlib.crc32(counted, zlib.crc32(pixels)) != wire.crc32:
         raise CorruptFrame(f"checksum of frame {wire.header.seq} differs: it was altered on the way")
     image = np.frombuffer(pixels, dtype).reshape(wire.shape)
+    if not image.flags.aligned:  # as it may arrive; compiled loops want it otherwise
+        image = image.copy()
     spectrum = wire.header.spectrum
     if spectrum is None:
         return Frame(wire.header, image)

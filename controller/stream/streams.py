@@ -127,7 +127,7 @@ class Streams:
                 # A few at a time, so that commands are heard in between; the asker comes back for the rest.
                 sent = 0
                 for seq in range(max(0, first), min(until, self.next_seq, first + _ITEMS_AT_ONCE)):
-                    parts = pack(await self._item(seq))
+                    parts = [bytes(part) for part in pack(await self._item(seq))]
                     sent += sum(len(part) for part in parts)
                     yield None, parts
                     if sent > _BYTES_AT_ONCE:
