@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,17 @@ class SimulatedMicroscope:
             raise ConfigError(
                 "microscope.options.chip_design", [f"{chip_design!r}: choose {' or '.join(WINDOW_OFFSETS_C)}"]
             )
+        known_keys = [f.name for f in fields(Place)]
+        strange = [(n, key) for n, p in enumerate(particles, 1) for key in p if key not in known_keys]
+        if strange:
+            raise ConfigError(
+                "microscope.options",
+                [f"particles[{n}].{key}: unknown key; known here: {', '.join(known_keys)}" for n, key in strange],
+            )
+        sizes = {"current_pa": current_pa, "gain": gain, "voxels_across": voxels_across, "max_tilt_deg": max_tilt_deg}
+        wrong = [f"{key}: must be above 0 (found {size:g})" for key, size in sizes.items() if not size > 0.0]
+        if wrong:
+            raise ConfigError("microscope.options", wrong)
         unknown = [p.get("specimen") for p in particles if p.get("specimen") not in SPECIMENS]
         if unknown:
             raise ConfigError(

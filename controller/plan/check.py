@@ -22,6 +22,7 @@ _LONGEST_S = 30 * 86400.0
 _MOST_E_PER_NM2 = 1e12
 _COARSEST_NM, _PARTICLE_NM = 10.0, 100.0
 """Pixels of a tilt series, and a large particle."""
+_LONGEST_FRAME_S = 3600.0
 _DEAF_S = 10.0
 """A beam may be on for so long with nobody who could blank it."""
 _HIGHEST_KEV = 300.0
@@ -126,7 +127,7 @@ def _built_problems(origin: Path, session: SessionFile, *, faked_clock: bool) ->
             devices.append(load("edx", session.edx.backend, on_it, session.edx.options))
             yield from _line_problems(session.edx)
     except ConfigError as error:
-        yield from error.problems
+        yield from error.sentences
         return
     for device in devices if faked_clock else ():
         if not (device.simulated or getattr(device, "replayed", False)):
@@ -168,6 +169,8 @@ def _ability_problems(session: SessionFile, chip: ChipAbilities, microscope: Mic
         if microscope.pixel_nm is not None and not microscope.pixel_nm[0] <= scan.pixel_nm <= microscope.pixel_nm[1]:
             least, most = microscope.pixel_nm
             yield f"{name}.pixel_nm: {scan.pixel_nm:g} nm; this microscope has pixels of {least:.3g} to {most:.3g} nm"
+        if scan.frame_s > _LONGEST_FRAME_S:
+            yield f"{name}.dwell_us: a frame would take {scan.frame_s:.0f} s, more than an hour; lower it"
         if not microscope.interrupts and scan.frame_s > _DEAF_S:
             yield (
                 f"{name}.dwell_us: a frame takes {scan.frame_s:.0f} s, during which this microscope hears nothing: an "

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from drivers.elements import why_no_material
+from drivers.toml_file import NAME_PATTERN
 
 PixelNm = Annotated[float, Field(ge=1e-3, le=1e5)]
 DwellUs = Annotated[float, Field(ge=1e-3, le=1e6)]
@@ -21,7 +22,7 @@ HoldSeconds = Annotated[float, Field(ge=0.0, le=1e6)]
 """Of a pulse; 0 is a ramp alone."""
 Temperature = Annotated[float, Field(gt=-273.15, le=3000.0)]
 
-Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=60, pattern=NAME_PATTERN)]
 """Part of a file's name."""
 
 

@@ -32,14 +32,14 @@ def test_the_timeline_tells_dose_and_duration(session_file):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"dwell": "dwell", "pixel_nm": "pixl_nm"}, ["pixl_nm", "pixel_nm", "line 18"]),
+        ({"dwell": "dwell", "pixel_nm": "pixl_nm"}, ["pixl_nm", "pixel_nm", "line 19"]),
         ({"temperature_c = 450.0": "temperature_c = 900.0"}, ["900", "600", "lower the plan"]),
         ({"from_deg = -70.0": "from_deg = -80.0"}, ["-80", "holder", "tilt.from_deg"]),
         ({'backend = "simulated"': 'backend = "simulatd"'}, ["simulatd", "did you mean 'simulated'"]),
         ({'kind = "pulses"': 'kind = "pulse"'}, ["plan[2]", "pulses"]),
         (
             {"durations_s = [60.0, 120.0]": "durations_s = [60.0, -1.0]"},
-            ["plan[2].durations_s[2]", "greater than or equal to 0"],
+            ["plan[2].durations_s[2]", "must be at least 0"],
         ),
         ({"voxels_across = 36.0": "voxls_across = 36.0"}, ["voxls_across", "voxels_across"]),
         ({'specimen = "NC2"': 'specimen = "NC9"'}, ["NC9", "NC2"]),
@@ -59,7 +59,7 @@ def test_every_mistake_is_told_at_once(session_file):
     path = session_file(**{"pixel_nm": "pixl_nm", "seed = 3": "sead = 3", "title": "titel"})
     with pytest.raises(ConfigError) as caught:
         load_session(path)
-    assert len(caught.value.problems) >= 5
+    assert ["pixl_nm" in p or "titel" in p or "sead" in p for p in caught.value.problems] == [True] * 3
 
 
 STAIRS = """
