@@ -32,9 +32,9 @@ with zmq.Context() as context, context.socket(zmq.PULL) as socket:
     socket.connect(endpoint)
     began = None
     for expected in range(int(frames) + 1):
-        parts = socket.recv_multipart(copy=False)
+        parts = socket.recv_multipart()
         if checked == "1":
-            assert unpack([part.buffer for part in parts]).header.seq == expected
+            assert unpack(parts).header.seq == expected
         began = began or time.perf_counter()  # by the first, which is not counted
     print(time.perf_counter() - began)
 """

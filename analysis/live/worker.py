@@ -53,9 +53,9 @@ class Worker:
         """Work until the stream is closed; returns the process's exit code."""
         while True:
             if self._subscription.poll(0 if self._pipeline.pending else _POLL_MS):
-                _, *parts = self._subscription.recv_multipart(copy=False)
+                _, *parts = self._subscription.recv_multipart()
                 try:
-                    item = unpack([part.buffer for part in parts])
+                    item = unpack(parts)
                 except CorruptFrame:
                     continue  # its number will be missed and asked for
                 if seq_of(item) > self._next:
