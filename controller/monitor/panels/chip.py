@@ -11,6 +11,7 @@ _LEAST_GAP_S, _GAP_READINGS = 10.0, 20
 """Between readings, above which nothing is known: so long, and so many times as long as usual."""
 
 _COLD_C = 25.0
+_LEAST_AHEAD_S = 600.0
 _LEAST_STD_C = 0.05
 """Less would be written as none, and no sensor knows that."""
 
@@ -39,18 +40,20 @@ class ChipPlot(Plot):
 
 
 def forecast(session: WatchedSession) -> list[tuple[float, float]]:
-    """Corners (session time in s, temperature in C) of what is planned from now on, as far as it is told."""
-    ahead = list(session.ahead())
-    if not ahead or not session.readings:
+    """Corners (session time in s, temperature in C) of what is planned, as far ahead as the past is shown."""
+    if not session.readings:
         return []
-    corners = [(session.time_s, _COLD_C)]
-    for begins_s, step in ahead:
+    end_s = session.time_s + max(_LEAST_AHEAD_S, session.time_s - session.readings[0].time_s)
+    corners, last_s = [(session.time_s, _COLD_C)], session.time_s
+    for begins_s, step in session.ahead():
+        if begins_s >= end_s:
+            break
+        last_s = min(end_s, begins_s + step.takes_s)
         if step.temperature_c is not None and step.duration_s is not None:
-            ends_s = begins_s + max(step.duration_s, 1.0)
+            over_s = min(end_s, begins_s + max(step.duration_s, 1.0))
             corners += [(begins_s, _COLD_C), (begins_s, step.temperature_c)]
-            corners += [(ends_s, step.temperature_c), (ends_s, _COLD_C)]
-    end_s = ahead[-1][0] + ahead[-1][1].takes_s
-    return [*corners, (end_s, _COLD_C)]
+            corners += [(over_s, step.temperature_c), (over_s, _COLD_C)]
+    return [*corners, (last_s, _COLD_C)] if last_s > session.time_s else []
 
 
 def chip_in_words(session: WatchedSession) -> str:

@@ -11,8 +11,10 @@ from textual.widgets import ContentSwitcher, Static
 from analysis.results import Preview
 from controller import events as ev
 from controller.monitor.app import REFRESH_S, MonitorApp
+from controller.monitor.panels.chip import forecast
 from controller.monitor.panels.picture import PicturePanel, scale_bar
 from controller.monitor.panels.plan import PlanTable
+from controller.monitor.state import WatchedSession
 from tests.controller.monitor.test_monitor import settled, story
 
 SIZES = [(60, 15), (80, 24), (120, 40), (200, 60)]
@@ -167,3 +169,19 @@ def test_a_scale_bar_is_as_long_as_it_says(nm_per_column, across):
     drawn, told = bar.strip().split(" ")[0], float(bar.split("┤")[1].removesuffix(" nm"))
     assert len(drawn) * nm_per_column == pytest.approx(told, abs=0.5 * nm_per_column)
     assert 0.15 * across < len(drawn) <= 0.5 * across + 1
+
+
+def test_the_chip_is_drawn_as_it_is_planned_to_be_but_no_farther_than_its_past():
+    session = WatchedSession()
+    for event in planned():
+        session.take(event)
+    corners = forecast(session)
+    times = [t for t, _ in corners]
+    assert times == sorted(times)
+    assert times[0] == session.time_s
+    # Until the tilt series that runs is over 207 s pass; then each 20 s of heat come with 180 s of tilts after them.
+    assert [(round(t), c) for t, c in corners[1:5]] == [(1121, 25.0), (1121, 450.0), (1136, 450.0), (1136, 25.0)]
+    assert times[-1] <= session.time_s + 734.0
+    for _ in range(3000):  # weeks of steps cost no more
+        session.plan += (ev.PlannedStep("later", "tilt NC2", 180.0),)
+    assert len(forecast(session)) <= 2 * len(corners)
