@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.images.scale_bar import draw_scale_bar
+from analysis.report.depth_profile import body_of, depth_profile
 from analysis.report.story import SessionStory
 from analysis.results import DiffusivityResult, EdxResult, IntervalDiffusivity, StateResult
 
@@ -20,6 +22,7 @@ _COLOURS = ("#0b5fa5", "#b3541e", "#2e7d32", "#7b1fa2", "#00838f", "#6d4c41")
 _MARKS = "oDs^vP"
 _GREY = "0.55"
 _MOST_SLICES = 12
+_PROFILE = ("depth_nm", "intensity", "intensity_spread", "voxels")
 _KELVIN = 273.15
 
 
@@ -83,13 +86,14 @@ def _alloying(fits: Sequence[DiffusivityResult]) -> ReportFigure:
 
 
 def _slices(story: SessionStory) -> Iterator[ReportFigure]:
-    """The same cut through every state, in one scale."""
+    """The same cut through every state, in one scale, and how they go with depth."""
     for particle, states in story.states.items():
         shown = [s for s in states if story.folder.volume(s.step).is_file()]
         if len(shown) > _MOST_SLICES:
             shown = [shown[i] for i in np.unique(np.linspace(0, len(shown) - 1, _MOST_SLICES).round().astype(int))]
         if shown:
             yield _slices_of(story, particle, shown)
+            yield _depth_of(story, particle, shown)
 
 
 def _slices_of(story: SessionStory, particle: str, states: Sequence[StateResult]) -> ReportFigure:
@@ -114,6 +118,35 @@ def _slices_of(story: SessionStory, particle: str, states: Sequence[StateResult]
     )
     told = [{"particle": particle, "step": s.step, "heated_s": s.heated_s, "voxel_nm": voxel_nm} for s in states]
     return ReportFigure(f"slices_{particle}", caption, figure, told)
+
+
+def _depth_of(story: SessionStory, particle: str, states: Sequence[StateResult]) -> ReportFigure:
+    figure, (axes,) = _new()
+    rows: list[dict[str, Any]] = []
+    body: NDArray[np.bool_] | None = None
+    for n, state in enumerate(states):
+        found = story.volume(state.step)
+        if found is None:
+            continue
+        volume, voxel_nm = found
+        if body is None or body.shape != volume.shape:
+            body = body_of(volume)
+        profile = depth_profile(volume, body, voxel_nm)
+        colour = colormaps["viridis"](0.9 * n / max(1, len(states) - 1))
+        axes.plot(profile.depth_nm, profile.intensity, color=colour, lw=1.4, label=f"{state.heated_s:.4g} s")
+        if n in (0, len(states) - 1):
+            low, high = profile.intensity - profile.spread, profile.intensity + profile.spread
+            axes.fill_between(profile.depth_nm, low, high, color=colour, alpha=0.18, lw=0.0)
+        told = {"particle": particle, "step": state.step, "heated_s": state.heated_s}
+        rows += [told | dict(zip(_PROFILE, values, strict=True)) for values in zip(*profile, strict=True)]
+    axes.set(xlabel="depth below the surface (nm)", ylabel="intensity over the particle's mean", xlim=(0.0, None))
+    axes.legend(frameon=False, fontsize=8, title="at temperature", title_fontsize=8)
+    caption = (
+        f"{particle}: mean intensity of the reconstructions in shells below the surface of the unheated particle; "
+        "bands, of the first and the last state, are one standard deviation of the voxels of a shell. The outermost "
+        "are blurred with the vacuum."
+    )
+    return ReportFigure(f"depth_{particle}", caption, figure, rows)
 
 
 def _by_interval(fits: Sequence[DiffusivityResult]) -> ReportFigure:

@@ -184,16 +184,20 @@ class SessionStory:
         rows = [(r.time_s, r.setpoint_c, r.temperature_c) for r in readings_of_chip(self.folder)]
         return np.array(rows, np.float64).reshape(-1, 3)
 
-    def middle_slice(self, step: str, axis: int) -> tuple[NDArray[np.float32], float] | None:
-        """Through a state's volume (z, y, x), across an axis, and the size of its voxels in nm; None without one."""
+    def volume(self, step: str) -> tuple[NDArray[np.float32], float] | None:
+        """A state's reconstruction (z, y, x), and the size of its voxels in nm; None without one."""
         import mrcfile
 
         path = self.folder.volume(step)
         if not path.is_file():
             return None
         with mrcfile.open(path, permissive=True) as file:
-            cut = np.asarray(np.take(file.data, file.data.shape[axis] // 2, axis), np.float32)
-            return cut, 0.1 * float(file.voxel_size.x) or 1.0
+            return np.array(file.data, np.float32), 0.1 * float(file.voxel_size.x) or 1.0
+
+    def middle_slice(self, step: str, axis: int) -> tuple[NDArray[np.float32], float] | None:
+        """Through a state's volume, across an axis, and the size of its voxels in nm; None without one."""
+        found = self.volume(step)
+        return None if found is None else (np.take(found[0], found[0].shape[axis] // 2, axis), found[1])
 
     def truth(self) -> dict[str, dict[str, Any]]:
         """What a twin knows of its particles; nothing of real ones."""

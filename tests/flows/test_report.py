@@ -22,7 +22,7 @@ from tests.command import alloyscope
 from tests.flows.recording import MAPPED, SMALL
 from tests.torture.rig import NoAnalysis, file_of
 
-FIGURES = {"alloying", "slices_NC2", "d_by_interval", "temperature", "conserved"}
+FIGURES = {"alloying", "slices_NC2", "depth_NC2", "d_by_interval", "temperature", "conserved"}
 
 
 @pytest.fixture
