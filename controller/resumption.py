@@ -38,6 +38,14 @@ def take_up(
             beam.height_nm[particle.name] = last.stage_nm[2] - particle.z_nm
 
 
+def book_left_on(past: Past, journal: Journal) -> None:
+    """Before anything else, so that a try to go on which fails makes it no longer."""
+    if past.left_on is not None:
+        left = past.left_on
+        journal.write(Exposed(particle=left.particle, electrons_per_nm2=left.electrons_per_nm2))
+        journal.write(BeamOff())
+
+
 async def begin_again(
     past: Past, instruments: Instruments, journal: Journal, log: Callable[[str, str], None], *, tracked: bool
 ) -> None:
@@ -60,10 +68,6 @@ async def begin_again(
     journal.write(Resumed(found=past.found + accepted, utc=utc_now()))
     if past.cut_pulse is not None:
         journal.write(past.cut_pulse)
-    if past.left_on is not None:
-        left = past.left_on
-        journal.write(Exposed(particle=left.particle, electrons_per_nm2=left.electrons_per_nm2))
-        journal.write(BeamOff())
     for words in past.found + accepted:
         log("warning", words)
     stage, last = await instruments.microscope.read_stage(), past.frames[-1] if past.frames else None

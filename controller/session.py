@@ -40,7 +40,7 @@ from controller.record.ledger import Ledger
 from controller.record.notes import NOTE, take_note
 from controller.record.past import Past
 from controller.record.recorder import Recorder
-from controller.resumption import begin_again, take_up
+from controller.resumption import begin_again, book_left_on, take_up
 from controller.stream.door import Door
 from controller.stream.live_analysis import LiveAnalysis
 from controller.stream.streams import Streams
@@ -204,9 +204,12 @@ class Session:
             self.events.listen(listener)
         self.journal = Journal(self.folder.journal, self.clock)
         self.plan = Plan(file)
-        self.amendable = RunningPlan(self.plan, lambda *asked: check_heat(file, self.origin, *asked))
+        begun = frozenset[str]() if self.past is None else self.past.begun
+        self.amendable = RunningPlan(self.plan, lambda *asked: check_heat(file, self.origin, *asked), begun)
         for amended in () if self.past is None else self.past.amended:
             self.amendable.amend(amended)
+        if self.past is not None:
+            book_left_on(self.past, self.journal)
         self.recorder = Recorder(
             self.folder,
             self.clock,

@@ -5,6 +5,8 @@ import os
 # Two workers of pytest have two cores between them, and so have the processes that a test starts, which inherit this:
 # more threads would only wait for each other. It is read when numpy and numba are imported, so it comes before them.
 os.environ |= {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# What a session survives must fail a test, also in the processes that it starts.
+os.environ["ALLOYSCOPE_RAISE_FAULTS"] = "1"
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -123,16 +125,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20211)
-
-
-@pytest.fixture(autouse=True)
-def faults_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a session survives must fail a test."""
-
-    def failed(_: Any, end: Any, error: Exception) -> None:
-        raise error
-
-    monkeypatch.setattr("analysis.live.particle_history.ParticleHistory.failed", failed)
 
 
 @pytest.fixture(autouse=True)

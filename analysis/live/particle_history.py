@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +21,7 @@ from analysis.live.diffusivity import (
     joint_fit_of,
     keeping_shape,
 )
+from analysis.live.faults import survived
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tomography.projections import Projections
@@ -77,42 +76,46 @@ class ParticleHistory:
 
     def add_series(self, frames: list[Frame], end: SeriesEnd) -> list[Result]:
         """Analyse one tilt series; never raises for poor data."""
-        began = time.monotonic()
+        began, self.last_volume = time.monotonic(), None
         kept, rejected = usable(frames)
         header = frames[-1].header if frames else None
         if header is None or len(kept) < 3:
             return [self._state(end, header, len(kept), rejected, began, [f"only {len(kept)} usable tilts"])]
-        series, jumped = prepare(kept, None if self._reference is None else self._reference.axis_deg)
-        rejected += jumped
-        used = len(series.tilts_deg)
-        problems = problems_of(series, end)
-        if used < FEWEST_TILTS or not (header.core and header.shell):
-            self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
-            if not (header.core and header.shell):
-                problems.append("no core and shell named: reconstruction only")
-            return [self._state(end, header, used, rejected, began, problems, series)]
         before = self._reference, list(self._states), self._bow, self._law, self._straight
+        problems: list[str] = []
         try:
-            if self._reference is None:
-                first = self._first_state(series, problems)
-                return [self._state(end, header, used, rejected, began, problems, series, first)]
-            heated = self._heated_state(series, header, problems)
-            return [
-                self._state(end, header, used, rejected, began, problems, series, heated),
-                *self._diffusivity(header.simulated),
-            ]
+            return self._analysed(kept, rejected, end, began, problems)
         except Exception as error:  # noqa: BLE001  # a fault of ours in one series must not cost all others
-            self.failed(end, error)
+            survived(end.step, error)
+            self.last_volume = None
             self._reference, self._states, self._bow, self._law, self._straight = before
             problems.append(
                 f"no number: a fault of this program ({type(error).__name__}: {error}); the frames are whole, other "
                 "series are analysed; please report it, with analysis.log"
             )
-            return [self._state(end, header, used, rejected, began, problems, series)]
+            return [self._state(end, header, len(kept), rejected, began, problems)]
 
-    def failed(self, end: SeriesEnd, error: Exception) -> None:
-        """Where the fault was, for those who mend it."""
-        print(f"{end.step}:", *traceback.format_exception(error), sep="\n", file=sys.stderr, flush=True)
+    def _analysed(
+        self, kept: list[Frame], rejected: list[str], end: SeriesEnd, began: float, problems: list[str]
+    ) -> list[Result]:
+        header = kept[-1].header
+        series, jumped = prepare(kept, None if self._reference is None else self._reference.axis_deg)
+        rejected += jumped
+        used = len(series.tilts_deg)
+        problems += problems_of(series, end)
+        if used < FEWEST_TILTS or not (header.core and header.shell):
+            self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
+            if not (header.core and header.shell):
+                problems.append("no core and shell named: reconstruction only")
+            return [self._state(end, header, used, rejected, began, problems, series)]
+        if self._reference is None:
+            first = self._first_state(series, problems)
+            return [self._state(end, header, used, rejected, began, problems, series, first)]
+        heated = self._heated_state(series, header, problems)
+        return [
+            self._state(end, header, used, rejected, began, problems, series, heated),
+            *self._diffusivity(header.simulated),
+        ]
 
     def followed(self) -> Followed | None:
         """How far the particle has diffused in its states so far; nothing before it was heated."""

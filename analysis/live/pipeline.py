@@ -12,6 +12,7 @@ from analysis.alloying.onset import OnsetAnalysis
 from analysis.blas_thread import one_blas_thread
 from analysis.diffusion.arrhenius import fit_arrhenius
 from analysis.images.thumbnail import shrunk, stride_for
+from analysis.live.faults import surviving
 from analysis.live.live_map import LiveMap
 from analysis.live.live_outlines import LiveOutlines
 from analysis.live.particle_history import ParticleHistory
@@ -75,7 +76,11 @@ class Pipeline:
             if len(frames) == 1:
                 self._began_s, self._previews_s, self._spent_s = time.monotonic(), 0.0, 0.0
             self._outlines.show(item)
-            return [*self._preview_of(item, len(frames), self._picture_px), *self._provisional_of(item, frames)]
+            passing: list[Result] = []
+            with surviving(f"{item.header.step}, while it is taken"):
+                passing += self._preview_of(item, len(frames), self._picture_px)
+                passing += self._provisional_of(item, frames)
+            return passing
         return self._finish(item)
 
     def _finish(self, end: SeriesEnd) -> list[Result]:
@@ -94,7 +99,10 @@ class Pipeline:
         if self._keep_volume is not None and particle.last_volume is not None:
             self._keep_volume(end.step, particle.last_volume, frames[0].header.pixel_nm)
         states = [r for r in results if isinstance(r, StateResult)]
-        return [*(r for r in results if r not in states), *self._arrhenius(results), *states]
+        laws: list[Result] = []
+        with surviving(f"{end.step}, all particles together"):
+            laws += self._arrhenius(results)
+        return [*(r for r in results if r not in states), *laws, *states]
 
     def _add_to_map(self, frame: Frame) -> None:
         """A frame of an EDX map is summed at once; what it tells is asked for when no other is waiting."""

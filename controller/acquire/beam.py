@@ -125,8 +125,9 @@ class Beam:
     async def _unblank(self, step: Recording, settings: ScanSettings) -> None:
         """Never after an abort, also not at a second try; where the answer is lost the beam may well be on."""
         await self.engine.checkpoint(may_pause=False)
-        rate = self._dose_of_scan(step, settings) / settings.frame_s
-        self.note(BeamOn(particle=step.particle.name, electrons_per_nm2_per_s=rate))
+        if self._on is None:  # else it may well be on since the first try
+            rate = self._dose_of_scan(step, settings) / settings.frame_s
+            self.note(BeamOn(particle=step.particle.name, electrons_per_nm2_per_s=rate))
         self._noted, asked_s = True, self.clock.now()
         try:
             await self.within("unblank the beam", _BLANK_LIMIT_S, self.microscope.set_beam_blank(False))
@@ -157,7 +158,7 @@ class Beam:
 
         Parameters
         ----------
-        swept : the beam was on since the scan before: all that time costs electrons, also between two scans
+        swept : the beam was on since the scan before, as in a sweep and a map: all that time costs electrons
         """
         usual = self._dose_of_scan(step, settings)
         dose = usual if scan.electrons_per_nm2 is None else scan.electrons_per_nm2

@@ -63,7 +63,7 @@ class EdxMaps:
                 if scan is None:
                     return
                 self._check_x_rays(scan)
-                beam.book(step, scan, step.settings.scan)
+                beam.book(step, scan, step.settings.scan, swept=True)
                 yield scan
 
     async def _is_enough(self, step: EdxMap, taken: int) -> bool:

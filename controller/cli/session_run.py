@@ -105,6 +105,8 @@ def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, 
     from controller.record.past import Past
 
     folder = Path(where)
+    # It may still write until when the chip was hot and the beam on.
+    _wait_for_guard(SessionFolder(folder))
     past = Past.read(folder)
     if past.unknown_heat and not accept:
         raise ConfigError(where, [f"{past.unknown_heat}; begin a new session, or give --accept to go on all the same"])
@@ -112,7 +114,6 @@ def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, 
     faked_clock = past.begin.dry or speed != 1.0
     file = trusted_session(source, trust=trust, faked_clock=faked_clock, origin=Path(past.begin.origin))
     check_writable(json_path)
-    _wait_for_guard(SessionFolder(folder))
     if not no_screen and sys.stdout.isatty():
         options = ["--accept", "--speed", str(speed), *(["--json", str(json_path)] if json_path else [])]
         behind_screen(["resume", where, "--no-screen", *options], SessionFolder(folder))

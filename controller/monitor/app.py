@@ -155,8 +155,9 @@ class MonitorApp(App[None]):
         self._changed = False
         self._show_what_may_be_done()
         for widget in self._panels.query("*"):
-            if isinstance(widget, Panel) and all(above.display for above in widget.ancestors_with_self):
-                widget.draw(self._session)
+            seen = all(above.display for above in widget.ancestors)
+            if isinstance(widget, Panel) and seen and (widget.display or isinstance(widget, AlarmLine)):
+                widget.draw(self._session)  # an alarm line without an alarm hides itself
 
     def _show_what_may_be_done(self) -> None:
         session = self._session

@@ -23,9 +23,17 @@ _EXAMPLES = "skip c05/heat, skip c05 (all of that cycle), unskip c05, change c05
 class RunningPlan:
     """Steps as they are amended, each handed out once; what was handed out has begun, and stays as it is."""
 
-    def __init__(self, plan: Plan, check_heat: Callable[[str, float, float], None]) -> None:
-        """`check_heat` : takes a step, a temperature in C and a rate in C/s, and raises where they may not be asked"""
-        self._steps = list(plan.steps())
+    def __init__(
+        self, plan: Plan, check_heat: Callable[[str, float, float], None], begun: frozenset[str] = frozenset()
+    ) -> None:
+        """Of a session that is to begin, or to go on.
+
+        Parameters
+        ----------
+        check_heat : takes a step, a temperature in C and a rate in C/s, and raises where they may not be asked
+        begun : steps that a session which goes on has begun before
+        """
+        self._steps, self._begun_before = list(plan.steps()), begun
         self._skipped: set[str] = set()
         self._begun = 0
         self._check_heat = check_heat
@@ -90,7 +98,7 @@ class RunningPlan:
         return f"{name} is taken, as planned"
 
     def _left(self) -> list[Step]:
-        return self._steps[self._begun :]
+        return [step for step in self._steps[self._begun :] if step.id not in self._begun_before]
 
     def _named(self, what: str, name: str) -> list[Step]:
         def named(step: Step) -> bool:

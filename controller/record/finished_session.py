@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
@@ -25,7 +26,7 @@ class FinishedSession:
         self.lacks = "no frames are read of a session that is over"
 
     async def events(self) -> AsyncIterator[ev.Event | None]:
-        for event in self._told():
+        for event in await asyncio.to_thread(lambda: list(self._told())):  # hundreds of files may be read
             yield event
 
     async def command(self, name: str) -> str:
@@ -48,8 +49,10 @@ class FinishedSession:
         yield ev.Finished(reason, message, str(story.folder.path))
 
     def _slices(self) -> Iterator[ev.Event]:
-        """Of every state of each particle, in one scale."""
-        for states in self._story.states.values():
+        """Of every state of each particle, of many the first and the last, in one scale."""
+        half = ev.SLICES // 2
+        for all_states in self._story.states.values():
+            states = all_states if len(all_states) <= 2 * half else [*all_states[:half], *all_states[-half:]]
             found = [(s, self._story.middle_slice(s.step, 2)) for s in states]
             cuts = [
                 (state, *binned(cut, ev.PICTURE_PX), voxel_nm)

@@ -12,7 +12,7 @@ from drivers.frames import FrameHeader, HeatPulse, SeriesEnd
 from drivers.recorded.chip_readings import readings_of_chip
 from drivers.recorded.dose import LeftOn, dose_of, left_on
 from drivers.recorded.folder import SessionFolder
-from drivers.recorded.journal import Entry, read_journal
+from drivers.recorded.journal import Entry, read_guard_journal, read_journal
 from drivers.recorded.records import (
     Begin,
     End,
@@ -124,7 +124,7 @@ class Past:
             pulses.append(cut)
         return cls(
             begin=begin,
-            time_s=max((entries[-1].time_s, *(h.time_s for h in frames))),
+            time_s=max((entries[-1].time_s, *(h.time_s for h in frames), *_guard_times_s(folder))),
             done=frozenset(over | {r.step for r in _of(records, HeatAsked)}),
             heat=tuple(HeatPulse(r.temperature_c, r.worth_s, r.worth_std_s) for r in pulses if r.worth_s > 0.0),
             dose_e_per_nm2=dose_of(path, entries),
@@ -146,6 +146,12 @@ def _of(records: list[SessionRecord], kind: type[R]) -> list[R]:
 def _frames(folder: SessionFolder) -> tuple[FrameHeader, ...]:
     headers = [h for path in folder.frames.glob("*.h5") for h in read_headers(path)]
     return tuple(sorted(headers, key=lambda h: h.seq))
+
+
+def _guard_times_s(folder: SessionFolder) -> list[float]:
+    """Of what the guard wrote last: it outlives its controller, and no time comes twice."""
+    entries, readings = list(read_guard_journal(folder.path))[-1:], readings_of_chip(folder)[-1:]
+    return [*(e.time_s for e in entries), *(r.time_s for r in readings)]
 
 
 def _cut_pulse(folder: SessionFolder, entries: list[Entry[SessionRecord]], begin: Begin) -> Heated | None:

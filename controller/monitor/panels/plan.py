@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
 from typing import NamedTuple
 
 from rich.text import Text
@@ -47,6 +49,7 @@ class PlanTable(DataTable[Text]):
 
     def draw(self, session: WatchedSession) -> None:
         rows = plan_rows(session)
+        self.border_subtitle = plan_in_words(session)
         if rows == self._rows:
             return
         if [r.step for r in rows] != [r.step for r in self._rows]:
@@ -63,31 +66,28 @@ class PlanTable(DataTable[Text]):
             for old, new in zip(self._rows, rows, strict=True):
                 for key, was, cell in zip(columns, _cells(old), _cells(new), strict=True):
                     if was != cell:
-                        self.update_cell(new.step, key, cell)
+                        self.update_cell(new.step, key, cell, update_width=True)
         self._rows = rows
-        self.border_subtitle = plan_in_words(session)
 
 
 def plan_rows(session: WatchedSession) -> list[PlannedRow]:
     """Of the steps around the one that runs; times are of day where the session runs in real time."""
     real_time = session.started is not None and session.started.real_time
-    begins_s = {step.step: at_s for at_s, step in session.ahead()}
     reached = 0 if session.progress is None else session.progress.step_number
-    rows: list[PlannedRow] = []
-    taken, running = 0, 0
-    for planned in session.plan:
-        taken += not planned.skipped
-        when = "skipped" if planned.skipped else "over" if taken < reached else "now" if taken == reached else "left"
-        if when == "now":
-            running = len(rows)
-            if session.over:
-                when = "over" if session.state.state == "done" and session.progress_is_whole else "left"
+    taken = list(accumulate(not s.skipped for s in session.plan))
+    running = bisect_left(taken, reached) if reached else 0
+    first = max(0, min(running - _BEFORE, len(session.plan) - _MOST))
+    begins_s = {step.step: at_s for at_s, step in session.ahead()}
+    rows = []
+    for number, planned in zip(taken[first : first + _MOST], session.plan[first : first + _MOST], strict=True):
+        when = "skipped" if planned.skipped else "over" if number < reached else "now" if number == reached else "left"
+        if when == "now" and session.over:
+            when = "over" if session.state.state == "done" and session.progress_is_whole else "left"
         at_s, starts = begins_s.get(planned.step), ""
         if at_s is not None:
             starts = session.clock_at(at_s - session.time_s) if real_time else clock_time(at_s)
         rows.append(PlannedRow(planned.step, when, starts, planned.words, clock_time(planned.takes_s)))
-    first = max(0, min(running - _BEFORE, len(rows) - _MOST))
-    return rows[first : first + _MOST]
+    return rows
 
 
 def plan_in_words(session: WatchedSession) -> str:

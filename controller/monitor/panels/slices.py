@@ -28,6 +28,8 @@ class SlicesSheet(Horizontal, can_focus=True):
         self._particle = ""
         self._step = ""
         """Empty is the newest."""
+        self._shown = ""
+        """Particle."""
         self._slices: dict[str, list[Preview]] = {}
 
     def compose(self) -> ComposeResult:
@@ -45,8 +47,8 @@ class SlicesSheet(Horizontal, can_focus=True):
             chosen.show_none(session.lacks)
             return
         newest = list(session.slices.values())[-1]
-        particle = self._particle or newest.particle
-        slices = self._slices[particle]
+        self._shown = self._particle or newest.particle
+        slices = self._slices[self._shown]
         now = next((s for s in slices if s.step == self._step), slices[-1])
         for panel, one in ((before, slices[0]), (chosen, now)):
             state = session.states.get(one.step)
@@ -58,7 +60,7 @@ class SlicesSheet(Horizontal, can_focus=True):
         chosen.border_title = f"{chosen.border_title} ({number} of {len(slices)})"
 
     def action_state(self, by: int) -> None:
-        slices = self._slices.get(self._particle) or next(iter(reversed(self._slices.values())), [])
+        slices = self._slices.get(self._shown, [])
         if not slices:
             return
         now = next((n for n, s in enumerate(slices) if s.step == self._step), len(slices) - 1)
@@ -70,6 +72,5 @@ class SlicesSheet(Horizontal, can_focus=True):
     def action_particle(self, by: int) -> None:
         names = list(self._slices)
         if names:
-            now = names.index(self._particle) if self._particle in names else len(names) - 1
-            self._particle, self._step = names[(now + by) % len(names)], ""
+            self._particle, self._step = names[(names.index(self._shown) + by) % len(names)], ""
             self.app.redraw()  # type: ignore[attr-defined]  # as above

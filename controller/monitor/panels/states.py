@@ -30,7 +30,7 @@ class StatesTable(DataTable[str | Text]):
                 self.add_row(*cells, key=step)
             elif cells != self._told[step]:
                 for name, cell in zip(_COLUMNS, cells, strict=True):
-                    self.update_cell(step, name, cell)
+                    self.update_cell(step, name, cell, update_width=True)
             else:
                 continue
             self._told[step] = cells

@@ -100,9 +100,9 @@ class NextLine(Static):
 
     def draw(self, session: WatchedSession) -> None:
         p, started = session.progress, session.started
-        if session.finished is not None and not session.lacks:
+        if session.finished is not None and started is not None and not session.lacks:
             folder = session.finished.folder
-            whole = session.finished.reason == "completed"
+            whole = session.finished.reason == "completed" or started.watches
             again = "" if whole else f"alloyscope resume {folder} goes on; "
             self.update(Text(f" next: {again}alloyscope report {folder}", no_wrap=True, overflow="ellipsis"))
             return

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.diffusion.fick import diffuse
-from analysis.live.particle_history import ParticleHistory
+from analysis.live.faults import RAISED
 from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
 from analysis.results import DiffusivityResult, Provisional, Result, StateResult, pretty
@@ -104,16 +104,17 @@ def test_poor_data_give_a_quality_in_words_and_no_number(rng, core_shell):
     assert few.alloying is None
 
 
-def test_a_fault_of_ours_in_one_series_costs_that_series_alone(rng, core_shell, monkeypatch):
+def test_a_fault_of_ours_in_one_series_costs_that_series_alone(rng, core_shell, monkeypatch, capsys):
     """Before, the analysis process ended with it, five times, and then for good."""
-    told = []
-    monkeypatch.setattr(ParticleHistory, "failed", lambda _, end, error: told.append((end.step, str(error))))
-    pipeline = Pipeline()
+    monkeypatch.delenv(RAISED)
+    volumes = []
+    pipeline = Pipeline(keep_volume=lambda step, *_: volumes.append(step))
     run(pipeline, series(counted(core_shell(48), rng), 0, "c00/A/tilt"))
     with monkeypatch.context() as broken:
         broken.setattr("analysis.live.particle_history.reconstruct_crop", lambda *_: 1 // 0)
         (lost,) = run(pipeline, series(counted(core_shell(48), rng), 100, "c01/A/tilt", [HeatPulse(450.0, 15.0)]))
-    assert told == [("c01/A/tilt", "integer division or modulo by zero")]
+    assert "c01/A/tilt:\nTraceback" in capsys.readouterr().err
+    assert volumes == ["c00/A/tilt"]  # not the one before under its name
     assert lost.alloying is None
     assert lost.quality.startswith("poor: no number: a fault of this program (ZeroDivisionError")
     heat = [HeatPulse(450.0, 15.0), HeatPulse(450.0, 15.0)]

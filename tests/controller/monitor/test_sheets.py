@@ -185,3 +185,53 @@ def test_the_chip_is_drawn_as_it_is_planned_to_be_but_no_farther_than_its_past()
     for _ in range(3000):  # weeks of steps cost no more
         session.plan += (ev.PlannedStep("later", "tilt NC2", 180.0),)
     assert len(forecast(session)) <= 2 * len(corners)
+
+
+def test_a_warning_that_comes_later_has_its_line_and_a_plan_that_is_changed_its_room(source):
+    async def main():
+        app = MonitorApp(source(planned()))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settled(pilot)
+            await pilot.press("4")
+            app._take(ev.Log(750.0, "warning", "the analysis process ended (code 1); started again (1)"))
+            longer = ev.PlannedStep("c05/heat", "heat 450 C 15000 s and all that", 15005.0, 450.0, 15000.0)
+            app._take(ev.PlanTold(tuple(longer if s.step == "c05/heat" else s for s in STEPS)))
+            app.redraw()
+            await pilot.pause(2 * REFRESH_S)
+            alarm = app.query_one("#alarm", Static)
+            assert alarm.display
+            assert "started again (1)" in str(alarm.render())
+            table = app.query_one("#plan-sheet", PlanTable)
+            for name, width in (("what", len(longer.words)), ("takes", len("4:10:05"))):
+                assert table.columns[next(k for k in table.columns if k.value == name)].get_render_width(table) >= width
+
+    asyncio.run(main())
+
+
+def test_states_of_the_particle_that_is_shown_are_gone_through(source):
+    """Particles are visited to and fro: c00 A, B, c01 B, A."""
+    facts = {"frames": 71, "shape": (2, 2), "pixels": b"1234"}
+    given = [
+        ev.ResultReceived(Preview(step=f"{step}/tilt", particle=step[-1], **facts))
+        for step in ("c00/A", "c00/B", "c01/B", "c01/A")
+    ]
+
+    def title(press):
+        look = lambda app, _: str(app.query_one("#chosen", PicturePanel).border_title)  # noqa: E731
+        return in_sheet(source, "3", look, given, press=press)
+
+    assert "c01/A" in title(())
+    assert "c00/A" in title(("left",))
+    assert "c01/B" in title(("down",))
+    assert "c00/B" in title(("down", "left"))
+
+
+@pytest.mark.parametrize(
+    ("watches", "reason", "told"), [(True, "done", False), (False, "completed", False), (False, "failed", True)]
+)
+def test_only_what_can_go_on_is_told_to(source, watches, reason, told):
+    began = ev.Started("NC2", "sessions/nc2", False, ("NC2",), 19, watches=watches)
+    given = [*planned()[1:], began, ev.Finished(reason, "", "sessions/nc2")]
+    words = in_sheet(source, "1", lambda app, _: str(app.query_one("#next", Static).render()), given)
+    assert ("alloyscope resume sessions/nc2" in words) is told
+    assert "alloyscope report sessions/nc2" in words

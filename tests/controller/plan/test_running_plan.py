@@ -83,3 +83,13 @@ def test_amendments_of_a_journal_make_the_same_plan_again(plan, session_file):
         plan.amend(one)
         again.amend(one)
     assert list(again.steps()) == list(plan.steps())
+
+
+def test_of_a_session_that_goes_on_nothing_is_amended_that_was_begun(session_file):
+    """A series that was cut has frames: left out, they would be in no analysis and no account."""
+    begun = frozenset({"c00/NC2/tilt", "c01/heat", "c01/NC2/tilt"})
+    plan = RunningPlan(Plan(load_session(session_file())), limited, begun)
+    for command in ("skip c01", "skip c01/NC2/tilt", "change c01/heat 500 60"):
+        with pytest.raises(AlloyscopeError, match="it has begun, or is over; steps that come next: c02/heat"):
+            plan.asked(command)
+    assert done(plan, "skip c02/heat") == "c02/heat is skipped"
