@@ -34,8 +34,6 @@ _SIMULATED = (0.02, 0.08, 0.2, 0.4, 0.6, 0.8, 0.93, 0.985)
 than that goes smoothly from one to the next: with twice as many the curve moves by 0.001."""
 _RATIO, _FIRST = 1.2, 0.01
 """Of tau from one point of the curve to the next, from this degree on."""
-
-
 _APART = 1e-3
 """Degrees of composition that are nearer are one."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from controller.plan.running_plan import REFUSED
 from controller.stream.running_session import find_endpoints, send_command
-from drivers.errors import AlloyscopeError
+from drivers.errors import ConfigError
 
 
 def amend(endpoint: str, key: Path | None, command: str) -> None:
@@ -14,10 +14,10 @@ def amend(endpoint: str, key: Path | None, command: str) -> None:
 
     Raises
     ------
-    AlloyscopeError
+    ConfigError
         Where it was refused, with the reason; nothing has changed then.
     """
     answer = send_command(find_endpoints(endpoint, key), command)
     if answer.startswith(REFUSED):
-        raise AlloyscopeError(answer.removeprefix(REFUSED))
+        raise ConfigError(command, [answer.removeprefix(REFUSED)])
     print(answer)

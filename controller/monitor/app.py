@@ -118,8 +118,8 @@ class MonitorApp(App[None]):
 
     def on_mount(self) -> None:
         self._turn_to("alloying")
-        for name, title in (("#results-scroll", "results"), ("#all-results-scroll", "results")):
-            self._panels.query_one(name).border_title = title
+        for name in ("#results-scroll", "#all-results-scroll"):
+            self._panels.query_one(name).border_title = "results"
         for name in ("#log", "#log-sheet"):
             self._panels.query_one(name).border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)

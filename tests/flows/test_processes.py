@@ -137,10 +137,11 @@ def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(ru
     process, folder = running(5.0, durations_s="[20.0]", step_deg=2.0)
     journal = folder / "journal.jsonl"
 
-    def send(command: str) -> str:
-        done = subprocess.run([*ALLOYSCOPE, command, str(folder)], capture_output=True, text=True, timeout=HANGING_S)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def send(command: str, *more: str, code: int = 0) -> str:
+        words = [*ALLOYSCOPE, command, str(folder), *more]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=HANGING_S)
+        assert done.returncode == code, done.stderr
+        return done.stdout if code == 0 else done.stderr
 
     until(lambda: len(happened(journal, "frame")) > 3, HANGING_S, "the first frames", process)
     assert "pausing" in send("pause")
@@ -148,6 +149,11 @@ def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(ru
     before = len(happened(journal, "frame"))
     time.sleep(0.6)
     assert len(happened(journal, "frame")) == before
+    assert "c01/heat is now 440 C for 7.5 s" in send("change", "c01/heat", "440", "7.5")
+    assert "c01/NC2/tilt is skipped" in send("skip", "c01/NC2/tilt")
+    assert "the limits are" in send("change", "c01/heat", "900", "1", code=2)
+    assert "it has begun" in send("skip", "c00", code=2)
+    assert [r["step"] for r in happened(journal, "plan_amended")] == ["c01/heat", "c01/NC2/tilt"]
     assert "running" in send("resume")
     until(lambda: len(happened(journal, "frame")) > before + 3, HANGING_S, "more frames", process)
     assert "aborting" in send("abort")
