@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
@@ -25,6 +26,7 @@ KEEPALIVE_S = 10
 IN_FLIGHT = 100
 """Messages that wait for their acknowledgement at a time."""
 _WRONG_PASSWORD = (134, 135)
+_T = TypeVar("_T")
 
 _silent = logging.getLogger("drivers.broker_connection")
 _silent.addHandler(logging.NullHandler())
@@ -53,6 +55,15 @@ class _Client(aiomqtt.Client):
         except aiomqtt.MqttError:
             if kind is None or not issubclass(kind, asyncio.CancelledError):
                 raise
+
+    async def _wait_for(self, fut: Awaitable[_T], timeout: float | None) -> _T:
+        """As aiomqtt's, whose `asyncio.wait_for` loses, in Python 3.11, a cancellation that comes with the answer."""
+        within_s = self.timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(None if within_s == math.inf else within_s):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError("Operation timed out") from None
 
 
 def client(

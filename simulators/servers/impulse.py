@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -134,8 +133,7 @@ class ImpulseServer:
     async def _end_ramp(self) -> None:
         if self._ramp is not None and not self._ramp.done():
             self._ramp.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ramp
+            await asyncio.wait([self._ramp])  # to await it itself could not tell its end from one's own
 
     async def _publish(self, pub: zmq.asyncio.Socket) -> None:
         while True:

@@ -149,5 +149,4 @@ class MqttHeaterServer:
     async def _end_ramp(self) -> None:
         if self._ramp is not None and not self._ramp.done():
             self._ramp.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ramp
+            await asyncio.wait([self._ramp])  # to await it itself could not tell its end from one's own
