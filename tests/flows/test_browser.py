@@ -1,0 +1,261 @@
+"""The screen in a browser: real processes, a real Chromium, and those who must not get in."""
+
+import asyncio
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import imageio.v3
+import numpy as np
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HEADLESS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--window-size=1280,800"]
+
+STARTED = "document.body.classList.contains('-first-byte')"
+
+
+@pytest.fixture
+def served(session_file, tmp_path, recorded) -> Iterator[str]:
+    """The address of a finished session's page, with its token."""
+    session = recorded(session_file(), tmp_path / "s")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "controller.cli", "serve", str(session.folder), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    told = process.stdout.readline()
+    yield re.search(r"http://\S+", told).group()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20.0) == 130
+    process.stdout.close()
+
+
+async def text_of(socket: aiohttp.ClientWebSocketResponse, words: str, within_s: float = 30.0) -> str:
+    """What the screen has drawn until these words are there."""
+    drawn, until = "", time.monotonic() + within_s
+    while words not in drawn:
+        assert time.monotonic() < until, f"no {words!r}; last came {drawn[-400:]!r}"
+        with suppress(TimeoutError):
+            message = await socket.receive(timeout=1.0)
+            assert message.type in {aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT}, message
+            if message.type == aiohttp.WSMsgType.BINARY:
+                drawn += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", message.data.decode(errors="replace"))
+    return drawn
+
+
+def test_the_screen_comes_to_the_page_and_its_keys_go_back(served):
+    here = served.split("/?")[0]
+
+    async def main() -> None:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+            async with browser.get(served) as page:
+                assert page.status == 200
+                assert "no-store" in page.headers["Cache-Control"]
+                assert "SameSite=Strict" in page.headers["Set-Cookie"]
+                assert "HttpOnly" in page.headers["Set-Cookie"]
+                assert not re.search(r"https?://(?!127\.0\.0\.1)", await page.text())
+            at = here.replace("http", "ws") + "/ws?width=100&height=30"
+            async with browser.ws_connect(at, headers={"Origin": here}) as socket:
+                await text_of(socket, "SIMULATED")
+                await socket.send_json(["stdin", "2"])
+                await text_of(socket, "tilts  quality")
+                await socket.send_json(["resize", {"width": 80, "height": 24}])
+                await socket.send_json(["stdin", "q"])
+                async with asyncio.timeout(20.0):
+                    while (await socket.receive()).type is not aiohttp.WSMsgType.CLOSE:
+                        pass
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "cookie", "headers", "status"),
+    [
+        ("/", "", {}, 403),
+        ("/?token=wrong", "", {}, 403),
+        ("/?token=%ff%fe", "", {}, 403),
+        ("/static/js/textual.js", "", {}, 403),
+        ("/static/", "good", {}, 403),
+        ("/static/../served_screen.py", "good", {}, 404),
+        ("/download/any", "good", {}, 404),
+        ("/ws", "", {"Origin": "HERE"}, 403),
+        ("/ws", "wrong", {"Origin": "HERE"}, 403),
+        ("/ws", "good", {"Origin": "http://elsewhere.example"}, 403),
+        ("/ws", "good", {}, 403),
+        ("/ws?token=GOOD", "", {"Origin": "HERE"}, 403),
+    ],
+)
+def test_nobody_gets_in_without_the_token_nor_from_another_page(served, path, cookie, headers, status):
+    here, token = served.split("/?token=")
+    name = f"alloyscope-{here.rsplit(':', 1)[1]}"
+    sent = {k: v.replace("HERE", here) for k, v in headers.items()}
+    if cookie:
+        sent["Cookie"] = f"{name}={token if cookie == 'good' else cookie}"
+    if path.startswith("/ws"):
+        sent |= {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+    async def main() -> tuple[int, str]:
+        asked = here + path.replace("GOOD", token)
+        async with aiohttp.ClientSession() as stranger, stranger.get(asked, headers=sent) as answer:
+            return answer.status, await answer.text()
+
+    found, words = asyncio.run(main())
+    assert found == status
+    assert token not in words
+
+
+def test_only_so_many_pages_at_a_time(served):
+    from controller.browser.served_screen import PAGES
+
+    here, token = served.split("/?token=")
+    sent = {"Origin": here, "Cookie": f"alloyscope-{here.rsplit(':', 1)[1]}={token}"}
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as browser:
+            at = here.replace("http", "ws") + "/ws"
+            pages = [await browser.ws_connect(at, headers=sent) for _ in range(PAGES)]
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+                await browser.ws_connect(at, headers=sent)
+            for page in pages:
+                await page.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["nowhere"], "no session is running in this folder"),
+        (["SESSION", "--port", "70000"], "65535"),
+        (["SESSION", "--host", "192.0.2.1", "--port", "0"], "cannot be listened at"),
+    ],
+)
+def test_what_cannot_be_served_is_said(session_file, tmp_path, recorded, options, words):
+    session = recorded(session_file(), tmp_path / "s")
+    asked = [str(session.folder) if o == "SESSION" else o for o in options]
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "controller.cli", "serve", *asked], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def colours_of(png: bytes) -> int:
+    return len(np.unique(imageio.v3.imread(io.BytesIO(png)).reshape(-1, 3), axis=0)) if png else 0
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Of a browser, whose sockets want short names."""
+    with tempfile.TemporaryDirectory(prefix="chromium", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@asynccontextmanager
+async def chromium(home: Path) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A page of a browser, spoken to by its own protocol."""
+    assert CHROMIUM is not None
+    profile = home / "profile"
+    browser = await asyncio.create_subprocess_exec(
+        *(CHROMIUM, *HEADLESS, f"--user-data-dir={profile}", "about:blank"),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=os.environ | {name: str(home) for name in ("HOME", "TMPDIR", "XDG_RUNTIME_DIR")},
+    )
+    try:
+        told, until = profile / "DevToolsActivePort", time.monotonic() + 60.0
+        while not (told.is_file() and "\n" in told.read_text()):
+            assert browser.returncode is None, f"Chromium ended with {browser.returncode}"
+            assert time.monotonic() < until, "Chromium does not start"
+            await asyncio.sleep(0.1)
+        port = told.read_text().split()[0]
+        async with aiohttp.ClientSession() as client:
+            async with client.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                (page,) = [one for one in await answer.json() if one["type"] == "page"]
+            async with client.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                yield socket
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(browser.pid, signal.SIGKILL)
+        await browser.wait()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+def test_a_real_browser_shows_it_without_an_error_and_without_a_network(served, home):
+    here = served.split("/?")[0]
+    events: list[dict[str, Any]] = []
+
+    async def main() -> tuple[bytes, bytes, str]:
+        async with chromium(home) as page:
+            number = 0
+
+            async def ask(method: str, **params: Any) -> dict[str, Any]:
+                nonlocal number
+                number += 1
+                await page.send_json({"id": number, "method": method, "params": params})
+                while True:
+                    said = await page.receive_json(timeout=60.0)
+                    if said.get("id") == number:
+                        assert "error" not in said, said
+                        return said["result"]
+                    events.append(said)
+
+            async def value(expression: str) -> Any:
+                return (await ask("Runtime.evaluate", expression=expression))["result"].get("value")
+
+            async def picture() -> bytes:
+                return base64.b64decode((await ask("Page.captureScreenshot", format="png"))["data"])
+
+            async def coloured() -> bytes:
+                """Once panels are drawn, and nothing changes any more."""
+                last, drawn = b"", b""
+                async with asyncio.timeout(60.0):
+                    while drawn != last or colours_of(drawn) < 50 or not await value(STARTED):
+                        await asyncio.sleep(0.5)
+                        last, drawn = drawn, await picture()
+                return drawn
+
+            async def changed(before: bytes) -> bytes:
+                async with asyncio.timeout(30.0):
+                    while True:
+                        now = await picture()
+                        if now != before:
+                            return now
+                        await asyncio.sleep(0.3)
+
+            for domain in ("Page", "Network", "Log", "Runtime"):
+                await ask(f"{domain}.enable")
+            await ask("Page.navigate", url=served)
+            first = await coloured()
+            await value("document.querySelector('textarea').focus()")
+            for kind in ("keyDown", "keyUp"):
+                await ask("Input.dispatchKeyEvent", type=kind, key="4", text="4" if kind == "keyDown" else "")
+            return first, await changed(first), await value("location.href")
+
+    first, plan, shown_address = asyncio.run(main())
+    if kept := os.environ.get("ALLOYSCOPE_PICTURES"):
+        for name, image in (("browser-now", first), ("browser-plan", plan)):
+            (Path(kept) / f"{name}.png").write_bytes(image)
+    assert shown_address == f"{here}/"
+    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert len(asked) >= 3
+    assert all(url.startswith((here, "data:", "about:")) for url in asked), asked
+    wrong = [e for e in events if e["method"] == "Runtime.exceptionThrown"]
+    wrong += [e for e in events if e["method"] == "Log.entryAdded" and e["params"]["entry"]["level"] == "error"]
+    assert not wrong, json.dumps(wrong, indent=1)
