@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, suppress
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.images.thumbnail import binned
+from analysis.images.thumbnail import binned, stride_for, thumbnail
 from analysis.report.story import SessionStory
 from analysis.results import Preview, StateResult
 from controller import events as ev
-from drivers.recorded.records import StepDone
+from drivers.recorded.records import Exposed, FrameRecorded, Heated, StepDone
+from drivers.recorded.step_file import FinishedStep
 
 _MOST_READINGS = 3000
 """That a screen can draw."""
@@ -23,7 +27,7 @@ class FinishedSession:
 
     def __init__(self, story: SessionStory) -> None:
         self._story = story
-        self.lacks = "no frames are read of a session that is over"
+        self.lacks = "maps of elements are in the report of a session that is over" if story.maps else ""
 
     async def events(self) -> AsyncIterator[ev.Event | None]:
         for event in await asyncio.to_thread(lambda: list(self._told())):  # hundreds of files may be read
@@ -35,18 +39,67 @@ class FinishedSession:
     def _told(self) -> Iterator[ev.Event]:
         story = self._story
         begin, end_s = story.begin, story.entries[-1].time_s
-        steps = sum(isinstance(e.record, StepDone) for e in story.entries)
-        yield ev.Started(begin.session, str(story.folder.path), begin.simulated, begin.particles, steps)
+        progress, planned = self._plan()
+        yield ev.Started(begin.session, str(story.folder.path), begin.simulated, begin.particles, len(planned))
+        yield ev.PlanTold(tuple(planned))
+        if progress is not None:
+            yield progress
         readings = story.chip()
         for time_s, setpoint_c, temperature_c in readings[:: max(1, -(-len(readings) // _MOST_READINGS))].tolist():
             yield ev.ChipReading(time_s, temperature_c, setpoint_c, None)
-        for happening in story.happenings():
-            yield ev.Log(happening.time_s, "info", happening.words)
+        told = [(h.time_s, h.words) for h in story.happenings()]
+        told += [(e.time_s, f"{e.record.step} is over") for e in story.entries if isinstance(e.record, StepDone)]
+        for time_s, words in sorted(told):
+            yield ev.Log(time_s, "info", words)
+        yield from self._last_frame()
         yield from (ev.ResultReceived(result) for result in story.results)
         yield from self._slices()
         reason, _, message = story.ending.partition(": ")
         yield ev.RunStateChanged(end_s, "done" if story.over else "failed")
         yield ev.Finished(reason, message, str(story.folder.path))
+
+    def _plan(self) -> tuple[ev.StepProgress | None, list[ev.PlannedStep]]:
+        """Steps as they went, and that of the last; a plan that was cut off is told as far as it came."""
+        begins_s, words = 0.0, defaultdict[str, str](str)
+        dose: defaultdict[str, float] = defaultdict(float)
+        heat: defaultdict[float, float] = defaultdict(float)
+        frames: defaultdict[str, int] = defaultdict(int)
+        planned, progress = [], None
+        for time_s, record in ((e.time_s, e.record) for e in self._story.entries):
+            match record:
+                case Heated():
+                    words[record.step] = f"heat {record.temperature_c:g} C {record.duration_s:.4g} s"
+                    heat[record.temperature_c] += record.worth_s
+                case Exposed():
+                    dose[record.particle] += record.electrons_per_nm2
+                case FrameRecorded():
+                    frames[record.step] += 1
+                    words[record.step] = f"{frames[record.step]} frame{'s' if frames[record.step] > 1 else ''}"
+                case StepDone():
+                    planned.append(ev.PlannedStep(record.step, words[record.step], time_s - begins_s))
+                    number, begins_s = len(planned), time_s
+                    progress = ev.StepProgress(time_s, record.step, number, number, 1, 1, 0.0)
+        if progress is not None:
+            done = {"dose_e_per_nm2": dict(dose), "heat_s_at_c": dict(heat), "steps": len(planned)}
+            progress = msgspec.structs.replace(progress, **done)
+        return progress, planned
+
+    def _last_frame(self) -> Iterator[ev.Event]:
+        """None where its file is gone or damaged."""
+        last = next((e.record for e in reversed(self._story.entries) if isinstance(e.record, FrameRecorded)), None)
+        if last is None:
+            return
+        with suppress(OSError, KeyError, msgspec.DecodeError):
+            for path in self._story.folder.step_files(last.step):
+                with closing(FinishedStep(path)) as step:
+                    if not step.holds(last.seq):
+                        continue
+                    frame = step.read(last.seq)
+                    pixels = thumbnail(frame.image, ev.PICTURE_PX)
+                    pixel_nm = frame.header.pixel_nm * stride_for(frame.image.shape, ev.PICTURE_PX)
+                    yield ev.Picture(
+                        last.step, last.tilt_deg, pixels.shape, pixels.tobytes(), frame.header.index, pixel_nm
+                    )
 
     def _slices(self) -> Iterator[ev.Event]:
         """Of every state of each particle, of many the first and the last, in one scale."""

@@ -82,7 +82,7 @@ def plan_rows(session: WatchedSession) -> list[PlannedRow]:
     for number, planned in zip(taken[first : first + _MOST], session.plan[first : first + _MOST], strict=True):
         when = "skipped" if planned.skipped else "over" if number < reached else "now" if number == reached else "left"
         if when == "now" and session.over:
-            when = "over" if session.state.state == "done" and session.progress_is_whole else "left"
+            when = "over" if session.progress_is_whole else "left"
         at_s, starts = begins_s.get(planned.step), ""
         if at_s is not None:
             starts = session.clock_at(at_s - session.time_s) if real_time else clock_time(at_s)

@@ -90,7 +90,7 @@ class ProgressLine(Static):
             out.append("━" * ((bar or 0) - filled), style="dim")
             out.append(f" {p.part}/{p.parts} {p.tilt_deg:+.1f} deg")
         left = "" if session.over else f"{clock_time(left_s)} left"
-        now = "" if bar is None and left else clock_time(session.time_s)
+        now = "" if bar is None and left else f"{'ended at ' * session.over}{clock_time(session.time_s)}"
         out.append(f"  {', '.join(words for words in (now, left) if words)}", style="bold")
         return out
 
