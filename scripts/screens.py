@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from controller import events as ev
-from controller.monitor.app import REFRESH_S, MonitorApp
+from controller.monitor.app import MonitorApp
 from controller.plan.session_file import load_session
 from controller.session import Session
 from drivers.clock import SteppedClock
@@ -87,12 +87,12 @@ def moods(events: list[ev.Event]) -> dict[str, list[ev.Event]]:
 async def picture(events: list[ev.Event], size: tuple[int, int], key: str) -> str:
     app = MonitorApp(Told(events))
     async with app.run_test(size=size) as pilot:
-        await pilot.pause(4 * REFRESH_S)
+        await pilot.pause(4 * MonitorApp.refresh_s)
         await pilot.press(key)
         before = ""
         while (now := app.export_screenshot(title=f"{size[0]}x{size[1]}, sheet {key}")) != before:
             before = now
-            await pilot.pause(2 * REFRESH_S)
+            await pilot.pause(2 * MonitorApp.refresh_s)
         return now
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+from time import monotonic
 from typing import ClassVar
 
 from rich.text import Text
@@ -9,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Grid, Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Footer, RichLog
 
 from controller import events as ev
@@ -30,7 +33,8 @@ from controller.monitor.source import RemoteSession, Source
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
-REFRESH_S = 0.2
+_SOON_S = 0.04
+"""After the first of several events that come together."""
 _ASK_AGAIN_S = 4.0
 _AGE_S = 1.0
 _LOG_STYLES = {"warning": "yellow", "error": "bold red"}
@@ -39,6 +43,8 @@ _LOG_STYLES = {"warning": "yellow", "error": "bold red"}
 class MonitorApp(App[None]):
     """Draws what a `Source` tells. Leaving it never stops a session."""
 
+    refresh_s: ClassVar[float] = 1.0
+    """Between two times that what has come is drawn; what a person asks for is drawn at once."""
     CSS_PATH = "monitor.tcss"
     TITLE = "Alloyscope"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -67,7 +73,8 @@ class MonitorApp(App[None]):
         self.VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
         self._source: Source = RemoteSession(source) if isinstance(source, dict) else source
         self._session = WatchedSession(lacks=self._source.lacks)
-        self._changed = True
+        self._drawing: Timer | None = None
+        self._drawn_at = -inf
         self._may: tuple[object, ...] = ()
         """By what the footer was drawn."""
 
@@ -123,7 +130,6 @@ class MonitorApp(App[None]):
         for name in ("#log", "#log-sheet"):
             self._panels.query_one(name).border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
-        self.set_interval(REFRESH_S, self._draw)
         self.set_interval(_AGE_S, self._grow_older)
 
     async def _listen(self) -> None:
@@ -131,7 +137,7 @@ class MonitorApp(App[None]):
             self._session.quiet = event is None
             if event is not None:
                 self._take(event)
-            self._changed = True
+            self._draw_soon()
 
     def _take(self, event: ev.Event) -> None:
         session = self._session
@@ -142,17 +148,31 @@ class MonitorApp(App[None]):
             self._say(words, time_s)
         if len(session.alarms) > alarms:
             self.bell()
+            self._draw_soon(urgent=True)
         # What is being recorded turns up its own sheet, once.
         if session.map is not None and session.map.step != map_step:
             self._turn_to("edx")
         if session.preview is not None and session.preview.step != slice_step:
             self._turn_to("alloying")
 
+    def _draw_soon(self, *, urgent: bool = False) -> None:
+        """However fast events come, they are drawn once a second; what has to be seen, at once."""
+        if urgent:
+            self._drawn_at = -inf
+        if self._drawing is None or urgent:
+            self._end_waiting()
+            wait_s = max(_SOON_S, self._drawn_at + self.refresh_s - monotonic())
+            self._drawing = self.set_timer(wait_s, self._draw)
+
+    def _end_waiting(self) -> None:
+        if self._drawing is not None:
+            self._drawing.stop()
+            self._drawing = None
+
     def _draw(self) -> None:
-        """Bring the screen up to date, at most a few times a second however fast events come."""
-        if not self._changed:
-            return
-        self._changed = False
+        """Bring the screen up to date."""
+        self._end_waiting()
+        self._drawn_at = monotonic()
         self._show_what_may_be_done()
         for widget in self._panels.query("*"):
             seen = all(above.display for above in widget.ancestors)
@@ -174,8 +194,8 @@ class MonitorApp(App[None]):
 
     def _grow_older(self) -> None:
         """Nothing comes, and that is news."""
-        if self._session.age_in_words():
-            self._changed = True
+        if self._session.age_in_words() and self._session.finished is None:
+            self._draw_soon()
 
     def _say(self, text: str, time_s: float | None = None) -> None:
         at = f"{clock_time(time_s)} " if time_s is not None else ""
@@ -185,7 +205,6 @@ class MonitorApp(App[None]):
 
     def redraw(self) -> None:
         """A person asked to see something else of what is known."""
-        self._changed = True
         self._draw()
 
     def action_sheet(self, name: str) -> None:
@@ -237,7 +256,7 @@ class MonitorApp(App[None]):
     def _turn_to(self, sheet: str) -> None:
         for name in ("alloying", "arrhenius", "edx"):
             self._panels.query_one(f"#{name}").display = name == sheet
-        self._changed = True
+        self._draw_soon(urgent=True)
         self._panels.query_one("#maps").display = sheet == "edx"
         self._panels.query_one("#pictures").display = sheet != "edx"
 
@@ -249,7 +268,7 @@ class MonitorApp(App[None]):
         else:
             self._session.abort_asked = True
             self.set_timer(_ASK_AGAIN_S, self._forget_asked)
-        self._changed = True
+        self._draw_soon(urgent=True)
 
     def action_stop_clicked(self) -> None:
         """A click may be a slip, so it is asked once more; a key is not."""
@@ -259,7 +278,7 @@ class MonitorApp(App[None]):
         else:
             self._session.stop_asked = True
             self.set_timer(_ASK_AGAIN_S, self._forget_asked)
-        self._changed = True
+        self._draw_soon(urgent=True)
 
     def action_note(self) -> None:
         """Into the journal, and the report."""
@@ -295,11 +314,11 @@ class MonitorApp(App[None]):
 
     def action_seen(self) -> None:
         self._session.alarms.clear()
-        self._changed = True
+        self._draw_soon(urgent=True)
 
     def _forget_asked(self) -> None:
         self._session.abort_asked = self._session.stop_asked = False
-        self._changed = True
+        self._draw_soon(urgent=True)
 
     async def _send(self, command: str) -> None:
         self._say(await self._source.command(command))

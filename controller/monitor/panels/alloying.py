@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.monitor.panels.arrhenius import MARKS, STYLES
+from controller.monitor.panels.drawn import entitle
 from controller.monitor.panels.onset import onset_curves
 from controller.monitor.panels.plot import Curve, Plot
 from controller.monitor.state import WatchedSession
@@ -13,7 +14,8 @@ class AlloyingPlot(Plot):
 
     def draw(self, session: WatchedSession) -> None:
         if session.images and not session.fits:
-            self.border_title, self.unit = "contrast lost, image by image", "C"
+            self.unit = "C"
+            entitle(self, "contrast lost, image by image")
             self.show(list(onset_curves(session.images)))
             return
         curves = []

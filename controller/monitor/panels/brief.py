@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
 
 from controller.monitor.panels.chip import chip_in_words
+from controller.monitor.panels.drawn import Words
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
@@ -13,7 +13,7 @@ _LINES = 4
 """Of the log."""
 
 
-class Brief(Static):
+class Brief(Words):
     """In the place of all panels."""
 
     def draw(self, session: WatchedSession) -> None:
@@ -31,4 +31,4 @@ class Brief(Static):
             out.append(f" {at}", style="dim")
             out.append(f"{words}\n")
         out.rstrip()
-        self.update(out)
+        self.say(out)

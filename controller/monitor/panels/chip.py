@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from controller.monitor.panels.drawn import entitle
 from controller.monitor.panels.plot import Curve, Plot
 from controller.monitor.state import WatchedSession
 
@@ -35,7 +36,7 @@ class ChipPlot(Plot):
             y_range=(0.0, 50.0 * np.ceil(highest_c / 50.0)),
         )
         if readings:
-            self.border_title = chip_in_words(session)
+            entitle(self, chip_in_words(session))
             self.set_class(bool(session.age_in_words()), "old")
 
 

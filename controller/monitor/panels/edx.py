@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 
 from analysis.results import EdxResult
 from controller.monitor.panels.arrhenius import STYLES
+from controller.monitor.panels.drawn import entitle
 from controller.monitor.panels.picture import PicturePanel
 from controller.monitor.panels.plot import Curve, Plot
 from controller.monitor.state import WatchedSession
@@ -37,7 +38,7 @@ class ElementMaps(Horizontal):
             self.query_one("#map-0", PicturePanel).show_none(session.lacks)
         for n, (name, pixels) in enumerate(list(found.pictures.items())[: _MOST_MAPS + 1]):
             panel = self.query_one(f"#map-{n}", PicturePanel)
-            panel.border_title = name
+            entitle(panel, name)
             panel.show(np.frombuffer(pixels, np.uint8).reshape(found.picture_shape), f"{found.frames} frames")
 
 
@@ -54,11 +55,11 @@ class SpectrumAndProfile(Vertical):
             return
         spectrum, profile = self.query_one("#spectrum", Plot), self.query_one("#profile", Plot)
         energies_kev, counts, top = _seen(found)
-        spectrum.border_title = f"spectrum, {sum(found.spectrum):.0f} counts"
+        entitle(spectrum, f"spectrum, {sum(found.spectrum):.0f} counts")
         spectrum.show([Curve(energies_kev, counts, "white")], y_range=(0.0, top))
         curves = list(_rings(found))
         names = (f"[{style}]{e}[/]" for e, style in zip(found.composition_at_pct, STYLES, strict=False))
-        profile.border_title = "at% in rings: " + ", ".join(names) if curves else "profile"
+        entitle(profile, "at% in rings: " + ", ".join(names) if curves else "profile")
         values = [v for curve in curves for v in curve.y]
         profile.show(curves, y_range=(max(0.0, min(values) - 5.0), max(values) + 5.0) if values else None)
 

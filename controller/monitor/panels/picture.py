@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+from time import monotonic
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
-from textual.widget import Widget
 
 from analysis.results import Outlined, Preview
 from controller.events import Picture
+from controller.monitor.panels.drawn import Drawn, entitle
 from controller.monitor.state import WatchedSession
 
 _RIM = np.array([255, 170, 0])
@@ -20,13 +22,17 @@ _LEAST_WIDTH, _LEAST_HEIGHT = 14, 6
 """Of a slice that shows anything, and of a picture that has room for a scale bar."""
 _MOST_BAR, _LEAST_BAR = 0.5, 3
 """Of a picture's width, and in columns."""
+_LEVELS = 24
+"""Of brightness that are told apart: of more a screen this coarse shows nothing, and each change of colour is sent."""
+_CELLS_PER_S, _MOST_WAIT_S = 80.0, 4.0
+"""A new picture waits until a slow line has room for it, for some 20 bytes a character, and never longer."""
 _VIRIDIS = [(68, 1, 84), (71, 44, 122), (59, 81, 139), (44, 113, 142), (33, 144, 141), (39, 173, 129), (92, 200, 99)]
 _VIRIDIS += [(170, 220, 50), (253, 231, 37)]
 VIRIDIS = np.array([np.interp(np.arange(256), np.linspace(0, 255, 9), c) for c in zip(*_VIRIDIS, strict=True)]).T
 """(256, 3), of even steps to every eye, that of those who see red and green alike as well."""
 
 
-class PicturePanel(Widget):
+class PicturePanel(Drawn):
     """A framed image; give it uint8 pixels (y, x) with `show`."""
 
     def __init__(self, title: str, *, id: str) -> None:
@@ -35,6 +41,7 @@ class PicturePanel(Widget):
         self._pixels: NDArray[np.uint8] | None = None
         self._rims: NDArray[np.uint8] | None = None
         self._instead = "waiting for data"
+        self._shown_step, self._due_s = "", 0.0
         self._pixel_nm = 0.0
         self.table: NDArray[np.float64] | None = None
 
@@ -43,23 +50,34 @@ class PicturePanel(Widget):
     ) -> None:
         """`rims`, of the same shape, is 1 where an outline is drawn; with a pixel's size there is a scale bar."""
         self._pixels, self._rims, self._pixel_nm = pixels, rims, pixel_nm
-        self.border_subtitle = caption
-        self.refresh()
+        entitle(self, subtitle=caption)
+        self.draw_anew()
+
+    def waits(self, step: str) -> bool:
+        """Whether it is too early for another picture of the same step."""
+        now_s = monotonic()
+        if step == self._shown_step and now_s < self._due_s:
+            return True
+        self._shown_step = step
+        self._due_s = now_s + min(_MOST_WAIT_S, self.size.width * self.size.height / _CELLS_PER_S)
+        return False
 
     def show_none(self, lacks: str) -> None:
         """Say that there will be none."""
         if lacks and lacks != self._instead:
             self._instead = lacks
-            self.refresh()
+            self.draw_anew()
 
-    def render(self) -> Text:
+    def drawn(self, width: int, height: int) -> Text:
         if self._pixels is None:
-            return Text(self._instead, style="dim")
-        return self._drawn(self._pixels, self.size.width, self._rims)
+            return Text(fill(self._instead, max(width, 1)), style="dim")
+        return self._with_bar(self._pixels, width, height, self._rims)
 
-    def _drawn(self, pixels: NDArray[np.uint8], width: int, rims: NDArray[np.uint8] | None = None) -> Text:
+    def _with_bar(
+        self, pixels: NDArray[np.uint8], width: int, height: int, rims: NDArray[np.uint8] | None = None
+    ) -> Text:
         """With its scale bar, where there is room for one."""
-        height, bar = self.size.height, Text()
+        bar = Text()
         if self._pixel_nm and height > _LEAST_HEIGHT:
             height -= 1
             across = shown_size(pixels.shape, width, height)[0]
@@ -78,6 +96,8 @@ class FramePicture(PicturePanel):
         picture, outlined = session.picture, session.outlined
         if picture is None:
             self.show_none(session.lacks)
+            return
+        if self.waits(picture.step) and not session.over:
             return
         pixels = np.frombuffer(picture.pixels, np.uint8).reshape(picture.shape)
         caption, rims = f"{picture.tilt_deg:+.1f} deg", None
@@ -99,19 +119,19 @@ class SlicePicture(PicturePanel):
         if now is None:
             self.show_none(session.lacks)
             return
+        if self.waits(now.step) and not session.over:
+            return
         first = session.slices_of(now.particle)[0]
         beside = first.step != now.step and self.size.width >= 2 * _LEAST_WIDTH + 1
         self._before = pixels_of(first) if beside else None
-        self.border_title = "slice: first, now" if beside else "orthoslice"
+        entitle(self, "slice: first, now" if beside else "orthoslice")
         self.show(pixels_of(now), f"{now.frames} tilts", pixel_nm=now.pixel_nm)
 
-    def render(self) -> Text:
-        if self._pixels is None:
-            return super().render()
-        if self._before is None:
-            return self._drawn(self._pixels, self.size.width)
-        half = (self.size.width - 1) // 2
-        before, now = (self._drawn(p, half) for p in (self._before, self._pixels))
+    def drawn(self, width: int, height: int) -> Text:
+        if self._pixels is None or self._before is None:
+            return super().drawn(width, height)
+        half = (width - 1) // 2
+        before, now = (self._with_bar(p, half, height) for p in (self._before, self._pixels))
         return _beside(before, now, half)
 
 
@@ -166,7 +186,8 @@ def half_blocks(
     w, h = shown_size(pixels.shape, width, height)
     small = _binned(_binned(pixels, h, 0), w, 1)
     rim = np.zeros(small.shape, np.uint8) if rims is None else _thinned(rims, h, w)
-    shown = small[..., None] if table is None else table[np.clip(small, 0, 255).astype(int)]
+    small = np.round(np.clip(small, 0, 255) * ((_LEVELS - 1) / 255.0)) * (255.0 / (_LEVELS - 1))
+    shown = small[..., None] if table is None else table[small.astype(int)]
     colours = np.where(rim[..., None] > 0, _RIM, shown).astype(int)
     out = Text("\n" * ((height - h // 2) // 2), no_wrap=True)
     indent = " " * ((width - w) // 2)

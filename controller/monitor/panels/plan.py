@@ -10,6 +10,7 @@ from rich.text import Text
 from textual.widgets import DataTable
 
 from controller.events import PlannedStep
+from controller.monitor.panels.drawn import entitle
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
@@ -49,7 +50,7 @@ class PlanTable(DataTable[Text]):
 
     def draw(self, session: WatchedSession) -> None:
         rows = plan_rows(session)
-        self.border_subtitle = plan_in_words(session)
+        entitle(self, subtitle=plan_in_words(session))
         if rows == self._rows:
             return
         if [r.step for r in rows] != [r.step for r in self._rows]:

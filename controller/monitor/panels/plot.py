@@ -8,8 +8,8 @@ from itertools import pairwise
 from math import inf
 
 from rich.text import Text
-from textual.widget import Widget
 
+from controller.monitor.panels.drawn import Drawn, entitle
 from drivers.units import clock_time
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -42,7 +42,7 @@ class Curve:
         return f"{('╌' if self.dashed else '─') if self.joined else self.mark} {self.name}" if self.name else ""
 
 
-class Plot(Widget):
+class Plot(Drawn):
     """A framed plot; give it curves with `show`."""
 
     def __init__(self, title: str, unit: str, *, id: str, y_range: tuple[float, float] | None = None) -> None:
@@ -55,11 +55,11 @@ class Plot(Widget):
     def show(self, curves: list[Curve], y_range: tuple[float, float] | None = None) -> None:
         self._y_range = y_range or self._y_range
         self.curves = [c for c in curves if len(c.x)]
-        self.border_subtitle = "  ".join(c.legend for c in self.curves if c.name)
-        self.refresh()
+        entitle(self, subtitle="  ".join(c.legend for c in self.curves if c.name))
+        self.draw_anew()
 
-    def render(self) -> Text:
-        return draw(self.curves, self.size.width, self.size.height, self.unit, self._y_range)
+    def drawn(self, width: int, height: int) -> Text:
+        return draw(self.curves, width, height, self.unit, self._y_range)
 
 
 def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple[float, float] | None = None) -> Text:

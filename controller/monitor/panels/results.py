@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
 
 from analysis.results import Estimate
+from controller.monitor.panels.drawn import Words
 from controller.monitor.state import WatchedSession
 
 
-class ResultsPanel(Static):
+class ResultsPanel(Words):
     """D, windows, images, maps and states, the newest of each."""
 
     def draw(self, session: WatchedSession) -> None:
@@ -43,7 +43,7 @@ class ResultsPanel(Static):
             number = sum(s.particle == state.particle for s in session.states.values())
             out.append(f"{number} state(s), {state.heated_s:.4g} s, {state.quality}\n")
         out.rstrip()
-        self.update(out if out.plain else Text("no result yet", style="dim"))
+        self.say(out if out.plain else Text("no result yet", style="dim"))
 
 
 def _degree(alloying: Estimate | None) -> str:

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from analysis.results import Preview
+from controller.monitor.panels.drawn import entitle
 from controller.monitor.panels.picture import VIRIDIS, PicturePanel, pixels_of
 from controller.monitor.state import WatchedSession
 
@@ -50,14 +51,14 @@ class SlicesSheet(Horizontal, can_focus=True):
         self._shown = self._particle or newest.particle
         slices = self._slices[self._shown]
         now = next((s for s in slices if s.step == self._step), slices[-1])
+        number = slices.index(now) + 1
         for panel, one in ((before, slices[0]), (chosen, now)):
             state = session.states.get(one.step)
             heated = "" if state is None else f" after {state.heated_s:.4g} s"
-            panel.border_title = f"{one.particle}{heated}, {one.step}"
+            which = f" ({number} of {len(slices)})" if panel is chosen else ""
+            entitle(panel, f"{one.particle}{heated}, {one.step}{which}")
             quality = "" if state is None else f", {state.quality}"
             panel.show(pixels_of(one), f"{one.frames} tilts{quality}", pixel_nm=one.pixel_nm)
-        number = slices.index(now) + 1
-        chosen.border_title = f"{chosen.border_title} ({number} of {len(slices)})"
 
     def action_state(self, by: int) -> None:
         slices = self._slices.get(self._shown, [])

@@ -6,6 +6,7 @@ from rich.text import Text
 from textual.widgets import DataTable
 
 from analysis.results import StateResult
+from controller.monitor.panels.drawn import entitle
 from controller.monitor.state import WatchedSession
 
 _COLUMNS = ("particle", "heated", "alloying", "volume", "tilts", "quality")
@@ -34,7 +35,7 @@ class StatesTable(DataTable[str | Text]):
             else:
                 continue
             self._told[step] = cells
-        self.border_subtitle = f"{len(self._told)}" if self._told else "none yet"
+        entitle(self, subtitle=f"{len(self._told)}" if self._told else "none yet")
 
 
 def state_in_cells(state: StateResult, session: WatchedSession) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.text import Text
-from textual.widgets import Static
 
 from controller import events as ev
+from controller.monitor.panels.drawn import Words
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
@@ -25,7 +25,7 @@ _BAR = 10
 """Of progress, in columns."""
 
 
-class StatusLine(Static):
+class StatusLine(Words):
     """State, title, and the answer to "is it all right?"; red is for what is not."""
 
     def draw(self, session: WatchedSession) -> None:
@@ -53,10 +53,10 @@ class StatusLine(Static):
             out.append(f"  ⚠ {number} warning{'s' if number > 1 else ''}, x: seen", style="bold red")
         elif session.progress is not None:
             out.append("  ✓ all well", style="green")
-        self.update(out)
+        self.say(out)
 
 
-class AlarmLine(Static):
+class AlarmLine(Words):
     """The newest warning, until somebody has seen it."""
 
     def draw(self, session: WatchedSession) -> None:
@@ -64,21 +64,21 @@ class AlarmLine(Static):
         if session.alarms:
             time_s, words = session.alarms[-1]
             at = "" if time_s is None else f"{clock_time(time_s)} "
-            self.update(Text(f" {at}{words}", style="bold red", no_wrap=True, overflow="ellipsis"))
+            self.say(Text(f" {at}{words}", style="bold red", no_wrap=True, overflow="ellipsis"))
 
 
-class ProgressLine(Static):
+class ProgressLine(Words):
     """Step, tilt, and the time that is left."""
 
     def draw(self, session: WatchedSession) -> None:
         p, left_s = session.progress, session.left_s
         if p is None or left_s is None:
             words = f" ended at {clock_time(session.time_s)}" if session.over else "waiting for the session"
-            self.update(Text(words, style="dim"))
+            self.say(Text(words, style="dim"))
             return
         tried = (self._words(session, p, left_s, bar) for bar in (_BAR, 0))
         room = self.size.width
-        self.update(next((line for line in tried if line.cell_len <= room), self._words(session, p, left_s, None)))
+        self.say(next((line for line in tried if line.cell_len <= room), self._words(session, p, left_s, None)))
 
     @staticmethod
     def _words(session: WatchedSession, p: ev.StepProgress, left_s: float, bar: int | None) -> Text:
@@ -95,7 +95,7 @@ class ProgressLine(Static):
         return out
 
 
-class NextLine(Static):
+class NextLine(Words):
     """What comes next, what it has cost, and how far behind the analysis is."""
 
     def draw(self, session: WatchedSession) -> None:
@@ -104,16 +104,16 @@ class NextLine(Static):
             folder = session.finished.folder
             whole = session.finished.reason == "completed" or started.watches
             again = "" if whole else f"alloyscope resume {folder} goes on; "
-            self.update(Text(f" next: {again}alloyscope report {folder}", no_wrap=True, overflow="ellipsis"))
+            self.say(Text(f" next: {again}alloyscope report {folder}", no_wrap=True, overflow="ellipsis"))
             return
         if p is None or started is None:
-            self.update("")
+            self.say(Text())
             return
         parts = list(_parts(session, p, started, 1))
         lines = [[*_parts(session, p, started, 2)], *(parts[:n] for n in range(len(parts), 0, -1))]
         room = self.size.width
         fitting = next((line for words in lines if len(line := f" {'  '.join(words)}") <= room), "")
-        self.update(Text(fitting, no_wrap=True, overflow="ellipsis"))
+        self.say(Text(fitting, no_wrap=True, overflow="ellipsis"))
 
 
 def _parts(session: WatchedSession, p: ev.StepProgress, started: ev.Started, steps: int) -> Iterator[str]:
@@ -131,13 +131,13 @@ def _parts(session: WatchedSession, p: ev.StepProgress, started: ev.Started, ste
         yield f"analysis {session.analysed}/{p.recorded}"
 
 
-class StopButton(Static):
+class StopButton(Words):
     """Where a click asks for the emergency stop, and a second one does it. The key does not ask."""
 
     def draw(self, session: WatchedSession) -> None:
         self.display = not session.over
         words = " STOP? click again " if session.stop_asked else " ! EMERGENCY STOP "
-        self.update(Text(words, style="bold reverse red" if session.stop_asked else "bold red", no_wrap=True))
+        self.say(Text(words, style="bold reverse red" if session.stop_asked else "bold red", no_wrap=True))
 
     async def on_click(self) -> None:
         await self.run_action("app.stop_clicked")

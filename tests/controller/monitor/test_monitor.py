@@ -21,7 +21,7 @@ from analysis.results import (
     WindowOffset,
 )
 from controller import events as ev
-from controller.monitor.app import REFRESH_S, MonitorApp
+from controller.monitor.app import MonitorApp
 from controller.monitor.panels.plot import Plot
 
 
@@ -85,7 +85,7 @@ async def settled(pilot) -> None:
     await pilot.app._source.told.wait()
     before = ""
     for _ in range(100):
-        await pilot.pause(1.5 * REFRESH_S)
+        await pilot.pause(1.5 * pilot.app.refresh_s)
         if (now := pilot.app.export_screenshot()) == before:
             return
         before = now

@@ -10,7 +10,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from analysis.results import Preview
 from controller import events as ev
-from controller.monitor.app import REFRESH_S, MonitorApp
+from controller.monitor.app import MonitorApp
 from controller.monitor.panels.chip import forecast
 from controller.monitor.panels.picture import PicturePanel, scale_bar
 from controller.monitor.panels.plan import PlanTable
@@ -48,7 +48,7 @@ def in_sheet(source, key: str, look, events=None, size=(80, 24), press=()):
         async with app.run_test(size=size) as pilot:
             await settled(pilot)
             await pilot.press(key, *press)
-            await pilot.pause(2 * REFRESH_S)
+            await pilot.pause(2 * MonitorApp.refresh_s)
             return look(app, told)
 
     return asyncio.run(main())
@@ -197,7 +197,7 @@ def test_a_warning_that_comes_later_has_its_line_and_a_plan_that_is_changed_its_
             longer = ev.PlannedStep("c05/heat", "heat 450 C 15000 s and all that", 15005.0, 450.0, 15000.0)
             app._take(ev.PlanTold(tuple(longer if s.step == "c05/heat" else s for s in STEPS)))
             app.redraw()
-            await pilot.pause(2 * REFRESH_S)
+            await pilot.pause(2 * MonitorApp.refresh_s)
             alarm = app.query_one("#alarm", Static)
             assert alarm.display
             assert "started again (1)" in str(alarm.render())

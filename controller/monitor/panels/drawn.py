@@ -1,0 +1,62 @@
+"""What panels repaint: nothing that is as it was. Over SSH a screen has a few kB a second for all of them."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.geometry import Region, Size
+from textual.widget import Widget
+from textual.widgets import Static
+
+
+class Words(Static):
+    """Words that are repainted when they change, and laid out anew when their lines do."""
+
+    _said: Text | None = None
+
+    def say(self, words: Text) -> None:
+        if words != self._said:
+            before = "" if self._said is None else self._said.plain
+            self._said = words
+            # A line that stays one line takes no other room; longer text may wrap elsewhere.
+            self.update(words, layout="\n" in before + words.plain or not before)
+
+
+class Drawn(Widget):
+    """A picture in characters, made by `drawn` for the room there is; of a new one, rows that differ are repainted."""
+
+    _rows: tuple[Text, ...] = ()
+    _rows_size: Size | None = None
+
+    def drawn(self, width: int, height: int) -> Text:
+        """The whole of it, lines parted by line feeds."""
+        raise NotImplementedError
+
+    def draw_anew(self) -> None:
+        """What it is made of may have changed."""
+        if self._rows_size != self.size:
+            self.refresh()
+            return
+        rows = self._drawn_rows()
+        changed = [y for y, (old, new) in enumerate(zip(self._rows, rows, strict=False)) if old != new]
+        if len(rows) != len(self._rows):
+            self._rows = rows
+            self.refresh()
+        elif changed:
+            self._rows = rows
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def render(self) -> Text:
+        if self._rows_size != self.size:
+            self._rows, self._rows_size = self._drawn_rows(), self.size
+        return Text("\n", no_wrap=True).join(self._rows)
+
+    def _drawn_rows(self) -> tuple[Text, ...]:
+        return tuple(self.drawn(self.size.width, self.size.height).split("\n", allow_blank=True))
+
+
+def entitle(panel: Widget, title: str | None = None, subtitle: str | None = None) -> None:
+    """Give a frame its words, above or below; setting what is there already would repaint all inside it."""
+    if title is not None and panel.border_title != title:
+        panel.border_title = title
+    if subtitle is not None and panel.border_subtitle != subtitle:
+        panel.border_subtitle = subtitle
