@@ -9,6 +9,7 @@ from typing import TypeVar, assert_never
 import msgspec
 
 from analysis.results import AnyResult, Preview
+from controller.chip_course import ChipCourse
 from drivers.frames import plain
 
 PICTURE_PX = 96
@@ -147,7 +148,7 @@ class Events:
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._latest: dict[str, Event] = {}
-        self._readings: deque[Event] = deque(maxlen=3600)
+        self._readings: ChipCourse[ChipReading] = ChipCourse()
         self._logs: deque[Event] = deque(maxlen=200)
         self._slices: dict[str, Event] = {}
         """By tilt series: the newest."""

@@ -21,6 +21,7 @@ from analysis.results import (
     StateResult,
 )
 from controller import events as ev
+from controller.chip_course import ChipCourse
 from drivers.units import clock_time
 
 _OLD_S = 3.0
@@ -38,7 +39,7 @@ class WatchedSession:
     plan: tuple[ev.PlannedStep, ...] = ()
     """Empty where there is none."""
     progress: ev.StepProgress | None = None
-    readings: deque[ev.ChipReading] = field(default_factory=lambda: deque(maxlen=3600))
+    readings: ChipCourse[ev.ChipReading] = field(default_factory=ChipCourse)
     picture: ev.Picture | None = None
     preview: Preview | None = None
     slices: dict[str, Preview] = field(default_factory=dict)
@@ -108,7 +109,7 @@ class WatchedSession:
     def time_s(self) -> float:
         """Of the session, as its newest news tells."""
         known = [self.state.time_s, *([] if self.progress is None else [self.progress.time_s])]
-        return max(*known, *(r.time_s for r in list(self.readings)[-1:]), 0.0)
+        return max(*known, *(r.time_s for r in self.readings[-1:]), 0.0)
 
     @property
     def left_s(self) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil, log
+
 import numpy as np
 
 from controller.monitor.panels.drawn import entitle
@@ -10,9 +12,13 @@ from controller.monitor.state import WatchedSession
 
 _LEAST_GAP_S, _GAP_READINGS = 10.0, 20
 """Between readings, above which nothing is known: so long, and so many times as long as usual."""
+_AROUND = 50
+"""Readings."""
 
 _COLD_C = 25.0
 _LEAST_AHEAD_S = 600.0
+_STRIDE = 1.25
+"""By which the axis of time grows."""
 _LEAST_STD_C = 0.05
 """Less would be written as none, and no sensor knows that."""
 
@@ -23,15 +29,14 @@ class ChipPlot(Plot):
     def draw(self, session: WatchedSession) -> None:
         readings = session.readings
         times = [r.time_s for r in readings]
-        usual_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-        gap = max(_LEAST_GAP_S, _GAP_READINGS * usual_s)
+        gaps = gaps_in(times)
         planned = forecast(session)
         highest_c = max([100.0, *(r.temperature_c for r in readings), *(c for _, c in planned)])
         self.show(
             [
                 Curve([t for t, _ in planned], [c for _, c in planned], "grey42", name="planned", dashed=True),
-                Curve(times, [r.setpoint_c for r in readings], "grey62", name="set", dashed=True, gap=gap),
-                Curve(times, [r.temperature_c for r in readings], "bright_blue", name="measured", gap=gap),
+                Curve(times, [r.setpoint_c for r in readings], "grey62", name="set", dashed=True, breaks=gaps),
+                Curve(times, [r.temperature_c for r in readings], "bright_blue", name="measured", breaks=gaps),
             ],
             y_range=(0.0, 50.0 * np.ceil(highest_c / 50.0)),
         )
@@ -40,11 +45,25 @@ class ChipPlot(Plot):
             self.set_class(bool(session.age_in_words()), "old")
 
 
+def gaps_in(times_s: list[float]) -> frozenset[int]:
+    """After which readings nothing was known for a while, by what is usual around them: older ones are thinned."""
+    intervals_s = np.diff(times_s)
+    found: set[int] = set()
+    for first in range(0, len(intervals_s), _AROUND):
+        near_s = intervals_s[max(0, first - _AROUND) : first + 2 * _AROUND]
+        most_s = max(_LEAST_GAP_S, _GAP_READINGS * float(np.mean(near_s)))
+        found.update((first + np.flatnonzero(intervals_s[first : first + _AROUND] > most_s)).tolist())
+    return frozenset(found)
+
+
 def forecast(session: WatchedSession) -> list[tuple[float, float]]:
     """Corners (session time in s, temperature in C) of what is planned, as far ahead as the past is shown."""
     if not session.readings:
         return []
-    end_s = session.time_s + max(_LEAST_AHEAD_S, session.time_s - session.readings[0].time_s)
+    first_s = session.readings[0].time_s
+    # The axis grows in strides, so that what is drawn stays where it is in between.
+    strides = max(0, ceil(log(max(session.time_s - first_s, 1e-9) / _LEAST_AHEAD_S, _STRIDE)))
+    end_s = first_s + 2.0 * _LEAST_AHEAD_S * _STRIDE**strides
     corners, last_s = [(session.time_s, _COLD_C)], session.time_s
     for begins_s, step in session.ahead():
         if begins_s >= end_s:

@@ -55,8 +55,12 @@ class Drawn(Widget):
 
 
 def entitle(panel: Widget, title: str | None = None, subtitle: str | None = None) -> None:
-    """Give a frame its words, above or below; setting what is there already would repaint all inside it."""
-    if title is not None and panel.border_title != title:
-        panel.border_title = title
-    if subtitle is not None and panel.border_subtitle != subtitle:
-        panel.border_subtitle = subtitle
+    """Give a frame its words, above or below, and repaint that edge alone: Textual would repaint all inside it."""
+    for name, words, y in (("border_title", title, 0), ("border_subtitle", subtitle, panel.outer_size.height - 1)):
+        if words is None or getattr(panel, name) == words:
+            continue
+        if not panel.outer_size:
+            setattr(panel, name, words)
+            continue
+        setattr(panel, f"_{name}", panel.render_str(words))  # what its property sets, before it repaints everything
+        panel.refresh(Region(0, y, panel.outer_size.width, 1).translate(-panel.content_offset))

@@ -24,8 +24,8 @@ _MOST_BAR, _LEAST_BAR = 0.5, 3
 """Of a picture's width, and in columns."""
 _LEVELS = 24
 """Of brightness that are told apart: of more a screen this coarse shows nothing, and each change of colour is sent."""
-_CELLS_PER_S, _MOST_WAIT_S = 80.0, 4.0
-"""A new picture waits until a slow line has room for it, for some 20 bytes a character, and never longer."""
+_CELLS_PER_S, _MOST_WAIT_S = 40.0, 4.0
+"""A new picture waits until a slow line has room for it, for some 50 bytes a character, and never longer."""
 _VIRIDIS = [(68, 1, 84), (71, 44, 122), (59, 81, 139), (44, 113, 142), (33, 144, 141), (39, 173, 129), (92, 200, 99)]
 _VIRIDIS += [(170, 220, 50), (253, 231, 37)]
 VIRIDIS = np.array([np.interp(np.arange(256), np.linspace(0, 255, 9), c) for c in zip(*_VIRIDIS, strict=True)]).T

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf
 
 from rich.text import Text
 
@@ -33,8 +32,8 @@ class Curve:
     mark: str = "●"
     """Of single points: colour alone tells nobody apart."""
     dashed: bool = False
-    gap: float = inf
-    """Points farther apart in x are not joined: nothing is known between them."""
+    breaks: frozenset[int] = frozenset()
+    """Points that are not joined to the next one: nothing is known between them."""
 
     @property
     def legend(self) -> str:
@@ -91,17 +90,18 @@ def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple
     for curve in curves:
         points = [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
         if curve.joined:
-            drawn = 0
-            for ((x0, y0), (x1, y1)), (t0, t1) in zip(pairwise(points), pairwise(curve.x), strict=True):
-                if t1 - t0 > curve.gap:
+            for n, ((x0, y0), (x1, y1)) in enumerate(pairwise(points)):
+                if (x0, y0) == (x1, y1) and n:
+                    continue  # thousands of readings share a dot
+                if n in curve.breaks:
                     put(x0, y0, curve.style)
                     put(x1, y1, curve.style)
                     continue
                 steps = max(abs(x1 - x0), abs(y1 - y0), 1)
                 for i in range(steps + 1):
-                    if not curve.dashed or (drawn + i) // _DASH % 2 == 0:
-                        put(round(x0 + (x1 - x0) * i / steps), round(y0 + (y1 - y0) * i / steps), curve.style)
-                drawn += max(abs(x1 - x0), abs(y1 - y0))
+                    px, py = round(x0 + (x1 - x0) * i / steps), round(y0 + (y1 - y0) * i / steps)
+                    if not curve.dashed or (px + py) // _DASH % 2 == 0:  # wherever the curve begins
+                        put(px, py, curve.style)
         else:
             for i, (px, py) in enumerate(points):
                 if i < len(curve.std):

@@ -13,6 +13,7 @@ from textual.widgets import Static
 from analysis.results import Diffusivity, DiffusivityResult, Preview, StateResult
 from controller import events as ev
 from controller.monitor.app import MonitorApp
+from controller.monitor.panels.chip import gaps_in
 from controller.monitor.panels.picture import half_blocks
 from controller.monitor.panels.plot import CLOCK, Curve, Plot, draw
 from controller.monitor.state import WatchedSession
@@ -41,7 +42,9 @@ def on_screen(source, events, look, size=(80, 24), press=()):
 
 def test_a_curve_breaks_where_nothing_is_known():
     x = [*range(50), *range(150, 200)]
-    whole, broken = (draw([Curve(x, [5.0] * 100, "white", gap=gap)], 44, 6, "s", (0.0, 10.0)) for gap in (1e9, 10.0))
+    assert gaps_in([float(v) for v in x]) == {49}
+    breaks = (frozenset[int](), frozenset({49}))
+    whole, broken = (draw([Curve(x, [5.0] * 100, "white", breaks=b)], 44, 6, "s", (0.0, 10.0)) for b in breaks)
 
     def drawn(text):
         return sum(c > chr(0x2800) for row in text.plain.splitlines()[:-1] for c in row[4:])
