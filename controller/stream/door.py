@@ -13,7 +13,7 @@ from zmq.auth.asyncio import AsyncioAuthenticator
 
 from controller.stream.protocol import Command, Endpoints, EventsSoFar
 from drivers.errors import AlloyscopeError, ConfigError
-from drivers.keys import Key, read_key
+from drivers.key_file import Key, read_key
 from drivers.requests import Reply, answer_question
 
 _questions = msgspec.json.Decoder(Command | EventsSoFar | Endpoints)

@@ -18,7 +18,7 @@ from drivers import device_host
 from drivers.device_host.archive import write_archive
 from drivers.errors import DeviceError, DeviceTimeout
 from drivers.far_clock import FarClock
-from drivers.keys import make_keys
+from drivers.key_file import make_keys
 from drivers.remote import RemoteChip, RemoteMicroscope
 from tests.drivers.device_hosts import FAR, LIMIT_S, context, said
 

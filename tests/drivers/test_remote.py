@@ -11,7 +11,7 @@ import pytest
 from drivers.errors import ConfigError, DeviceError, DeviceTimeout, LimitExceeded
 from drivers.far_clock import FarClock
 from drivers.interfaces import EdxSettings, ScanSettings, StagePosition
-from drivers.keys import make_keys
+from drivers.key_file import make_keys
 from drivers.remote import RemoteChip, RemoteEdx, RemoteMicroscope
 from simulators.bare_microscope import BareMicroscope
 from tests.drivers.device_hosts import FAR, context, said

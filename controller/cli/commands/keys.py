@@ -10,7 +10,7 @@ import typer
 
 def keys(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder for the three key files")]) -> None:
     """Make keys by which a session can be watched, or operated, over the network."""
-    from drivers.keys import make_keys
+    from drivers.key_file import make_keys
 
     for path in make_keys(folder):
         print(path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.text import Text
 
 from controller.monitor.panels.drawn import Drawn, entitle
@@ -82,17 +83,19 @@ def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple
             dots[py // 4][px // 2] |= _DOTS[py % 4][px % 2]
             styles[py // 4][px // 2] = style
 
-    def at(x: float, y: float) -> tuple[int, int]:
-        px = round((x - left) / (right - left) * (2 * columns - 1))
-        py = round((high - y) / (high - low) * (4 * rows - 1))
-        return px, py
+    def dots_of(curve: Curve) -> NDArray[np.int64]:
+        px = (np.asarray(curve.x, float) - left) / (right - left) * (2 * columns - 1)
+        py = (high - np.asarray(curve.y, float)) / (high - low) * (4 * rows - 1)
+        return np.rint(np.stack([px, py], axis=1)).astype(np.int64)
 
     for curve in curves:
-        points = [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
+        points = dots_of(curve)
         if curve.joined:
-            for n, ((x0, y0), (x1, y1)) in enumerate(pairwise(points)):
-                if (x0, y0) == (x1, y1) and n:
-                    continue  # thousands of readings share a dot
+            moves = np.flatnonzero((points[1:] != points[:-1]).any(axis=1))  # thousands of readings share a dot
+            if not moves.size:
+                put(int(points[0, 0]), int(points[0, 1]), curve.style)
+            for n in moves.tolist():
+                (x0, y0), (x1, y1) = points[n : n + 2].tolist()
                 if n in curve.breaks:
                     put(x0, y0, curve.style)
                     put(x1, y1, curve.style)
@@ -103,9 +106,9 @@ def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple
                     if not curve.dashed or (px + py) // _DASH % 2 == 0:  # wherever the curve begins
                         put(px, py, curve.style)
         else:
-            for i, (px, py) in enumerate(points):
+            for i, (px, py) in enumerate(points.tolist()):
                 if i < len(curve.std):
-                    reach = abs(at(left, low + curve.std[i])[1] - at(left, low)[1])
+                    reach = round(curve.std[i] / (high - low) * (4 * rows - 1))
                     for dy in range(-reach, reach + 1):
                         put(px, py + dy, curve.style)
                 if 0 <= px < 2 * columns and 0 <= py < 4 * rows:

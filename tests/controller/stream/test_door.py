@@ -17,7 +17,8 @@ from controller.stream.door import Door, next_port
 from controller.stream.running_session import find_endpoints, send_command
 from controller.stream.streams import Streams
 from drivers.errors import ConfigError, DeviceError
-from drivers.keys import HANDSHAKE_S, make_keys, read_key
+from drivers.key_file import make_keys, read_key
+from drivers.keys import HANDSHAKE_S
 from tests.command import alloyscope
 
 EVENT = ev.ChipReading(1.0, 25.0, 25.0, 0.0)
