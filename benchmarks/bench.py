@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks import diffusion, edx, machine, outlines, reconstruction, sessions, streaming
+from benchmarks import diffusion, edx, machine, outlines, reconstruction, screen, sessions, streaming
 from benchmarks.row import HEAD, Row, write_json
 
 _BEGIN, _END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
@@ -28,6 +28,7 @@ def parts(about: dict[str, object]) -> dict[str, Callable[[bool], Iterator[Row]]
         "streaming": streaming.rows,
         "outlines": outlines.rows,
         "components": edx.rows,
+        "screen": screen.rows,
         "sessions": sessions.rows,
     }
 

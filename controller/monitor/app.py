@@ -148,6 +148,7 @@ class MonitorApp(App[None]):
             self._say(words, time_s)
         if len(session.alarms) > alarms:
             self.bell()
+        if len(session.alarms) > alarms or isinstance(event, ev.Started | ev.RunStateChanged | ev.Finished):
             self._draw_soon(urgent=True)
         # What is being recorded turns up its own sheet, once.
         if session.map is not None and session.map.step != map_step:
