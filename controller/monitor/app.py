@@ -173,6 +173,8 @@ class MonitorApp(App[None]):
     def _draw(self) -> None:
         """Bring the screen up to date."""
         self._end_waiting()
+        if not self.screen_stack:
+            return  # it is leaving
         self._drawn_at = monotonic()
         self._show_what_may_be_done()
         for widget in self._panels.query("*"):

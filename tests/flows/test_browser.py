@@ -230,6 +230,8 @@ def test_a_real_browser_shows_it_without_an_error_and_without_a_network(served, 
             for domain in ("Page", "Network", "Log", "Runtime"):
                 await ask(f"{domain}.enable")
             await ask("Page.navigate", url=served)
+            while not any(e["method"] == "Page.loadEventFired" for e in events):
+                events.append(await page.receive_json(timeout=60.0))
             first = await drawn(slices=True)
             await value("document.querySelector('textarea').focus()")
             for kind in ("keyDown", "keyUp"):
