@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test test-all torture bench bench-short screens check lock clean
+.PHONY: demo test test-all torture bench bench-short screens docs check lock clean
 
 demo: .venv/ready
 	folder=sessions/demo-$$(date +%Y%m%d-%H%M%S) && \
@@ -40,6 +40,10 @@ build/peers/ready: .venv/ready
 # Pictures of every sheet of the screen at four sizes, into build/screens: to be looked at.
 screens: .venv/ready
 	PYTHONPATH=. $(BIN)/python scripts/screens.py
+
+# All pages as a site that opens from its folder, without a network; a dead link fails it.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet -f scripts/site.yml
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -97,6 +97,7 @@ async def picture(events: list[ev.Event], size: tuple[int, int], key: str) -> st
 
 
 def main() -> None:
+    MonitorApp.refresh_s = 0.1
     OUT.mkdir(parents=True, exist_ok=True)
     for mood, events in moods(recorded()).items():
         for width, height in SIZES:

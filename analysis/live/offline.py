@@ -55,7 +55,7 @@ class StateEntry(Strict):
     """One tilt series."""
 
     tilt_series: Path
-    """Stack or folder of single images, from the manifest's own folder (README: Old data)."""
+    """Stack or folder of single images, from the manifest's own folder (docs/old-data.md)."""
     angles: Path | None = None
     """Where neither the series nor a file beside it tells its tilts."""
     pixel_nm: float | None = Field(None, gt=0.0)

@@ -43,7 +43,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def add_to(self, summary: dict[str, Any]) -> None:
-        """Write what it says into the JSON of a run, as the README documents it."""
+        """Write what it says into the JSON of a run, as docs/results.md has it."""
 
     def words(self) -> Iterator[str]:
         """What it says to people, line by line."""

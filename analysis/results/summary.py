@@ -11,7 +11,7 @@ from analysis.results.result import Result
 
 
 def summary(results: Iterable[Result], provenance: dict[str, Any]) -> dict[str, Any]:
-    """As the README documents it."""
+    """As docs/results.md has it."""
     told: dict[str, Any] = {"particles": {}}
     for result in results:
         result.add_to(told)

@@ -62,7 +62,7 @@ _TWIN_OPTIONS = """
 particles = [{ specimen = "NC2" }]
 """
 _REAL_OPTIONS = """
-[microscope.options]         # as its driver takes them: see the README, Instruments
+[microscope.options]         # as its driver takes them: see docs/instruments.md
 """
 _WARMER_C = 150.0
 
