@@ -33,7 +33,9 @@ class ChipCourse(Sequence[R]):
         self._readings: list[R] = []
 
     def append(self, reading: R) -> None:
-        """The next in time."""
+        """The next in time; one from before is of another session."""
+        if self._readings and reading.time_s < self._readings[-1].time_s:
+            self._readings.clear()
         self._readings.append(reading)
         if len(self._readings) > self._most:
             old, first_s = self._readings[1 : -self._newest], self._readings[0].time_s

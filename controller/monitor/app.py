@@ -37,6 +37,8 @@ _SOON_S = 0.04
 """After the first of several events that come together."""
 _ASK_AGAIN_S = 4.0
 _AGE_S = 1.0
+_LAID_OUT_S = (0.15, 1.0)
+"""After a change of the terminal's size, on a fast machine and on a busy one."""
 _LOG_STYLES = {"warning": "yellow", "error": "bold red"}
 
 
@@ -74,7 +76,7 @@ class MonitorApp(App[None]):
         self._source: Source = RemoteSession(source) if isinstance(source, dict) else source
         self._session = WatchedSession(lacks=self._source.lacks)
         self._drawing: Timer | None = None
-        self._drawn_at = -inf
+        self._drawn_at = self._due_s = -inf
         self._may: tuple[object, ...] = ()
         """By what the footer was drawn."""
 
@@ -160,10 +162,12 @@ class MonitorApp(App[None]):
         """However fast events come, they are drawn once a second; what has to be seen, at once."""
         if urgent:
             self._drawn_at = -inf
-        if self._drawing is None or urgent:
+        now_s = monotonic()
+        due_s = max(now_s + _SOON_S, self._drawn_at + self.refresh_s)
+        if self._drawing is None or self._due_s > due_s:
             self._end_waiting()
-            wait_s = max(_SOON_S, self._drawn_at + self.refresh_s - monotonic())
-            self._drawing = self.set_timer(wait_s, self._draw)
+            self._due_s = due_s
+            self._drawing = self.set_timer(due_s - now_s, self._draw)
 
     def _end_waiting(self) -> None:
         if self._drawing is not None:
@@ -205,6 +209,11 @@ class MonitorApp(App[None]):
         for name in ("#log", "#log-sheet"):
             style = next((s for word, s in _LOG_STYLES.items() if text.startswith(word)), "")
             self._panels.query_one(name, RichLog).write(Text(at, style="dim") + Text(text, style=style))
+
+    def on_resize(self) -> None:
+        """There may be room for more panels than before, once they have been laid out."""
+        for wait_s in _LAID_OUT_S:
+            self.set_timer(wait_s, self.redraw)
 
     def redraw(self) -> None:
         """A person asked to see something else of what is known."""

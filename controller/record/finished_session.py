@@ -27,7 +27,7 @@ class FinishedSession:
 
     def __init__(self, story: SessionStory) -> None:
         self._story = story
-        self.lacks = "maps of elements are in the report of a session that is over" if story.maps else ""
+        self.lacks = "this session has none on its screen; see its report"
 
     async def events(self) -> AsyncIterator[ev.Event | None]:
         for event in await asyncio.to_thread(lambda: list(self._told())):  # hundreds of files may be read

@@ -46,6 +46,21 @@ def test_a_true_gap_is_still_seen_when_what_is_around_it_is_thinned():
     assert times[gap + 1] >= 30000.0
 
 
+def test_few_readings_and_many_gaps_are_seen_as_what_they_are():
+    few = [*range(8), *range(3600, 3608)]
+    assert gaps_in([float(t) for t in few]) == {7}
+    bursts = [300.0 * n + t for n in range(20) for t in range(15)]
+    assert gaps_in(bursts) == set(range(14, 299, 15))
+    assert gaps_in([]) == gaps_in([1.0]) == gaps_in([1.0, 2.0]) == frozenset()
+
+
+def test_another_session_begins_anew():
+    course = ChipCourse[Read]()
+    for time_s in [*range(10000, 13600), *range(3000)]:
+        course.append(Read(float(time_s), 25.0))
+    assert [r.time_s for r in course] == [float(t) for t in range(3000)]
+
+
 @given(
     st.lists(st.floats(20.0, 900.0), min_size=1, max_size=400),
     st.integers(8, 60),

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +21,37 @@ import aiohttp
 import imageio.v3
 import numpy as np
 import pytest
+import yarl
+
+from controller.browser.served_screen import PAGES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HEADLESS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--window-size=1280,800"]
 
 
-@pytest.fixture
-def served(session_file, tmp_path, recorded) -> Iterator[str]:
-    """The address of a finished session's page, with its token."""
-    session = recorded(session_file(), tmp_path / "s")
+@contextmanager
+def served_by(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that serves, and its address with the token."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "controller.cli", "serve", str(session.folder), "--port", "0"],
+        [sys.executable, "-P", "-m", "controller.cli", "serve", str(folder), "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
-    told = process.stdout.readline()
-    yield re.search(r"http://\S+", told).group()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20.0) == 130
-    process.stdout.close()
+    try:
+        yield process, re.search(r"http://\S+", process.stdout.readline()).group()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait(timeout=20.0)
+        process.stdout.close()
+
+
+@pytest.fixture
+def served(session_file, tmp_path, recorded) -> Iterator[str]:
+    """Of a finished session."""
+    with served_by(recorded(session_file(), tmp_path / "s").folder) as (_, address):
+        yield address
 
 
 async def text_of(socket: aiohttp.ClientWebSocketResponse, words: str, within_s: float = 30.0) -> str:
@@ -56,59 +67,78 @@ async def text_of(socket: aiohttp.ClientWebSocketResponse, words: str, within_s:
     return drawn
 
 
-def test_the_screen_comes_to_the_page_and_its_keys_go_back(served):
-    here = served.split("/?")[0]
+def socket_of(address: str) -> tuple[str, dict[str, str]]:
+    """Where a page of that address would have its screen from, and what it would send with it."""
+    here, token = address.split("/?token=")
+    return f"{here.replace('http', 'ws')}/ws/{token}?width=100&height=30", {"Origin": here}
 
+
+async def closed(socket: aiohttp.ClientWebSocketResponse, within_s: float) -> int | None:
+    async with asyncio.timeout(within_s):
+        while (await socket.receive()).type not in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}:
+            pass
+    return socket.close_code
+
+
+def screens(folder: Path) -> list[int]:
+    """Processes that draw that session for a page."""
+    found = subprocess.run(["pgrep", "-f", f"controller.cli monitor -- {folder}"], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def gone(folder: Path, within_s: float) -> bool:
+    until = time.monotonic() + within_s
+    while screens(folder) and time.monotonic() < until:
+        time.sleep(0.1)
+    return not screens(folder)
+
+
+def test_the_screen_comes_to_the_page_and_its_keys_go_back(served):
     async def main() -> None:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        async with aiohttp.ClientSession() as browser:
             async with browser.get(served) as page:
                 assert page.status == 200
                 assert "no-store" in page.headers["Cache-Control"]
-                assert "SameSite=Strict" in page.headers["Set-Cookie"]
-                assert "HttpOnly" in page.headers["Set-Cookie"]
+                assert page.headers["Referrer-Policy"] == "no-referrer"
+                assert "Set-Cookie" not in page.headers
                 assert not re.search(r"https?://(?!127\.0\.0\.1)", await page.text())
-            at = here.replace("http", "ws") + "/ws?width=100&height=30"
-            async with browser.ws_connect(at, headers={"Origin": here}) as socket:
+            at, headers = socket_of(served)
+            async with browser.ws_connect(at, headers=headers) as socket:
                 await text_of(socket, "SIMULATED")
                 await socket.send_json(["stdin", "2"])
                 await text_of(socket, "tilts  quality")
                 await socket.send_json(["resize", {"width": 80, "height": 24}])
                 await socket.send_json(["stdin", "q"])
-                async with asyncio.timeout(20.0):
-                    while (await socket.receive()).type is not aiohttp.WSMsgType.CLOSE:
-                        pass
+                await closed(socket, 20.0)
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("path", "cookie", "headers", "status"),
+    ("path", "origin", "status"),
     [
-        ("/", "", {}, 403),
-        ("/?token=wrong", "", {}, 403),
-        ("/?token=%ff%fe", "", {}, 403),
-        ("/static/js/textual.js", "", {}, 403),
-        ("/static/", "good", {}, 403),
-        ("/static/../served_screen.py", "good", {}, 404),
-        ("/download/any", "good", {}, 404),
-        ("/ws", "", {"Origin": "HERE"}, 403),
-        ("/ws", "wrong", {"Origin": "HERE"}, 403),
-        ("/ws", "good", {"Origin": "http://elsewhere.example"}, 403),
-        ("/ws", "good", {}, 403),
-        ("/ws?token=GOOD", "", {"Origin": "HERE"}, 403),
+        ("/", "", 403),
+        ("/?token=wrong", "", 403),
+        ("/?token=%ff%fe", "", 403),
+        ("/static/", "", 403),
+        ("/static/%2e%2e/app_service.py", "", 404),
+        ("/static/..%2f..%2fapp_service.py", "", 404),
+        ("/download/any", "", 404),
+        ("/ws", "HERE", 404),
+        ("/ws/wrong", "HERE", 403),
+        ("/ws/GOOD", "http://elsewhere.example", 403),
+        ("/ws/GOOD", "http://127.0.0.1:9", 403),
+        ("/ws/GOOD", "", 403),
     ],
 )
-def test_nobody_gets_in_without_the_token_nor_from_another_page(served, path, cookie, headers, status):
+def test_nobody_gets_in_without_the_token_nor_from_another_page(served, path, origin, status):
     here, token = served.split("/?token=")
-    name = f"alloyscope-{here.rsplit(':', 1)[1]}"
-    sent = {k: v.replace("HERE", here) for k, v in headers.items()}
-    if cookie:
-        sent["Cookie"] = f"{name}={token if cookie == 'good' else cookie}"
+    sent = {"Origin": origin.replace("HERE", here)} if origin else {}
     if path.startswith("/ws"):
         sent |= {"Upgrade": "websocket", "Connection": "Upgrade"}
 
     async def main() -> tuple[int, str]:
-        asked = here + path.replace("GOOD", token)
+        asked = yarl.URL(here + path.replace("GOOD", token), encoded=True)
         async with aiohttp.ClientSession() as stranger, stranger.get(asked, headers=sent) as answer:
             return answer.status, await answer.text()
 
@@ -117,22 +147,67 @@ def test_nobody_gets_in_without_the_token_nor_from_another_page(served, path, co
     assert token not in words
 
 
-def test_only_so_many_pages_at_a_time(served):
-    from controller.browser.served_screen import PAGES
-
-    here, token = served.split("/?token=")
-    sent = {"Origin": here, "Cookie": f"alloyscope-{here.rsplit(':', 1)[1]}={token}"}
+def test_only_so_many_pages_at_a_time_and_none_outlives_its_end(served, tmp_path):
+    at, headers = socket_of(served)
 
     async def main() -> None:
         async with aiohttp.ClientSession() as browser:
-            at = here.replace("http", "ws") + "/ws"
-            pages = [await browser.ws_connect(at, headers=sent) for _ in range(PAGES)]
+            pages = [await browser.ws_connect(at, headers=headers) for _ in range(PAGES)]
             with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
-                await browser.ws_connect(at, headers=sent)
+                await browser.ws_connect(at, headers=headers)
+            assert len(screens(tmp_path / "s")) <= PAGES
             for page in pages:
                 await page.close()
 
     asyncio.run(main())
+    assert gone(tmp_path / "s", within_s=20.0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ['["stdin", 5]', "[" * 30000, "{}", '["resize", {"width": "x", "height": 3}]', '["resize", {"width": 9e9}]'],
+)
+def test_what_no_page_sends_closes_it_and_harms_nobody(served, tmp_path, message):
+    at, headers = socket_of(served)
+
+    async def main() -> int | None:
+        async with aiohttp.ClientSession() as browser, browser.ws_connect(at, headers=headers) as socket:
+            await socket.send_str(message)
+            return await closed(socket, 20.0)
+
+    assert asyncio.run(main()) == 1008
+    assert gone(tmp_path / "s", within_s=20.0)
+
+
+def test_a_screen_that_cannot_start_closes_its_page(served, tmp_path):
+    at, headers = socket_of(served)
+    shutil.rmtree(tmp_path / "s")
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as browser, browser.ws_connect(at, headers=headers) as socket:
+            await closed(socket, 30.0)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_with_the_server_its_screens_end_also_those_that_nobody_reads(session_file, tmp_path, recorded, number):
+    session = recorded(session_file(), tmp_path / "s")
+    with served_by(session.folder) as (process, address):
+        at, headers = socket_of(address)
+
+        async def main() -> None:
+            async with aiohttp.ClientSession() as browser, browser.ws_connect(at, headers=headers) as socket:
+                await text_of(socket, "SIMULATED")
+                process.send_signal(number)
+                until = time.monotonic() + 15.0
+                while process.poll() is None:  # the page reads nothing in the meantime
+                    assert time.monotonic() < until, "the server does not end"
+                    await asyncio.sleep(0.1)
+
+        asyncio.run(main())
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGKILL: -9}[number]
+    assert gone(session.folder, within_s=10.0)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +317,7 @@ def test_a_real_browser_shows_it_without_an_error_and_without_a_network(served, 
     if kept := os.environ.get("ALLOYSCOPE_PICTURES"):
         for name, image in (("browser-now", first), ("browser-plan", plan)):
             (Path(kept) / f"{name}.png").write_bytes(image)
-    assert shown_address == f"{here}/"
+    assert shown_address == served
     asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
     assert len(asked) >= 3
     assert all(url.startswith((here, "data:", "about:")) for url in asked), asked

@@ -34,4 +34,4 @@ def serve(
         if served.warning:
             print(served.warning, file=sys.stderr)
 
-    asyncio.run(served.serve_until_cancelled(tell))
+    asyncio.run(served.serve_until_told(tell))

@@ -47,11 +47,13 @@ class ChipPlot(Plot):
 
 def gaps_in(times_s: list[float]) -> frozenset[int]:
     """After which readings nothing was known for a while, by what is usual around them: older ones are thinned."""
-    intervals_s = np.diff(times_s)
+    times = np.asarray(times_s)
+    intervals_s = np.diff(times)
+    pairs_s = times[2:] - times[:-2]  # of thinned readings every other interval is long
     found: set[int] = set()
     for first in range(0, len(intervals_s), _AROUND):
-        near_s = intervals_s[max(0, first - _AROUND) : first + 2 * _AROUND]
-        most_s = max(_LEAST_GAP_S, _GAP_READINGS * float(np.mean(near_s)))
+        near_s = pairs_s[max(0, first - _AROUND) : first + 2 * _AROUND]
+        most_s = max(_LEAST_GAP_S, 0.5 * _GAP_READINGS * float(np.median(near_s)) if near_s.size else 0.0)
         found.update((first + np.flatnonzero(intervals_s[first : first + _AROUND] > most_s)).tolist())
     return frozenset(found)
 

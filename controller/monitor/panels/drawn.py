@@ -14,7 +14,7 @@ class Words(Static):
     _said: Text | None = None
 
     def say(self, words: Text) -> None:
-        if words != self._said:
+        if self._said is None or not same(words, self._said):
             before = "" if self._said is None else self._said.plain
             self._said = words
             # A line that stays one line takes no other room; longer text may wrap elsewhere.
@@ -37,7 +37,7 @@ class Drawn(Widget):
             self.refresh()
             return
         rows = self._drawn_rows()
-        changed = [y for y, (old, new) in enumerate(zip(self._rows, rows, strict=False)) if old != new]
+        changed = [y for y, (old, new) in enumerate(zip(self._rows, rows, strict=False)) if not same(old, new)]
         if len(rows) != len(self._rows):
             self._rows = rows
             self.refresh()
@@ -52,6 +52,11 @@ class Drawn(Widget):
 
     def _drawn_rows(self) -> tuple[Text, ...]:
         return tuple(self.drawn(self.size.width, self.size.height).split("\n", allow_blank=True))
+
+
+def same(one: Text, other: Text) -> bool:
+    """Rich itself looks at words and the styles within them, not at that of the whole."""
+    return one == other and one.style == other.style
 
 
 def entitle(panel: Widget, title: str | None = None, subtitle: str | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
+from textual.timer import Timer
 
 from analysis.results import Outlined, Preview
 from controller.events import Picture
@@ -42,6 +43,7 @@ class PicturePanel(Drawn):
         self._rims: NDArray[np.uint8] | None = None
         self._instead = "waiting for data"
         self._shown_step, self._due_s = "", 0.0
+        self._later: Timer | None = None
         self._pixel_nm = 0.0
         self.table: NDArray[np.float64] | None = None
 
@@ -57,10 +59,16 @@ class PicturePanel(Drawn):
         """Whether it is too early for another picture of the same step."""
         now_s = monotonic()
         if step == self._shown_step and now_s < self._due_s:
+            if self._later is None:  # nothing else may come that has it drawn
+                self._later = self.set_timer(self._due_s - now_s, self._draw_held_back)
             return True
         self._shown_step = step
         self._due_s = now_s + min(_MOST_WAIT_S, self.size.width * self.size.height / _CELLS_PER_S)
         return False
+
+    def _draw_held_back(self) -> None:
+        self._later = None
+        self.app.redraw()  # type: ignore[attr-defined]  # of the monitor, the one app that has it
 
     def show_none(self, lacks: str) -> None:
         """Say that there will be none."""

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.widgets import DataTable
 
 from controller.events import PlannedStep
-from controller.monitor.panels.drawn import entitle
+from controller.monitor.panels.drawn import entitle, same
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
@@ -66,7 +66,7 @@ class PlanTable(DataTable[Text]):
             columns = list(self.columns)
             for old, new in zip(self._rows, rows, strict=True):
                 for key, was, cell in zip(columns, _cells(old), _cells(new), strict=True):
-                    if was != cell:
+                    if not same(was, cell):
                         self.update_cell(new.step, key, cell, update_width=True)
         self._rows = rows
 

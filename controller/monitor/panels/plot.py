@@ -103,7 +103,8 @@ def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple
                 steps = max(abs(x1 - x0), abs(y1 - y0), 1)
                 for i in range(steps + 1):
                     px, py = round(x0 + (x1 - x0) * i / steps), round(y0 + (y1 - y0) * i / steps)
-                    if not curve.dashed or (px + py) // _DASH % 2 == 0:  # wherever the curve begins
+                    along = px if abs(x1 - x0) >= abs(y1 - y0) else py
+                    if not curve.dashed or along // _DASH % 2 == 0:  # wherever the curve begins
                         put(px, py, curve.style)
         else:
             for i, (px, py) in enumerate(points.tolist()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.text import Text
 
@@ -100,8 +101,8 @@ class NextLine(Words):
 
     def draw(self, session: WatchedSession) -> None:
         p, started = session.progress, session.started
-        if session.finished is not None and started is not None and not session.lacks:
-            folder = session.finished.folder
+        folder = "" if session.finished is None else session.finished.folder
+        if session.finished is not None and started is not None and (not session.lacks or Path(folder).is_dir()):
             whole = session.finished.reason == "completed" or started.watches
             again = "" if whole else f"alloyscope resume {folder} goes on; "
             self.say(Text(f" next: {again}alloyscope report {folder}", no_wrap=True, overflow="ellipsis"))

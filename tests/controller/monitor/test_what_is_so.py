@@ -53,6 +53,15 @@ def test_a_curve_breaks_where_nothing_is_known():
     assert 18 <= drawn(broken) <= 22
 
 
+def test_what_is_dashed_is_seen_wherever_and_however_steep_it_is():
+    for begins in range(8):
+        for slope in (0.0, 0.5, 1.0, 2.0):
+            x = [0.0, float(begins), float(begins) + 20.0, 79.0]
+            y = [0.0, 0.0, min(20.0, 20.0 * slope), 20.0]
+            text = draw([Curve(x, y, "white", dashed=True)], 44, 6, "s", (0.0, 20.0))
+            assert sum(c > chr(0x2800) for row in text.plain.splitlines()[:-1] for c in row[4:]) > 15, (begins, slope)
+
+
 def test_what_is_dashed_is_not_whole_and_points_have_their_marks():
     line, dashed = (draw([Curve([0, 9], [1, 1], "white", dashed=d)], 44, 6, "s", (0.0, 2.0)) for d in (False, True))
     assert dashed.plain != line.plain
