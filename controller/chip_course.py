@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Protocol, TypeVar, overload
 
 
-class Reading(Protocol):
+class TimedTemperature(Protocol):
     """What is kept of."""
 
     @property
@@ -16,7 +16,7 @@ class Reading(Protocol):
     def temperature_c(self) -> float: ...
 
 
-R = TypeVar("R", bound=Reading)
+R = TypeVar("R", bound=TimedTemperature)
 
 
 class ChipCourse(Sequence[R]):

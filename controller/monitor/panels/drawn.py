@@ -21,7 +21,7 @@ class Words(Static):
             self.update(words, layout="\n" in before + words.plain or not before)
 
 
-class Drawn(Widget):
+class DrawnRows(Widget):
     """A picture in characters, made by `drawn` for the room there is; of a new one, rows that differ are repainted."""
 
     _rows: tuple[Text, ...] = ()

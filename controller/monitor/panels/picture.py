@@ -13,7 +13,7 @@ from textual.timer import Timer
 
 from analysis.results import Outlined, Preview
 from controller.events import Picture
-from controller.monitor.panels.drawn import Drawn, entitle
+from controller.monitor.panels.drawn import DrawnRows, entitle
 from controller.monitor.state import WatchedSession
 
 _RIM = np.array([255, 170, 0])
@@ -33,7 +33,7 @@ VIRIDIS = np.array([np.interp(np.arange(256), np.linspace(0, 255, 9), c) for c i
 """(256, 3), of even steps to every eye, that of those who see red and green alike as well."""
 
 
-class PicturePanel(Drawn):
+class PicturePanel(DrawnRows):
     """A framed image; give it uint8 pixels (y, x) with `show`."""
 
     def __init__(self, title: str, *, id: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
-from controller.monitor.panels.drawn import Drawn, entitle
+from controller.monitor.panels.drawn import DrawnRows, entitle
 from drivers.units import clock_time
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -42,7 +42,7 @@ class Curve:
         return f"{('╌' if self.dashed else '─') if self.joined else self.mark} {self.name}" if self.name else ""
 
 
-class Plot(Drawn):
+class Plot(DrawnRows):
     """A framed plot; give it curves with `show`."""
 
     def __init__(self, title: str, unit: str, *, id: str, y_range: tuple[float, float] | None = None) -> None:
