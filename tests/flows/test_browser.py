@@ -36,13 +36,14 @@ def served_by(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         [sys.executable, "-P", "-m", "controller.cli", "serve", str(folder), "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in a background ignores it
     )
     assert process.stdout is not None
     try:
         yield process, re.search(r"http://\S+", process.stdout.readline()).group()
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         process.wait(timeout=20.0)
         process.stdout.close()
 
