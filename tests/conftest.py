@@ -9,6 +9,8 @@ os.environ |= {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_T
 os.environ["ALLOYSCOPE_RAISE_FAULTS"] = "1"
 
 import asyncio
+import signal
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,10 @@ from xdist.scheduler import LoadScopeScheduling
 from drivers.clock import SteppedClock
 from tests.leftovers import nothing_is_left, own_temporary_folder  # noqa: F401  # autouse
 from tests.torture.conftest import TORTURE
+
+# A shell's background ignores Ctrl-C, and so would all processes that a test starts there, and wants to interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 T = TypeVar("T")
 

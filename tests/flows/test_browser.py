@@ -36,7 +36,6 @@ def served_by(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         [sys.executable, "-P", "-m", "controller.cli", "serve", str(folder), "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in a background ignores it
     )
     assert process.stdout is not None
     try:
