@@ -141,9 +141,6 @@ class ServedScreen(Server):
             f"leave out --host and let people come by ssh -L {self.port}:127.0.0.1:{self.port} {socket.gethostname()}"
         )
 
-    async def on_startup(self, app: web.Application) -> None:
-        """Say nothing; `ready` does."""
-
     async def on_shutdown(self, app: web.Application) -> None:
         for page in list(self._pages):
             await page.close(code=1001, message=b"the server ends")

@@ -11,8 +11,6 @@ from controller.stream.running_session import find_endpoints
 from drivers.errors import ConfigError
 from drivers.recorded.folder import SessionFolder
 
-_PASSWORD = "ALLOYSCOPE_MQTT_PASSWORD"
-
 
 def source_of(
     endpoint: str, key: Path | None = None, password_file: Path | None = None, ca: Path | None = None
@@ -31,9 +29,10 @@ def source_of(
         When there is nothing to be watched.
     """
     if endpoint.startswith(("mqtt://", "mqtts://")):
+        from controller.cli.options import PASSWORD_VARIABLE
         from controller.telemetry.watching import SessionAtBroker, reach, read_address
 
-        address = read_address(endpoint, password_file, os.environ.get(_PASSWORD), ca)
+        address = read_address(endpoint, password_file, os.environ.get(PASSWORD_VARIABLE), ca)
         asyncio.run(reach(address))
         return SessionAtBroker(address)
     try:

@@ -167,15 +167,15 @@ class MonitorApp(App[None]):
         if self._drawing is None or self._due_s > due_s:
             self._end_waiting()
             self._due_s = due_s
-            self._drawing = self.set_timer(due_s - now_s, self._draw)
+            self._drawing = self.set_timer(due_s - now_s, self.redraw)
 
     def _end_waiting(self) -> None:
         if self._drawing is not None:
             self._drawing.stop()
             self._drawing = None
 
-    def _draw(self) -> None:
-        """Bring the screen up to date."""
+    def redraw(self) -> None:
+        """Bring the screen up to date, now."""
         self._end_waiting()
         if not self.screen_stack:
             return  # it is leaving
@@ -214,10 +214,6 @@ class MonitorApp(App[None]):
         """There may be room for more panels than before, once they have been laid out."""
         for wait_s in _LAID_OUT_S:
             self.set_timer(wait_s, self.redraw)
-
-    def redraw(self) -> None:
-        """A person asked to see something else of what is known."""
-        self._draw()
 
     def action_sheet(self, name: str) -> None:
         """Show it whole, and let its keys be heard."""

@@ -64,7 +64,7 @@ class FinishedSession:
         dose: defaultdict[str, float] = defaultdict(float)
         heat: defaultdict[float, float] = defaultdict(float)
         frames: defaultdict[str, int] = defaultdict(int)
-        planned, progress = [], None
+        planned: list[ev.PlannedStep] = []
         for time_s, record in ((e.time_s, e.record) for e in self._story.entries):
             match record:
                 case Heated():
@@ -77,12 +77,12 @@ class FinishedSession:
                     words[record.step] = f"{frames[record.step]} frame{'s' if frames[record.step] > 1 else ''}"
                 case StepDone():
                     planned.append(ev.PlannedStep(record.step, words[record.step], time_s - begins_s))
-                    number, begins_s = len(planned), time_s
-                    progress = ev.StepProgress(time_s, record.step, number, number, 1, 1, 0.0)
-        if progress is not None:
-            done = {"dose_e_per_nm2": dict(dose), "heat_s_at_c": dict(heat), "steps": len(planned)}
-            progress = msgspec.structs.replace(progress, **done)
-        return progress, planned
+                    begins_s = time_s
+        if not planned:
+            return None, planned
+        number = len(planned)
+        last = ev.StepProgress(begins_s, planned[-1].step, number, number, 1, 1, 0.0, None, dict(dose), dict(heat))
+        return last, planned
 
     def _last_frame(self) -> Iterator[ev.Event]:
         """None where its file is gone or damaged."""

@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import Endpoint, KeyPath
-
-_PASSWORD = "ALLOYSCOPE_MQTT_PASSWORD"
+from controller.cli.options import PASSWORD_VARIABLE, Endpoint, KeyPath
 
 
 def monitor(
     endpoint: Endpoint,
     key: KeyPath = None,
     password_file: Annotated[
-        Path | None, typer.Option("--password-file", help=f"of an mqtt:// address's user; or set {_PASSWORD}")
+        Path | None, typer.Option("--password-file", help=f"of an mqtt:// address's user; or set {PASSWORD_VARIABLE}")
     ] = None,
     ca: Annotated[Path | None, typer.Option("--ca", help="certificate of the CA, for mqtts:// addresses")] = None,
 ) -> None:

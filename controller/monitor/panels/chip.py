@@ -59,7 +59,7 @@ def gaps_in(times_s: list[float]) -> frozenset[int]:
 
 
 def forecast(session: WatchedSession) -> list[tuple[float, float]]:
-    """Corners (session time in s, temperature in C) of what is planned, as far ahead as the past is shown."""
+    """Corners (session time in s, temperature in C) of what is planned, at least as far ahead as the past is shown."""
     if not session.readings:
         return []
     first_s = session.readings[0].time_s

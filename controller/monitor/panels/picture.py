@@ -105,7 +105,7 @@ class FramePicture(PicturePanel):
         if picture is None:
             self.show_none(session.lacks)
             return
-        if self.waits(picture.step) and not session.over:
+        if not session.over and self.waits(picture.step):
             return
         pixels = np.frombuffer(picture.pixels, np.uint8).reshape(picture.shape)
         caption, rims = f"{picture.tilt_deg:+.1f} deg", None
@@ -127,7 +127,7 @@ class SlicePicture(PicturePanel):
         if now is None:
             self.show_none(session.lacks)
             return
-        if self.waits(now.step) and not session.over:
+        if not session.over and self.waits(now.step):
             return
         first = session.slices_of(now.particle)[0]
         beside = first.step != now.step and self.size.width >= 2 * _LEAST_WIDTH + 1

@@ -32,8 +32,8 @@ class Slowly:
 
 def test_a_flood_of_warnings_does_not_hold_up_the_screen(monkeypatch):
     drawn_at: list[float] = []
-    draw = MonitorApp._draw
-    monkeypatch.setattr(MonitorApp, "_draw", lambda self: (drawn_at.append(monotonic()), draw(self)))
+    draw = MonitorApp.redraw
+    monkeypatch.setattr(MonitorApp, "redraw", lambda self: (drawn_at.append(monotonic()), draw(self)))
 
     async def main() -> None:
         flood = [ev.Log(float(n), "warning", f"number {n}") for n in range(150)]

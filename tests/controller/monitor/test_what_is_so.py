@@ -281,7 +281,7 @@ def test_nothing_jumps_while_values_change(source):
                     msgspec.structs.replace(progress, left_s=float(rng.uniform(0.0, 9e4)), part=int(rng.integers(71)))
                 )
                 app._changed = True
-                app._draw()
+                app.redraw()
             await settled(pilot)
             assert {w.id: w.region for w in app.query("#status, #progress, Plot, PicturePanel, #log, #stop")} == places
 
