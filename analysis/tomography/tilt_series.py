@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from analysis.tomography.alignment import Alignment, align, shifted
 from analysis.tomography.clipping import Clipping, clipping_of
-from analysis.tomography.neighbour import entered
 from analysis.tomography.noise import Noise, darkest_level
 from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Stack
 from analysis.tomography.tilt_axis import believed_axis, turned
+from analysis.tomography.total_signal import diffracting, entered
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
 FEWEST_TILTS = 15
@@ -66,18 +66,31 @@ def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[AlignedSe
     `axis_deg` is the axis when it is known, so that all states of a particle are turned alike.
     """
     above, tilts_deg = intensity(kept), np.array([f.header.tilt_deg for f in kept])
-    more = entered(above.sum(axis=(1, 2), dtype=np.float64), tilts_deg)
-    if (~more).sum() < FEWEST_TILTS:
-        more[:] = False
+    sums = above.sum(axis=(1, 2), dtype=np.float64)
+    more = _unless_too_many(entered(sums, tilts_deg))
     crowded = [f"{t:.1f} deg: something else has entered the field" for t in tilts_deg[more]]
+    apart = np.zeros(len(sums))
+    apart[~more] = diffracting(sums[~more], tilts_deg[~more])
+    single = _unless_too_many(more | (apart != 0.0)) & ~more
+    uneven = [
+        f"{t:.1f} deg: {abs(100 * a):.0f} % {'brighter' if a > 0 else 'darker'} than the tilts around it, as where a "
+        "crystal diffracts"
+        for t, a in zip(tilts_deg[single], apart[single], strict=True)
+    ]
     clipping = clipping_of([f.image for f in kept])
     offset = float(kept[0].image[0, 0]) - float(above[0, 0, 0])
     ceiling = None if clipping is None else clipping.counts - offset
-    found, rejected = aligned_stack(above[~more], tilts_deg[~more], axis_deg)
+    alike = ~(more | single)
+    found, rejected = aligned_stack(above[alike], tilts_deg[alike], axis_deg)
     series = AlignedSeries(
         **vars(found), header=kept[0].header, clipping=clipping, ceiling=ceiling, crowded=len(crowded)
     )
-    return series, crowded + rejected
+    return series, crowded + uneven + rejected
+
+
+def _unless_too_many(left_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tilts to leave out, or none where too few would stay."""
+    return left_out & bool((~left_out).sum() >= FEWEST_TILTS)
 
 
 def aligned_stack(

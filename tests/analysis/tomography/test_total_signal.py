@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.tomography.neighbour import entered
+from analysis.tomography.total_signal import diffracting, entered
 
 TILTS = np.arange(-70.0, 71.0, 2.0)
 ALONE = 1e6 * np.ones(len(TILTS))
@@ -44,3 +44,34 @@ def test_what_enters_is_seen_from_where_it_does(low, high):
 def test_few_tilts_or_a_narrow_series_tell_nothing():
     assert not entered(ALONE[::8] + CARRIER[::8], TILTS[::8]).any()
     assert not entered(np.linspace(1.0, 9.0, 15), np.linspace(-30.0, 30.0, 15)).any()
+
+
+@pytest.mark.parametrize("carrier", [0.0, 1.0], ids=["alone", "on a carrier"])
+def test_tilts_at_which_a_crystal_diffracts_are_found_and_no_others(carrier):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        sums = ALONE + carrier * CARRIER + noise(seed)
+        part = np.zeros(len(TILTS))
+        part[rng.choice(len(TILTS), 7, replace=False)] = rng.choice([-0.1, 0.1, 0.15, 0.3], 7)
+        order = rng.permutation(len(TILTS))
+        found = np.zeros(len(TILTS))
+        found[order] = diffracting((sums + part * ALONE)[order], TILTS[order])
+        np.testing.assert_array_equal(found != 0.0, part != 0.0, err_msg=f"seed {seed}")
+        np.testing.assert_allclose(found, part * ALONE / (ALONE + carrier * CARRIER), atol=0.03)
+
+
+def test_a_beam_that_drifts_steps_or_flickers_diffracts_nowhere():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        drift = 1.0 + 0.3 * np.linspace(0.0, 1.0, len(TILTS))
+        step = np.where(np.arange(len(TILTS)) < rng.integers(20, 50), 1.0, 0.8)
+        flicker = 1.0 + 0.05 * rng.standard_normal(len(TILTS))
+        assert not diffracting(ALONE * drift + noise(seed), TILTS).any(), seed
+        # One of 71 may be far from the usual by chance, or last beside a step; it costs nothing to leave it out.
+        for course in (step, flicker):
+            assert np.count_nonzero(diffracting(ALONE * course + noise(seed), TILTS)) <= 1, seed
+
+
+def test_where_nothing_shines_nothing_diffracts():
+    assert not diffracting(np.zeros(len(TILTS)), TILTS).any()
+    assert not diffracting(ALONE[:5] * np.array([1.0, 1.0, 2.0, 1.0, 1.0]), TILTS[:5]).any()
