@@ -53,17 +53,17 @@ def diffuse(
 
     The sum of occupancy times concentration is conserved.
     """
-    w = np.pad(np.asarray(occupancy, np.float32), 1)
+    inside = _extent(occupancy)
+    w = np.pad(np.asarray(occupancy[inside], np.float32), 1)
     faces = tuple(_shared(w, axis) for axis in range(3))
     if face_fractions is not None:
-        faces = tuple(
-            np.minimum(np.pad(o, 1), np.float32(_WIDEST_FACE) * f) for o, f in zip(face_fractions, faces, strict=True)
-        )
+        opened = (np.pad(o[inside], 1) for o in face_fractions)
+        faces = tuple(np.minimum(o, np.float32(_WIDEST_FACE) * f) for o, f in zip(opened, faces, strict=True))
     capacity = np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
     limit = 1.0 / max(float(np.max(sum(f + np.roll(f, 1, a) for a, f in enumerate(faces)) * capacity)), 1e-6)
     # Deviations from the mean: float32 keeps what is conserved better when it is zero.
     mean = np.float32(np.vdot(occupancy, concentration) / max(float(np.sum(occupancy)), 1.0))
-    c = np.pad(np.asarray(concentration - mean, np.float32), 1)
+    c = np.pad(np.asarray(concentration[inside] - mean, np.float32), 1)
     flow = None if law.constant else law.kirchhoff(float(mean))
     if flow is not None:
         limit /= law.fastest(float(mean))
@@ -75,7 +75,18 @@ def diffuse(
             step = min(target - now, max(0.5, growth * now))
             c = _rkl2_step(c, (*faces, capacity), step, limit, flow)
             now += step
-        yield c[1:-1, 1:-1, 1:-1] + mean
+        whole = np.array(concentration, np.float32)
+        whole[inside] = c[1:-1, 1:-1, 1:-1] + mean
+        yield whole
+
+
+def _extent(occupancy: NDArray[np.float32]) -> tuple[slice, ...]:
+    """The box that holds whatever is occupied; all of it where nothing is."""
+    found = []
+    for axis, size in enumerate(occupancy.shape):
+        hit = np.flatnonzero(occupancy.any(axis=tuple(a for a in range(3) if a != axis)))
+        found.append(slice(int(hit[0]), int(hit[-1]) + 1) if len(hit) else slice(0, size))
+    return tuple(found)
 
 
 def _shared(w: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
@@ -108,56 +119,51 @@ def _rkl2_step(
     b = np.array([1 / 3, 1 / 3, *((j * j + j - 2) / (2.0 * j * (j + 1)) for j in range(2, s + 1))])
     made_up = 1.0 - min(_QUARTIC / (6.0 * step), _MOST_MADE_UP)
     b, w1 = b / made_up, made_up * 4.0 / (s * s + s - 2.0)
-    first = np.zeros_like(c)
-    _laplacian(_flowing(c, flow), cells, first)
-    older, old = c, c + np.float32(b[1] * w1 * step) * first
-    rate = np.zeros_like(c)
+    first, nothing = np.zeros_like(c), np.zeros_like(c)
+    _stage((_flowing(c, flow), nothing, nothing, nothing), cells, first, np.array([0, 0, 0, 1, 0], np.float32))
+    older, old = c.copy(), c + np.float32(b[1] * w1 * step) * first
     for j in range(2, s + 1):
         mu = (2.0 * j - 1.0) / j * b[j] / b[j - 1]
         nu = -(j - 1.0) / j * b[j] / b[j - 2]
         gamma = -(1.0 - b[j - 1]) * mu * w1
-        _laplacian(_flowing(old, flow), cells, rate)
-        new = np.empty_like(c)
-        _combine(
-            new,
-            (old, older, c, rate, first),
-            np.array([mu, nu, 1.0 - mu - nu, mu * w1 * step, gamma * step], np.float32),
-        )
-        older, old = old, new
+        weights = np.array([mu, nu, 1.0 - mu - nu, mu * w1 * step, gamma * step], np.float32)
+        _stage((_flowing(old, flow), old, c, first), cells, older, weights)
+        older, old = old, older
     return old
 
 
 @nb.njit(cache=True, nogil=True, parallel=True)
-def _laplacian(c, cells, out):  # type: ignore[no-untyped-def]  # kernel: numba types it
+def _stage(terms, cells, out, weights):  # type: ignore[no-untyped-def]  # kernel: numba types it
+    """One Laplacian of what flows, added to what a stage is made of besides; in place of the last stage but one.
+
+    Line by line, so that all of it is in the cache; lines that hold no particle are left out.
+    """
+    flowing, old, start, first = terms
     fz, fy, fx, capacity = cells
-    nz, ny, nx = c.shape
+    nz, ny, nx = flowing.shape
+    of_old, of_out, of_start, of_rate, of_first = weights
     for z in nb.prange(1, nz - 1):
+        rate = np.empty(nx, np.float32)
         for y in range(1, ny - 1):
+            if not capacity[z, y].any():
+                continue
             for x in range(1, nx - 1):
-                v = c[z, y, x]
-                out[z, y, x] = capacity[z, y, x] * (
-                    fz[z, y, x] * (c[z + 1, y, x] - v)
-                    + fz[z - 1, y, x] * (c[z - 1, y, x] - v)
-                    + fy[z, y, x] * (c[z, y + 1, x] - v)
-                    + fy[z, y - 1, x] * (c[z, y - 1, x] - v)
-                    + fx[z, y, x] * (c[z, y, x + 1] - v)
-                    + fx[z, y, x - 1] * (c[z, y, x - 1] - v)
+                v = flowing[z, y, x]
+                rate[x] = capacity[z, y, x] * (
+                    fz[z, y, x] * (flowing[z + 1, y, x] - v)
+                    + fz[z - 1, y, x] * (flowing[z - 1, y, x] - v)
+                    + fy[z, y, x] * (flowing[z, y + 1, x] - v)
+                    + fy[z, y - 1, x] * (flowing[z, y - 1, x] - v)
+                    + fx[z, y, x] * (flowing[z, y, x + 1] - v)
+                    + fx[z, y, x - 1] * (flowing[z, y, x - 1] - v)
                 )
-
-
-@nb.njit(cache=True, nogil=True, parallel=True)
-def _combine(out, terms, weights):  # type: ignore[no-untyped-def]  # kernel: numba types it
-    a, b, c, d, e = terms
-    nz, ny, nx = out.shape
-    for z in nb.prange(nz):
-        for y in range(ny):
-            for x in range(nx):
+            for x in range(1, nx - 1):
                 out[z, y, x] = (
-                    weights[0] * a[z, y, x]
-                    + weights[1] * b[z, y, x]
-                    + weights[2] * c[z, y, x]
-                    + weights[3] * d[z, y, x]
-                    + weights[4] * e[z, y, x]
+                    of_old * old[z, y, x]
+                    + of_out * out[z, y, x]
+                    + of_start * start[z, y, x]
+                    + of_rate * rate[x]
+                    + of_first * first[z, y, x]
                 )
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.diffusion.diffusivity_law import DiffusivityLaw
-from analysis.diffusion.fick import _combine, _laplacian, _shared, diffuse
+from analysis.diffusion.fick import _shared, _stage, diffuse
 from analysis.particle_model.surfaces import face_fractions, occupancy
 from tests.analysis.peers.ball import radial_diffusion
 
@@ -150,14 +150,22 @@ def test_times_must_rise():
         list(diffuse(np.zeros((3, 3, 3), np.float32), np.ones((3, 3, 3), bool), [2.0, 1.0], 1.0))
 
 
-def test_the_kernels_are_the_same_compiled_and_plain(rng):
+def test_the_kernel_is_the_same_compiled_and_plain(rng):
     c, inside = rng.random((5, 6, 7)).astype(np.float32), (rng.random((5, 6, 7)) > 0.3).astype(np.float32)
-    compiled, plain = np.zeros_like(c), np.zeros_like(c)
+    inside[2, 3] = 0.0  # a line without a particle
+    compiled, plain = inside.copy(), inside.copy()
     cells = (*(_shared(inside, axis) for axis in range(3)), inside)
-    _laplacian(c, cells, compiled)
-    _laplacian.py_func(c, cells, plain)
+    terms, weights = (c, 2 * c, 3 * c, c * c), np.arange(1, 6, dtype=np.float32)
+    _stage(terms, cells, compiled, weights)
+    _stage.py_func(terms, cells, plain, weights)
     np.testing.assert_allclose(compiled, plain, atol=1e-5)
-    terms, weights = (c, 2 * c, 3 * c, c * c, inside), np.arange(5, dtype=np.float32)
-    _combine(compiled, terms, weights)
-    _combine.py_func(plain, terms, weights)
-    np.testing.assert_allclose(compiled, plain, atol=1e-5)
+
+
+def test_what_lies_around_a_particle_is_left_as_it_was(rng):
+    occupancy = np.zeros((9, 10, 11), np.float32)
+    occupancy[2:6, 3:8, 4:9] = 1.0
+    start = rng.random(occupancy.shape).astype(np.float32)
+    (whole,) = diffuse(start, occupancy, [3.0], 1.0)
+    (alone,) = diffuse(start[2:6, 3:8, 4:9], occupancy[2:6, 3:8, 4:9], [3.0], 1.0)
+    np.testing.assert_array_equal(whole[2:6, 3:8, 4:9], alone)
+    np.testing.assert_array_equal(whole[occupancy == 0.0], start[occupancy == 0.0])
