@@ -9,7 +9,8 @@ H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn 
 Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi
 Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm
 """
-SYMBOLS = frozenset(_ALL.split())
+SYMBOLS = tuple(_ALL.split())
+"""By atomic number, hydrogen first."""
 _METALS = {"gold": "Au", "silver": "Ag", "palladium": "Pd", "platinum": "Pt", "copper": "Cu", "nickel": "Ni"}
 _METALS |= {"iron": "Fe", "cobalt": "Co", "rhodium": "Rh", "iridium": "Ir", "ruthenium": "Ru", "aluminium": "Al"}
 _PART = re.compile(r"[A-Z][a-z]?")

@@ -39,6 +39,11 @@ def load_toml(path: Path, model: type[Model]) -> Model:
         raise ConfigError(str(path), [_in_words(e, text, model) for e in _own(error.errors(), model)]) from error
 
 
+def in_words(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """What is wrong with a table that is not a file of its own."""
+    return [_in_words(e, "", model).removeprefix("file: ") for e in _own(list(error.errors()), model)]
+
+
 def _own(errors: list[Any], model: type[BaseModel]) -> list[Any]:
     """Without those that another says: a list lacks an item that is there, a key is missing that is misspelt."""
     places = [e["loc"] for e in errors]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from drivers.elements import SYMBOLS
 from drivers.errors import ConfigError
 from drivers.frames import Photons
 from drivers.interfaces import DriverContext, EdxSettings, Scan, ScanSettings, XRays
@@ -18,6 +19,9 @@ from simulators.x_rays import Emission, Map, XRayDetector, photons
 
 _COAT = {"Si_Ka": 0.02, "O_Ka": 0.015}
 """Lines of mesoporous silica over those of as much gold."""
+_USUAL_K = 1.4
+_L_FROM, _M_FROM = 37, 72
+"""Atomic numbers from which the next series is seen best."""
 _BREMSSTRAHLUNG, _OF_THE_FILM_NM = 0.25, 1.0
 """Photons of all energies per photon of gold's line; what the support film gives, as nm of gold."""
 
@@ -28,7 +32,8 @@ class SimulatedEdxDetector:
     Parameters
     ----------
     photons_per_nm : of gold's main line, per electron and nm of gold
-    k : Cliff-Lorimer factor by atoms of each line the metals emit, relative to ``Au_Ma``
+    k : Cliff-Lorimer factor by atoms of each line the metals emit, relative to ``Au_Ma``; a metal that is not among
+        them has its main line, with a usual factor
     stray : photons per electron of lines that come from everywhere: grid, pole piece, support
     """
 
@@ -85,20 +90,33 @@ class SimulatedEdxDetector:
         """Photons of one frame; absorption and shadowing are left out."""
         electrons = self._microscope.current_pa * scan.dwell_s * ELECTRONS_PER_PA_S
         per_nm = electrons * self._photons_per_nm
-        through: dict[str, Map] = {name: np.zeros(scan.shape) for name in ("Ag", "Au", "coat")}
+        through: dict[str, Map] = {}
+        coat_nm: Map = np.zeros(scan.shape)
         for particle, view in self._microscope.views(scan.pixel_nm, scan.shape, tilt_deg):
             voxels, gold = particle.shown
             held = voxels.metal * gold
-            gold_nm, silver_nm = (view.of((d, voxels.voxel_nm)) for d in (held, voxels.metal - held))
-            through["Au"] += gold_nm
-            through["Ag"] += silver_nm
+            core_nm, shell_nm = (view.of((d, voxels.voxel_nm)) for d in (held, voxels.metal - held))
+            for metal, path_nm in zip(voxels.metals, (core_nm, shell_nm), strict=True):
+                through[metal] = through.get(metal, np.zeros(scan.shape)) + path_nm
             if voxels.silica.any():
                 coated_nm = view.of((voxels.silica, voxels.silica_voxel_nm))
-                through["coat"] += np.maximum(coated_nm - gold_nm - silver_nm, 0.0)
-        lines = {name: per_nm * through[name.partition("_")[0]] / k for name, k in self._k.items()}
-        if through["coat"].any():
-            lines |= {name: per_nm * part * through["coat"] for name, part in _COAT.items()}
-        metal_nm = through["Ag"] + through["Au"] + 0.1 * through["coat"] + _OF_THE_FILM_NM
+                coat_nm += np.maximum(coated_nm - core_nm - shell_nm, 0.0)
+        told = {name.partition("_")[0] for name in self._k}
+        factors = self._k | {_main_line(metal): _USUAL_K for metal in through if metal not in told}
+        lines = {
+            name: per_nm * through[metal] / k
+            for name, k in factors.items()
+            if (metal := name.partition("_")[0]) in through
+        }
+        if coat_nm.any():
+            lines |= {name: per_nm * part * coat_nm for name, part in _COAT.items()}
+        metal_nm = sum(through.values(), 0.1 * coat_nm + _OF_THE_FILM_NM)
         stray = {name: electrons * part for name, part in self._stray.items()}
         emission = Emission(lines, np.asarray(_BREMSSTRAHLUNG * per_nm * metal_nm), self._beam_kev, stray)
         return photons(emission, self._detector, self._rng)
+
+
+def _main_line(metal: str) -> str:
+    """What a detector up to 20 keV sees best of it."""
+    number = SYMBOLS.index(metal) + 1
+    return f"{metal}_{'Ka' if number < _L_FROM else 'La' if number < _M_FROM else 'Ma'}"

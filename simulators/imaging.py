@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.metals import SILVER_PER_NM, scattering_per_nm
 from simulators.rays import line_integrals
 from simulators.specimens import Voxels
 
-SILVER_PER_NM = 0.0025
-"""Fraction of the beam that one nm of silver scatters onto the detector."""
-GOLD_PER_NM = SILVER_PER_NM * (79.0 / 47.0) ** 1.7
-"""Gold on the same scale: Z to the power 1.7 at the same atomic density."""
 SILICA_PER_NM = 0.04 * SILVER_PER_NM
 """Mesoporous silica, 40 % pores."""
 NITRIDE_PER_NM = 0.12 * SILVER_PER_NM
@@ -128,12 +125,13 @@ def scatterers(voxels: Voxels, gold: NDArray[np.float32], bow: float = 0.0) -> t
 
     Parameters
     ----------
-    gold : gold fraction c, (z, y, x)
-    bow : a mixture scatters 4 bow c (1 - c) of the difference of gold and silver more than in proportion
+    gold : fraction c of the core's metal, (z, y, x)
+    bow : a mixture scatters 4 bow c (1 - c) of the difference of the two metals more than in proportion
     """
-    silver = SILVER_PER_NM - (SILICA_PER_NM if voxels.silica.any() else 0.0)
+    core, shell = (scattering_per_nm(metal) for metal in voxels.metals)
+    alone = shell - (SILICA_PER_NM if voxels.silica.any() else 0.0)
     weight = gold + np.float32(4.0 * bow) * gold * (1.0 - gold) if bow else gold
-    metal = voxels.metal * (np.float32(silver) + np.float32(GOLD_PER_NM - SILVER_PER_NM) * weight)
+    metal = voxels.metal * (np.float32(alone) + np.float32(core - shell) * weight)
     coat = voxels.silica * np.float32(SILICA_PER_NM)
     return (metal, voxels.voxel_nm), (coat, voxels.silica_voxel_nm)
 

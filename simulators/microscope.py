@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from simulators.chip import WINDOW_OFFSETS_C
 from simulators.imaging import Optics, Response, View, attenuation, brightest, detect, exposed, scatterers
 from simulators.imperfect.beam_path import BeamPath, bright_tilts_deg, magnified, membranes, neighbours, response
 from simulators.imperfect.imperfections import NONE, of_the_microscope
+from simulators.places import Place, places
 from simulators.rays import warm_up
-from simulators.specimens import SPECIMENS, VOXELS_ACROSS
-from simulators.twin import Particle, Place, Twin
+from simulators.specimens import VOXELS_ACROSS
+from simulators.twin import Particle, Twin
 
 _STAGE_SPEED_NM_PER_S = 2000.0
 _SETTLE_S = 0.5
@@ -36,7 +37,8 @@ class SimulatedMicroscope:
 
     Parameters
     ----------
-    particles : tables with ``specimen`` and optionally any field of `Place`: ``x_nm y_nm z_nm window name`` ...
+    particles : tables with ``specimen``, or ``made`` of what `MadeSpecimen` takes, and optionally any field of `Place`:
+        ``x_nm y_nm z_nm window name`` ...
     chip_design : ``double-spiral`` or ``circular-spiral``; sets the windows' true offsets
     window_offsets_c : overrides the design's offsets
     current_pa : probe current
@@ -84,26 +86,14 @@ class SimulatedMicroscope:
             raise ConfigError(
                 "microscope.options.chip_design", [f"{chip_design!r}: choose {' or '.join(WINDOW_OFFSETS_C)}"]
             )
-        known_keys = [f.name for f in fields(Place)]
-        strange = [(n, key) for n, p in enumerate(particles, 1) for key in p if key not in known_keys]
-        if strange:
-            raise ConfigError(
-                "microscope.options",
-                [f"particles[{n}].{key}: unknown key; known here: {', '.join(known_keys)}" for n, key in strange],
-            )
+        laid = places(particles, "microscope.options")
         sizes = {"current_pa": current_pa, "gain": gain, "voxels_across": voxels_across, "max_tilt_deg": max_tilt_deg}
         wrong = [f"{key}: must be above 0 (found {size:g})" for key, size in sizes.items() if not size > 0.0]
         if wrong:
             raise ConfigError("microscope.options", wrong)
-        unknown = [p.get("specimen") for p in particles if p.get("specimen") not in SPECIMENS]
-        if unknown:
-            raise ConfigError(
-                "microscope.options.particles",
-                [f"no specimen {u!r}; there are {', '.join(SPECIMENS)}" for u in unknown],
-            )
         self.name = name
         self._context, self._clock = context, context.clock
-        self._places = [Place(**p) for p in particles]
+        self._places = laid
         self._offsets_c = dict(window_offsets_c or WINDOW_OFFSETS_C[chip_design])
         self._current_pa = current_pa
         self._optics = Optics(probe_sigma_nm, gain, offset, read_noise)

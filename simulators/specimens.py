@@ -31,6 +31,8 @@ VOXELS_ACROSS = 113.0
 """Voxels of the twin to the cube root of a particle's volume: finer than any sensible analysis grid."""
 _LEAST_PART = 0.02
 """Slivers of voxels are left out."""
+_ACROSS = 50.0
+"""Voxels of a grid on which a volume is found."""
 _SIZED = 1e-9
 """How well a shape is scaled to a volume."""
 
@@ -48,7 +50,7 @@ class Specimen:
     aspect: float
     """Length over width of the outside."""
     gold_fraction: float
-    """Atomic fraction of gold in the whole particle, 0..1."""
+    """Atomic fraction of gold, or what else the core is of, in the whole particle, 0..1."""
     d_450_m2_per_s: float
     """True diffusion coefficient at 450 C."""
     q_j_per_mol: float = 208e3
@@ -61,6 +63,8 @@ class Specimen:
     """tau = D t in which silver comes to its surface, for a particle where that costs less energy than a mixed one."""
     silica_nm: float = 20.0
     """Thickness of the mesoporous silica coat; 0 is none."""
+    metals: tuple[str, str] = ("Au", "Ag")
+    """Of the core and of the shell; atoms of both take up the same room."""
 
 
 SPECIMENS: dict[str, Specimen] = {
@@ -129,11 +133,13 @@ class Voxels:
     face_fractions: tuple[NDArray[np.float32], ...]
     """Open part of the face between each voxel and the next along z, y and x."""
     gold: NDArray[np.float32]
-    """Gold fraction of the metal in each voxel before any heat."""
+    """Fraction of gold, or what else the core is of, in the metal of each voxel before any heat."""
     voxel_nm: float
     silica: NDArray[np.float32]
     """Occupancy of the coat and of all it encloses, on its own coarser grid; the metal takes its place."""
     silica_voxel_nm: float
+    metals: tuple[str, str] = ("Au", "Ag")
+    """Of the core and of the shell."""
 
     @property
     def volume_nm3(self) -> float:
@@ -169,6 +175,7 @@ def build(specimen: Specimen, voxels_across: float = VOXELS_ACROSS) -> Voxels:
     else:
         core_nm = _size_for(lambda d: turned(shape(d)), sizing, specimen.gold_fraction * specimen.volume_nm3)
         particle = voxels_of(outer, turned(shape(core_nm)), grid, h)
+    particle = replace(particle, metals=specimen.metals)
     if specimen.silica_nm <= 0.0:
         return particle
     coat_nm = 1.3
@@ -231,13 +238,20 @@ def _face_fraction(
 def _half_extents(width_nm: float, aspect: float, in_plane_deg: float) -> list[float]:
     """Half the box (z, y, x) that holds a long particle turned in the plane."""
     turn = np.radians(in_plane_deg)
-    across, along = 0.75 * width_nm, 0.58 * width_nm * aspect
+    across, along = 0.95 * width_nm, 0.75 * width_nm * aspect
     return [across, across + along * abs(np.sin(turn)), across * (0.3 + abs(np.sin(turn))) + along]
 
 
 def _grid(half_nm: Sequence[float], h: float) -> tuple[Array, ...]:
     axes = [np.arange(-np.ceil(half / h), np.ceil(half / h) + 1) * h for half in half_nm]
     return tuple(np.meshgrid(*axes, indexing="ij", sparse=True))
+
+
+def volume_of(shape: Shape, width_nm: float, aspect: float) -> float:
+    """Of a shape as wide as that and so many times as long, along x."""
+    h = width_nm / _ACROSS
+    grid = _grid(_half_extents(width_nm, aspect, 0.0), h)
+    return h**3 * float(_part_inside(shape, shape(*grid), grid, h).sum(dtype=np.float64))
 
 
 def _size_for(shape: Callable[[float], Shape], grid: tuple[Array, ...], volume_nm3: float) -> float:

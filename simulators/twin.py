@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +14,14 @@ from numpy.typing import NDArray
 from drivers.recorded.folder import SessionFolder
 from simulators.diffusion import diffuse, regular_solution
 from simulators.imperfect.imperfections import Imperfections
+from simulators.places import Place
 from simulators.reshaping import rounded
 from simulators.segregation import segregated
-from simulators.specimens import SPECIMENS, Specimen, Voxels, build
+from simulators.specimens import Specimen, Voxels, build
 from simulators.thermal_history import AMBIENT_C, ThermalHistory, arrhenius, tau_nm2
 
 _COOL_C = 30.0
 """Above ambient: a pulse is over below it."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a specimen lies: the stage position that centres it, and its window.
-
-    Its diffusion coefficient, activation energy and pose may differ from the published specimen's.
-    """
-
-    specimen: str
-    x_nm: float = 0.0
-    y_nm: float = 0.0
-    z_nm: float = 0.0
-    window: str = "centre"
-    name: str = ""
-    """By which the truth is written; by default the specimen's."""
-    d_450_m2_per_s: float | None = None
-    q_j_per_mol: float | None = None
-    in_plane_deg: float | None = None
-    about_axis_deg: float | None = None
-
-    def as_laid(self) -> Specimen:
-        """The specimen with what differs here."""
-        own: dict[str, Any] = {
-            "d_450_m2_per_s": self.d_450_m2_per_s,
-            "q_j_per_mol": self.q_j_per_mol,
-            "in_plane_deg": self.in_plane_deg,
-            "about_axis_deg": self.about_axis_deg,
-            "name": self.name or None,
-        }
-        return replace(SPECIMENS[self.specimen], **{k: v for k, v in own.items() if v is not None})
 
 
 class Particle:

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.plan.check import checked_session
 from controller.plan.schema import SCHEMA_FILE, SCHEMA_ID, as_text, schema_of
 from controller.plan.session_file import SessionFile, load_session
 from drivers.errors import ConfigError
@@ -30,7 +31,7 @@ max_c = {max_c}
 backend = {microscope}
 {options}
 [scan]
-pixel_nm = {pixel_nm}
+pixel_nm = {pixel_nm:.3g}
 shape = [128, 128]           # the particle should fill about half of it
 dwell_us = 3.0
 current_pa = 50.0            # for the dose that `check` tells
@@ -58,13 +59,25 @@ temperature_c = {temperature_c}
 durations_s = [{pulses_s}]
 """
 _TWIN_OPTIONS = """
-[microscope.options]         # of the twin: a gold sphere in a silver cube, whatever the metals below are called
-particles = [{ specimen = "NC2" }]
+[[microscope.options.particles]]
+
+[microscope.options.particles.made]   # what the twin shows, and how it truly alloys; real instruments have none of it
+shape = {shape}
+width_nm = {width_nm}
+{length}core = {core}
+shell = {shell}
+core_percent = 30.0          # of the atoms
+d_450_m2_per_s = 2.4e-19     # true D at 450 C: that of silver and gold, write your guess
+q_j_per_mol = 208e3
 """
 _REAL_OPTIONS = """
 [microscope.options]         # as its driver takes them: see docs/instruments.md
 """
+_PLACE = "microscope.options: particles[1].made: "
+"""Where the file would have what was answered."""
 _WARMER_C = 150.0
+_PIXELS, _OF_THE_FIELD_WIDE, _OF_THE_FIELD_LONG = 128, 0.5, 0.8
+"""Of the field, taken up by a particle: room is needed where it turns and drifts, less along the tilt axis."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,12 @@ class FirstFile:
     shell: str = "Ag"
     temperature_c: str = "450"
     pulses_s: str = "15,15,30,60,120"
-    pixel_nm: str = "0.8"
+    shape: str = "cube"
+    width_nm: str = "50"
+    length_nm: str = ""
+    """Of a long shape; of no other."""
+    pixel_nm: str = ""
+    """Such that the particle fills the field well, where it is not told."""
     tilt_deg: str = "70"
     chip: str = _TWIN
     microscope: str = _TWIN
@@ -99,15 +117,25 @@ def write_first_file(path: Path, first: FirstFile, *, force: bool = False) -> No
     temperature_c = _number(first.temperature_c, "temperature", problems)
     tilt_deg = abs(_number(first.tilt_deg, "highest tilt", problems))
     pulses_s = [_number(p, "pulse", problems) for p in first.pulses_s.replace(",", " ").split()]
-    pixel_nm = _number(first.pixel_nm, "pixel size", problems)
+    width_nm = _number(first.width_nm, "width", problems)
+    length_nm = _number(first.length_nm, "length", problems) if first.length_nm else 0.0
+    filling = max(width_nm / _OF_THE_FIELD_WIDE, length_nm / _OF_THE_FIELD_LONG) / _PIXELS
+    pixel_nm = _number(first.pixel_nm, "pixel size", problems) if first.pixel_nm else filling
     if problems:
         raise ConfigError("init", problems)
+    twin = _TWIN_OPTIONS.format(
+        shape=_text(first.shape),
+        width_nm=width_nm,
+        length=f"length_nm = {length_nm}\n" if length_nm else "",
+        core=_text(first.core),
+        shell=_text(first.shell),
+    )
     text = _TEMPLATE.format(
         schema=SCHEMA_FILE,
         title=_text(first.title),
         chip=_text(first.chip),
         microscope=_text(first.microscope),
-        options=_TWIN_OPTIONS if first.microscope == _TWIN else _REAL_OPTIONS,
+        options=twin if first.microscope == _TWIN else _REAL_OPTIONS,
         max_c=temperature_c + _WARMER_C,
         pixel_nm=pixel_nm,
         from_deg=-tilt_deg,
@@ -121,10 +149,12 @@ def write_first_file(path: Path, first: FirstFile, *, force: bool = False) -> No
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as tried:
         tried.write(text)
         tried.flush()
+        simulated = first.microscope == first.chip == _TWIN
         try:
-            load_session(Path(tried.name))
+            # An instrument has options that nobody has told yet.
+            checked_session(Path(tried.name)) if simulated else load_session(Path(tried.name))
         except ConfigError as error:
-            raise ConfigError("init", error.problems) from None
+            raise ConfigError("init", [p.removeprefix(_PLACE) for p in error.problems]) from None
     path.write_text(text)
     schema = path.with_name(SCHEMA_FILE)
     if not schema.exists() or SCHEMA_ID in schema.read_text(errors="replace"):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.imaging import GOLD_PER_NM, SILVER_PER_NM, Aside, Density, Response, View
+from simulators.imaging import Aside, Density, Response, View
 from simulators.imperfect.imperfections import Imperfections
 from simulators.imperfect.surroundings import Membrane, Neighbour
+from simulators.metals import scattering_per_nm
 from simulators.specimens import Specimen
 
 _ORIENTATIONS = 71
@@ -43,12 +44,13 @@ def bright_tilts_deg(flaws: Imperfections, rng: np.random.Generator) -> tuple[fl
 
 
 def neighbours(specimen: Specimen, flaws: Imperfections) -> tuple[Aside, ...]:
-    """A ball as large and as rich in gold as the particle, so far away that its rim meets the particle's in time."""
+    """A ball as large as the particle and of its metals, so far away that its rim meets the particle's in time."""
     if not flaws.neighbour_at_deg:
         return ()
     radius_nm = radius_of(specimen)
     away_nm = 2.0 * radius_nm / float(np.cos(np.radians(flaws.neighbour_at_deg)))
-    return (Neighbour(radius_nm, away_nm, SILVER_PER_NM + (GOLD_PER_NM - SILVER_PER_NM) * specimen.gold_fraction),)
+    core, shell = (scattering_per_nm(metal) for metal in specimen.metals)
+    return (Neighbour(radius_nm, away_nm, shell + (core - shell) * specimen.gold_fraction),)
 
 
 def membranes(flaws: Imperfections, band_nm: float) -> tuple[Aside, ...]:
