@@ -181,11 +181,13 @@ class Session:
             case "stop":
                 return await self._emergency_stop()
             case _:
-                words = "pause, resume, abort, stop, skip, unskip, change and note"
+                words = "pause, resume, abort, stop, skip, unskip, change, repeat and note"
                 return f"unknown command {name!r}; there are {words}"
 
     def _amend(self, command: str) -> str:
         """Of the plan that is left: held against the limits, journaled, then done."""
+        if self.engine.state in (RunState.DONE, RunState.FAILED):
+            return f"{REFUSED}the plan is over; {command.split()[0]} needs a session that runs"
         try:
             amended = self.amendable.asked(command)
         except AlloyscopeError as error:

@@ -229,6 +229,8 @@ def _of(entry: Entry[SessionRecord] | Entry[GuardRecord]) -> Iterator[str]:
             yield f"a person asked: {command}"
         case PlanAmended(step=step, how="changed", temperature_c=asked_c, duration_s=asked_s):
             yield f"a person changed {step} to {asked_c:g} C for {asked_s:g} s"
+        case PlanAmended(step=step, how="repeated", repeats=repeats):
+            yield f"a person asked that {repeats} be repeated, as {step}"
         case PlanAmended(step=step, how=how):
             yield f"a person asked that {step} be {how}{' after all' if how == 'taken' else ''}"
         case NoteWritten(text=text):

@@ -60,6 +60,7 @@ class MonitorApp(App[None]):
         Binding("d", "turn_over", "turn over", show=False),
         Binding("s", "skip", "skip/take"),
         Binding("c", "change", "change pulse"),
+        Binding("t", "repeat", "take again"),
         Binding("1", "sheet('now')", "sheets", key_display="1-6"),
         Binding("2", "sheet('results-sheet')", "results", show=False),
         Binding("3", "sheet('slices-sheet')", "slices", show=False),
@@ -231,10 +232,20 @@ class MonitorApp(App[None]):
         return str(self._panels.query_one("#sheets", ContentSwitcher).current)
 
     @property
+    def _on(self) -> PlannedRow | None:
+        """The step of the plan on its sheet that the cursor is on."""
+        return self._panels.query_one("#plan-sheet", PlanTable).chosen if self._sheet == "plan-sheet" else None
+
+    @property
     def _chosen(self) -> PlannedRow | None:
-        """A step of the plan on its sheet that can still be amended."""
-        row = self._panels.query_one("#plan-sheet", PlanTable).chosen if self._sheet == "plan-sheet" else None
+        """Where that can still be amended."""
+        row = self._on
         return row if row is not None and row.when in ("left", "skipped") else None
+
+    def action_repeat(self) -> None:
+        """Once more, next."""
+        if self._on is not None:
+            self.action_send(f"repeat {self._on.step}")
 
     def action_skip(self) -> None:
         """Or take after all."""
@@ -307,7 +318,7 @@ class MonitorApp(App[None]):
         """What may be done now is what the footer shows."""
         started = self._session.started
         watches = started is not None and started.watches
-        if action in ("skip", "change"):
+        if action in ("skip", "change", "repeat"):
             return self._sheet == "plan-sheet" and not watches and not self._session.over
         if action == "heat":
             return watches and not self._session.over

@@ -1,4 +1,4 @@
-"""A plan while it runs: steps that have not begun may still be skipped, and their pulses changed."""
+"""A plan while it runs: steps that have not begun may be skipped, their pulses changed; any may be repeated."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from dataclasses import replace
 from pydantic import TypeAdapter, ValidationError
 
 from controller.plan.quantities import HoldSeconds
-from controller.plan.steps import Heat, Plan, Step
+from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
 from drivers.errors import AlloyscopeError, ConfigError
 from drivers.recorded.records import PlanAmended
 
-AMENDING = ("skip ", "unskip ", "change ")
+AMENDING = ("skip ", "unskip ", "change ", "repeat ")
 """How commands begin that amend a plan."""
 REFUSED = "refused: "
 """How the answer begins where nothing was changed."""
 _HOLD = TypeAdapter(HoldSeconds)
-_EXAMPLES = "skip c05/heat, skip c05 (all of that cycle), unskip c05, change c05/heat 440 60 (C, s)"
+_EXAMPLES = (
+    "skip c05/heat, skip c05 (all of that cycle), unskip c05, change c05/heat 440 60 (C, s), "
+    "repeat c05/NC2/tilt, repeat c05"
+)
+_LETTERS = "bcdefghijklmnopqrstuvwxyz"
+"""Behind the cycle's number: the first time that it is repeated, the second ..."""
 
 
 class RunningPlan:
@@ -35,6 +40,7 @@ class RunningPlan:
         """
         self._steps, self._begun_before = list(plan.steps()), begun
         self._skipped: set[str] = set()
+        self._repeated: set[str] = set()
         self._begun = 0
         self._check_heat = check_heat
 
@@ -66,6 +72,8 @@ class RunningPlan:
         what, *words = command.split()
         if not words or (what == "change") != (len(words) == 3):
             raise ConfigError(command, [f"was asked; {what} needs a step{self._values(what)}, such as: {_EXAMPLES}"])
+        if what == "repeat":
+            return list(self._repeating(words[0]))
         steps = self._named(what, words[0])
         if what != "change":
             return [PlanAmended(step=step.id, how="skipped" if what == "skip" else "taken") for step in steps]
@@ -91,11 +99,47 @@ class RunningPlan:
                 if step.id == name and isinstance(step, Heat):
                     self._steps[n] = replace(step, temperature_c=temperature_c, duration_s=duration_s)
             return f"{name} is now {temperature_c:g} C for {duration_s:g} s"
+        if amended.how == "repeated":
+            (like,) = (step for step in self._steps if step.id == amended.repeats)
+            self._steps.insert(self._place_after(amended.after), replace(like, id=name))
+            self._repeated.add(name)
+            return f"{name} repeats {like.id}, after {amended.after}"
         if amended.how == "skipped":
             self._skipped.add(name)
             return f"{name} is skipped"
         self._skipped.discard(name)
         return f"{name} is taken, as planned"
+
+    def _repeating(self, name: str) -> Iterator[PlanAmended]:
+        """Once more, after what runs now; what has not begun, after itself. Numbered as a cycle of its own."""
+        places = [n for n, step in enumerate(self._steps) if step.id == name or step.id.startswith(name + "/")]
+        if not places:
+            known = ", ".join(step.id for step in self._steps[: self._begun + 2][-3:])
+            raise AlloyscopeError(f"repeat {name}: it is no step of this plan; steps about now: {known}")
+        like = [self._steps[n] for n in places]
+        chosen = [step.id for step in like if isinstance(step, (Steer, WaitForResults))]
+        if chosen:
+            words = f"repeat {name}: {', '.join(chosen)} cannot be repeated; a pulse, tilt series, image or map can"
+            raise AlloyscopeError(words)
+        cycle, _, _ = like[0].id.partition("/")
+        cycle = cycle.rstrip(_LETTERS)
+        known_ids = {step.id for step in self._steps}
+        for letter in _LETTERS:
+            again = [f"{cycle}{letter}/{step.id.partition('/')[2]}" for step in like]
+            if not known_ids & set(again):
+                break
+        else:
+            raise AlloyscopeError(f"repeat {name}: it has been repeated {len(_LETTERS)} times; write a new plan")
+        after = self._steps[max(self._begun - 1, places[-1])].id
+        for step, new in zip(like, again, strict=True):
+            yield PlanAmended(step=new, how="repeated", repeats=step.id, after=after)
+
+    def _place_after(self, name: str) -> int:
+        """Where the next one goes that follows a step: behind those that do so already."""
+        place = next(n for n, step in enumerate(self._steps) if step.id == name) + 1
+        while place < len(self._steps) and self._steps[place].id in self._repeated:
+            place += 1
+        return place
 
     def _left(self) -> list[Step]:
         return [step for step in self._steps[self._begun :] if step.id not in self._begun_before]

@@ -25,8 +25,8 @@ class Command(Question, frozen=True, kw_only=True, tag="command"):
     """Answered in words."""
 
     command: str
-    """pause, resume, abort, stop; ``skip``, ``unskip`` or ``change`` with a step; ``note`` with its text; of a session
-    that watches also ``heat 450 15``"""
+    """pause, resume, abort, stop; ``skip``, ``unskip``, ``change`` or ``repeat`` with a step; ``note`` with its text;
+    of a session that watches also ``heat 450 15``"""
 
 
 session_questions = msgspec.json.Decoder(Items | Head | TakeResult | EventsSoFar | Endpoints | Command)

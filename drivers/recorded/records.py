@@ -64,11 +64,15 @@ class PlanAmended(Record, frozen=True, kw_only=True, tag="plan_amended"):
     """A person changed what is left of the plan."""
 
     step: str
-    how: Literal["skipped", "taken", "changed"]
+    how: Literal["skipped", "taken", "changed", "repeated"]
     """Taken: after all."""
     temperature_c: float | None = None
     duration_s: float | None = None
     """Of a pulse that was changed."""
+    repeats: str = ""
+    """The step that a repeated one is like."""
+    after: str = ""
+    """The step that it follows."""
 
 
 class NoteWritten(Record, frozen=True, kw_only=True, tag="note"):

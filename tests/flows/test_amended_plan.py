@@ -76,3 +76,25 @@ def test_what_was_amended_holds_after_the_session_goes_on(tmp_path):
     assert again.clock.run(again.run()) is FinishReason.COMPLETED
     (heat,) = records_of(path, HeatAsked)
     assert (heat.step, heat.target_c, heat.duration_s) == ("c02/heat", 430.0, 7.5)
+
+
+def test_what_was_repeated_is_recorded_beside_it_also_after_the_session_goes_on(tmp_path):
+    session = session_in(tmp_path, lambda _: None)
+    commands = ["repeat c00/A/tilt", "repeat c01/heat", "repeat c09"]
+    reason, answers = run_amended(session, commands, then="abort")
+    assert reason is FinishReason.ABORTED
+    assert answers[0].startswith("c00b/A/tilt repeats c00/A/tilt, after c00/")
+    assert answers[2].startswith("refused: repeat c09: it is no step of this plan")
+    refused = asyncio.run(session.command("repeat c00/A/tilt"))
+    assert refused == "refused: the plan is over; repeat needs a session that runs"
+    path = session.folder.path
+    past = Past.read(path)
+    again = Session(
+        file_of((), ()), session.folder.session_file, SessionFolder(path), SteppedClock(past.time_s), past=past
+    )
+    assert again.clock.run(again.run()) is FinishReason.COMPLETED
+    done = [r.step for r in records_of(path, StepDone)]
+    assert len(done) == len(set(done))
+    assert {"c00/A/tilt", "c00b/A/tilt"} <= set(done)
+    pulses = [r.step for r in records_of(path, HeatAsked)]
+    assert pulses == ["c01/heat", "c01b/heat", "c02/heat"]

@@ -128,6 +128,8 @@ def test_the_plan_tells_what_is_over_what_runs_and_when_the_rest_begins(source):
         (("down", "down", "c", *"440", "space", *"60", "enter"), ["change c05/heat 440 60"]),
         (("down", "c"), []),
         (("down", "down", "c", "!"), ["stop"]),
+        (("up", "up", "t"), ["repeat c03/heat"]),
+        (("down", "t"), ["repeat c04/NC2/tilt"]),
     ],
 )
 def test_a_step_that_is_left_is_skipped_or_changed_from_the_plan(source, press, sent):

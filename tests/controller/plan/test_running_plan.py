@@ -93,3 +93,51 @@ def test_of_a_session_that_goes_on_nothing_is_amended_that_was_begun(session_fil
         with pytest.raises(AlloyscopeError, match="it has begun, or is over; steps that come next: c02/heat"):
             plan.asked(command)
     assert done(plan, "skip c02/heat") == "c02/heat is skipped"
+
+
+def test_what_is_over_is_repeated_next_and_what_is_left_after_itself(plan):
+    steps = plan.steps()
+    ids = [next(steps).id for _ in range(3)]
+    assert ids[-1] == "c01/NC2/tilt"
+    assert done(plan, "repeat c01") == (
+        "c01b/heat repeats c01/heat, after c01/NC2/tilt; c01b/NC2/tilt repeats c01/NC2/tilt, after c01/NC2/tilt"
+    )
+    done(plan, "repeat c01/NC2/tilt")
+    done(plan, "repeat c02/heat")
+    done(plan, "repeat c01b/heat")
+    left = ["c01b/heat", "c01b/NC2/tilt", "c01c/NC2/tilt", "c01c/heat", "c02/heat", "c02b/heat", "c02/NC2/tilt"]
+    assert [s.id for s, _ in plan.all()][3:] == left
+    done(plan, "skip c02b")
+    done(plan, "change c01b/heat 440 5")
+    ran = {s.id: s for s in steps}
+    assert list(ran) == [step for step in left if step != "c02b/heat"]
+    first, second = ran["c01b/heat"], ran["c01c/heat"]
+    assert isinstance(first, Heat)
+    assert isinstance(second, Heat)
+    assert (first.temperature_c, first.duration_s) == (440.0, 5.0)
+    assert (second.temperature_c, second.duration_s) == (450.0, 60.0)  # as it was when it was asked for
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [("repeat c09", "is no step of this plan; steps about now: c00"), ("repeat", "needs a step")],
+)
+def test_what_cannot_be_repeated_is_told(plan, command, told):
+    next(plan.steps())
+    with pytest.raises(AlloyscopeError, match=told):
+        plan.asked(command)
+
+
+def test_repeats_of_a_journal_make_the_same_plan_again(plan, session_file):
+    steps = plan.steps()
+    for _ in range(2):
+        next(steps)
+    amended = []
+    for command in ("repeat c00", "repeat c01/heat", "skip c00b", "repeat c02"):
+        for one in plan.asked(command):
+            amended.append(one)
+            plan.amend(one)
+    again = RunningPlan(Plan(load_session(session_file())), limited, frozenset({"c00/NC2/tilt", "c01/heat"}))
+    for one in amended:
+        again.amend(one)
+    assert list(again.all()) == list(plan.all())
