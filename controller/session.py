@@ -15,7 +15,7 @@ import numpy as np
 from analysis.diffusion.time_at_temperature import USUAL_Q_J_PER_MOL
 from analysis.live.settings import AnalysisSettings
 from analysis.particles.target import warm_up
-from analysis.results import AnyResult
+from analysis.results import AnyResult, DiffusivityResult
 from analysis.results.summary import summary
 from controller import events as ev
 from controller.acquire.acquisition import Acquisition
@@ -37,6 +37,7 @@ from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
 from controller.progress import Progress
 from controller.record.audit import audit, in_words
 from controller.record.ledger import Ledger
+from controller.record.live_report import LiveReport
 from controller.record.notes import NOTE, take_note
 from controller.record.past import Past
 from controller.record.recorder import Recorder
@@ -180,8 +181,10 @@ class Session:
                 return self.engine.abort("asked by the user")
             case "stop":
                 return await self._emergency_stop()
+            case "report":
+                return self.report.ask(by_a_person=True)
             case _:
-                words = "pause, resume, abort, stop, skip, unskip, change, repeat and note"
+                words = "pause, resume, abort, stop, skip, unskip, change, repeat, report and note"
                 return f"unknown command {name!r}; there are {words}"
 
     def _amend(self, command: str) -> str:
@@ -202,7 +205,7 @@ class Session:
     def _open(self) -> None:
         file = self.file
         self.events = ev.Events()
-        for listener in self.listeners:
+        for listener in [*self.listeners, *([] if self.dry else [self._refresh_report])]:
             self.events.listen(listener)
         self.journal = Journal(self.folder.journal, self.clock)
         self.plan = Plan(file)
@@ -212,6 +215,7 @@ class Session:
             self.amendable.amend(amended)
         if self.past is not None:
             book_left_on(self.past, self.journal)
+        self.report = LiveReport(self.folder, self._log)
         self.recorder = Recorder(
             self.folder,
             self.clock,
@@ -345,6 +349,7 @@ class Session:
         return [
             tasks.create_task(self._follow_temperature(), name="temperature"),
             tasks.create_task(self.instruments.chip.watch(), name="guard"),
+            tasks.create_task(self.report.keep(), name="report"),
         ]
 
     async def _run_plan(self) -> FinishReason:
@@ -430,6 +435,10 @@ class Session:
         self.journal.write(account)
         for words in in_words(account):
             self._log("warning" if account.missing else "info", words)
+
+    def _refresh_report(self, event: ev.Event) -> None:
+        if isinstance(event, ev.ResultReceived) and isinstance(event.result, DiffusivityResult):
+            self.report.ask()
 
     def _on_dark(self) -> None:
         with suppress(RecordingError):  # on a full disk the rest must be made safe, too

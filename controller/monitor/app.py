@@ -16,6 +16,7 @@ from textual.widgets import ContentSwitcher, Footer, RichLog
 
 from controller import events as ev
 from controller.monitor.asked_line import STOP, AskedLine
+from controller.monitor.keys_help import KeysHelp
 from controller.monitor.panels.alloying import AlloyingPlot
 from controller.monitor.panels.arrhenius import ArrheniusPlot
 from controller.monitor.panels.brief import Brief
@@ -61,6 +62,10 @@ class MonitorApp(App[None]):
         Binding("s", "skip", "skip/take"),
         Binding("c", "change", "change pulse"),
         Binding("t", "repeat", "take again"),
+        Binding("e", "send('report')", "report", show=False),
+        Binding("z", "zoom", "zoom"),
+        Binding("escape", "zoom(False)", "all panels", show=False),
+        Binding("question_mark", "keys", "keys", key_display="?"),
         Binding("1", "sheet('now')", "sheets", key_display="1-6"),
         Binding("2", "sheet('results-sheet')", "results", show=False),
         Binding("3", "sheet('slices-sheet')", "slices", show=False),
@@ -80,6 +85,8 @@ class MonitorApp(App[None]):
         self._drawn_at = self._due_s = -inf
         self._may: tuple[object, ...] = ()
         """By what the footer was drawn."""
+        self._turned, self._zoomed = "alloying", ""
+        """Which of three plots is up, and the panel that alone is shown."""
 
     def compose(self) -> ComposeResult:
         yield StatusLine(id="status")
@@ -269,15 +276,32 @@ class MonitorApp(App[None]):
     def action_turn_over(self) -> None:
         """The alloying curve, D against 1/T and the EDX map, in turn, in the same place."""
         sheets = ["alloying", "arrhenius", *(["edx"] if self._session.map is not None else [])]
-        now = next(n for n, name in enumerate(sheets) if self._panels.query_one(f"#{name}").display)
-        self._turn_to(sheets[(now + 1) % len(sheets)])
+        self._turn_to(sheets[(sheets.index(self._turned) + 1) % len(sheets)])
 
     def _turn_to(self, sheet: str) -> None:
-        for name in ("alloying", "arrhenius", "edx"):
-            self._panels.query_one(f"#{name}").display = name == sheet
+        self._turned = sheet
+        self._arrange()
+
+    def action_zoom(self, more: bool = True) -> None:
+        """One panel after the other has the room of all; then, and by Esc, all are there again."""
+        ways = ["", "temperature", "maps" if self._turned == "edx" else "pictures", self._turned, "words"]
+        self._zoomed = ways[(ways.index(self._zoomed) + 1) % len(ways)] if more and self._zoomed in ways else ""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Which panels are there: the ones that are turned up, or the one that is zoomed."""
+        up = {self._turned, "temperature", "words", "maps" if self._turned == "edx" else "pictures"}
+        zoomed = self._zoomed if self._zoomed in up else ""
+        panels = self._panels.query_one("#panels")
+        self._panels.query_one("#now").set_class(bool(zoomed), "-zoomed")
+        for panel in panels.children:
+            if panel.id != "plan":  # whether there is room for it, the style sheet says
+                panel.display = panel.id == zoomed if zoomed else panel.id in up
         self._draw_soon(urgent=True)
-        self._panels.query_one("#maps").display = sheet == "edx"
-        self._panels.query_one("#pictures").display = sheet != "edx"
+
+    def action_keys(self) -> None:
+        """What all keys do."""
+        self.push_screen(KeysHelp(self.BINDINGS))
 
     def action_abort(self) -> None:
         """Aborting ends a session for good, so it is asked once more."""
@@ -327,8 +351,10 @@ class MonitorApp(App[None]):
             return not watches and not self._session.over and waits == (parameters[0] == "resume")
         if action == "seen":
             return bool(self._session.alarms)
-        if action in ("abort", "note"):
+        if action in ("abort", "note") or (action == "send" and parameters[:1] == ("report",)):
             return not self._session.over
+        if action == "zoom":
+            return self._sheet == "now"
         return True
 
     def action_seen(self) -> None:

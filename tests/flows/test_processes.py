@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from analysis.live.offline import analyse
+from controller.stream.running_session import find_endpoints, send_command
 from drivers.frames import Frame
 from drivers.recorded.journal import records_of
 from drivers.recorded.records import FrameRecorded
@@ -153,6 +154,10 @@ def test_a_running_session_is_paused_resumed_and_aborted_from_another_process(ru
     assert "c01/NC2/tilt is skipped" in send("skip", "c01/NC2/tilt")
     assert "the limits are" in send("change", "c01/heat", "900", "1", code=2)
     assert "it has begun" in send("skip", "c00", code=2)
+    assert "report is being made" in send_command(find_endpoints(str(folder), None), "report")
+    page = folder / "report" / "report.html"
+    until(page.is_file, HANGING_S, "the report of a session that is paused", process)
+    assert "it still runs" in page.read_text()
     assert [r["step"] for r in happened(journal, "plan_amended")] == ["c01/heat", "c01/NC2/tilt"]
     assert "running" in send("resume")
     until(lambda: len(happened(journal, "frame")) > before + 3, HANGING_S, "more frames", process)
