@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.metadata import version
@@ -28,7 +29,8 @@ th { font-weight: 600; }
 figure { margin: 1.2rem 0; break-inside: avoid; } figure svg { width: 100%; height: auto; }
 figcaption { color: #57606a; font-size: .85rem; } pre { font-size: .8rem; background: #f4f6f8; padding: .6rem;
 overflow-x: auto; white-space: pre-wrap; }
-@media print { body { max-width: none; padding: 0; font-size: 10.5pt; } details { display: none; }
+figure.moving img { max-width: 100%; }
+@media print { body { max-width: none; padding: 0; font-size: 10.5pt; } details, figure.moving { display: none; }
                .ribbon { margin: 0 0 .6rem; } h2 { break-after: avoid; } tr { break-inside: avoid; }
                figure { margin: .4rem 0; } figure svg { max-height: 8.2cm; } }
 """
@@ -45,18 +47,22 @@ _METHODS = (
 )
 
 
-def page(story: SessionStory, drawn: Sequence[tuple[ReportFigure, str]]) -> str:
+def page(
+    story: SessionStory, drawn: Sequence[tuple[ReportFigure, str]], turning: Sequence[tuple[str, str, bytes]] = ()
+) -> str:
     """The whole page.
 
     Parameters
     ----------
     drawn : figures with their SVG
+    turning : particles that turn, with a caption and the moving picture (GIF)
     """
     parts = [
         *_head(story),
         "<h2>Result</h2>",
         *_headline(story),
         *(_figure(figure, svg) for figure, svg in drawn),
+        *(_moving(*turned) for turned in turning),
         *_states(story),
         *_images(story),
         *_budget(story),
@@ -211,6 +217,15 @@ def _provenance(story: SessionStory) -> Iterator[str]:
 
 def _figure(figure: ReportFigure, svg: str) -> str:
     return f'<figure id="{escape(figure.name)}">{svg}<figcaption>{_words(figure.caption)}</figcaption></figure>'
+
+
+def _moving(particle: str, caption: str, gif: bytes) -> str:
+    """Where it can move: not on paper."""
+    picture = f'<img src="data:image/gif;base64,{b64encode(gif).decode()}" alt="{escape(caption)}">'
+    return (
+        f'<figure class="moving" id="turning_{escape(particle)}">{picture}'
+        f"<figcaption>{_words(caption)}</figcaption></figure>"
+    )
 
 
 def _words(text: str) -> str:

@@ -45,6 +45,7 @@ def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool =
             "report", ["takes matplotlib, which is not installed: pip install 'alloyscope[plots]'"]
         ) from None
     from analysis.report.figures import figures
+    from analysis.report.turning import turning
 
     story = SessionStory.read(source)
     if target.exists() and (not target.is_dir() or any(target.iterdir())) and not (force and is_report(target)):
@@ -57,9 +58,12 @@ def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool =
         with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "alloyscope", "font.size": 9}):
             made = list(figures(story))
             svgs = [_write(figure, part / "figures") for figure in made]
+            turned = list(turning(story))
+            for particle, _, gif in turned:
+                (part / "figures" / f"turning_{particle}.gif").write_bytes(gif)
             if pdf:
                 _write_pdf(part / "report.pdf", story, made)
-        (part / _MARK).write_text(page(story, list(zip(made, svgs, strict=True))))
+        (part / _MARK).write_text(page(story, list(zip(made, svgs, strict=True)), turned))
         write_notebook(part / "notebook.ipynb", story)
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
