@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from controller.cli import commands
+from controller.cli.verbosity import Verbosity, ask
 
 
 def application() -> typer.Typer:
@@ -38,5 +39,10 @@ def _before(
     _: Annotated[
         bool, typer.Option("--version", help="print the version, and leave", is_eager=True, callback=_tell_version)
     ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="say only warnings, errors and results")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="say each tilt, too")] = False,
 ) -> None:
     """What every command has before it."""
+    if quiet and verbose:
+        raise typer.BadParameter("-q and -v ask for less and for more; give one of them")
+    ask(Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.USUAL)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from controller.cli.verbosity import Verbosity, asked
+
 
 @contextmanager
 def progress(what: str, *, counted: bool = False) -> Iterator[Callable[[int, int], None]]:
@@ -13,7 +15,7 @@ def progress(what: str, *, counted: bool = False) -> Iterator[Callable[[int, int
 
     Yields what is to be told how many parts of how many are done.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or asked() is Verbosity.QUIET:
         yield lambda *_: None
         return
     from rich import progress as r

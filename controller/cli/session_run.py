@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from controller.cli.final_report import leaving_report
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.trusted_code import trusted_session
+from controller.cli.verbosity import asked
 from controller.plan.session_file import SessionFile
 from controller.stream.protocol import Leave
 from controller.stream.running_session import is_open, read_endpoints
@@ -163,7 +164,7 @@ def run_session(
     from controller.monitor.console import Console, final_lines
     from controller.session import Session
 
-    console, at = Console(), SessionFolder(folder)
+    console, at = Console(asked()), SessionFolder(folder)
     session = Session(file, source, at, clock, [console.hear], past=past, door=door, pace=pace)
     loop: asyncio.AbstractEventLoop | None = None
     over = False

@@ -12,6 +12,7 @@ from pathlib import Path
 from controller.cli.final_report import leaving_report
 from controller.cli.json_file import check_writable, write_json
 from controller.cli.session_run import behind_screen, new_folder
+from controller.cli.verbosity import asked
 from controller.monitor.console import Console, final_lines
 from controller.plan.session_file import load_session
 from controller.watch.folder_session import FolderSession
@@ -46,7 +47,9 @@ def start_watching(
     if not no_screen and sys.stdout.isatty():
         behind_screen([*_without_out(sys.argv[1:]), "--no-screen", "--out", str(folder)], at)
         return
-    session = FolderSession(file, source, watched, at, heating, quiet_s, series_quiet_s, series, [Console().hear])
+    session = FolderSession(
+        file, source, watched, at, heating, quiet_s, series_quiet_s, series, [Console(asked()).hear]
+    )
 
     def announce(endpoints: dict[str, str]) -> None:
         at.endpoints.write_text(json.dumps(endpoints | {"pid": os.getpid()}))

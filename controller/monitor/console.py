@@ -13,14 +13,29 @@ from drivers.units import clock_time
 
 
 class Console:
-    """Prints an event as a line where a person would want one."""
+    """Prints an event as a line where a person would want one.
 
-    def __init__(self) -> None:
-        self._step = ""
+    Parameters
+    ----------
+    more : below 0 only warnings, errors and results; above 0 each tilt as well
+    """
+
+    def __init__(self, more: int = 0) -> None:
+        self._step, self._more = "", more
 
     def hear(self, event: ev.Event) -> None:
-        for line in self._lines(event):
+        for line in self._lines(event) if self._more >= 0 or self._matters(event) else ():
             print(line, flush=True)
+
+    @staticmethod
+    def _matters(event: ev.Event) -> bool:
+        match event:
+            case ev.Log(level=level):
+                return level != "info"
+            case ev.RunStateChanged(state=state):
+                return state == "failed"
+            case _:
+                return isinstance(event, ev.ResultReceived)
 
     def _lines(self, event: ev.Event) -> Iterator[str]:
         match event:
@@ -35,6 +50,9 @@ class Console:
                     self._step = event.step
                     at, left = clock_time(event.time_s), clock_time(event.left_s)
                     yield f"[{at}] step {event.step_number}/{event.steps} {event.step} (about {left} left)"
+                if self._more > 0 and event.part and event.tilt_deg is not None:
+                    at = clock_time(event.time_s)
+                    yield f"[{at}]   {event.step} {event.part}/{event.parts}, {event.tilt_deg:+.1f} deg"
             case ev.ResultReceived(result):
                 yield from (f"    {line}" for line in result.words())
             case ev.Log():

@@ -27,6 +27,25 @@ def test_a_shell_can_complete_commands(tmp_path):
     assert done.stdout.split() == ["check"]
 
 
+def test_a_run_says_less_or_more_as_asked_before_the_command(session_file, tmp_path):
+    asked = ("dry-run", session_file(durations_s="[20.0]", step_deg=35.0), "--no-screen", "--out")
+    said = {}
+    for words in ((), ("-q",), ("-v",)):
+        done = alloyscope(*words, *asked, f"s{''.join(words)}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        said[words] = done.stdout
+    assert "step 1/3 c00/NC2/tilt" in said[()]
+    assert "c00/NC2/tilt 2/5, -35.0 deg" not in said[()]
+    assert "c00/NC2/tilt 2/5, -35.0 deg" in said["-v",]
+    assert "step 1/3" not in said["-q",]
+    for words in said.values():
+        assert "after 0 s" in words  # a result
+        assert "session folder" in words
+    both = alloyscope("-q", "-v", "keys", cwd=tmp_path)
+    assert both.returncode == 2
+    assert "give one of them" in both.stderr
+
+
 @pytest.fixture
 def image(tmp_path):
     y, x = np.mgrid[:96, :96]
