@@ -6,12 +6,15 @@ The events are those of a short dry run, so that what is shown has happened.
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from controller import events as ev
 from controller.monitor.app import MonitorApp
+from controller.monitor.plain_characters import VARIABLE
 from controller.plan.session_file import load_session
 from controller.session import Session
 from drivers.clock import SteppedClock
@@ -84,6 +87,19 @@ def moods(events: list[ev.Event]) -> dict[str, list[ev.Event]]:
     return {"normal": some, "alarm": [*some, warned], "stopped": [*some, *ended], "finished": events}
 
 
+def as_deuteranopes_see(svg: str) -> str:
+    """Its colours without the middle cones (Vienot, Brettel and Mollon, Color Res. Appl. 24 (1999) 243)."""
+
+    def seen(match: re.Match[str]) -> str:
+        r, g, b = (((int(match[0][i : i + 2], 16) / 255.0) ** 2.2) for i in (1, 3, 5))
+        red_green, blue = 0.29275 * r + 0.70725 * g, -0.02234 * r + 0.02234 * g + b
+        return "#" + "".join(
+            f"{round(255 * max(0.0, min(1.0, v)) ** (1 / 2.2)):02x}" for v in (red_green, red_green, blue)
+        )
+
+    return re.sub(r"#[0-9a-fA-F]{6}\b", seen, svg)
+
+
 async def picture(events: list[ev.Event], size: tuple[int, int], key: str) -> str:
     app = MonitorApp(Told(events))
     async with app.run_test(size=size) as pilot:
@@ -99,12 +115,19 @@ async def picture(events: list[ev.Event], size: tuple[int, int], key: str) -> st
 def main() -> None:
     MonitorApp.refresh_s = 0.1
     OUT.mkdir(parents=True, exist_ok=True)
-    for mood, events in moods(recorded()).items():
+    by_mood = moods(recorded())
+    for mood, events in {**by_mood, "ascii": by_mood["normal"]}.items():
+        os.environ.pop(VARIABLE, None)
+        if mood == "ascii":
+            os.environ[VARIABLE] = "1"
         for width, height in SIZES:
-            for key in SHEETS if mood == "normal" else SHEETS[:1]:
-                path = OUT / f"{mood}_{width}x{height}_{key}.svg"
-                path.write_text(asyncio.run(picture(events, (width, height), key)))
-                print(path)
+            for key in SHEETS if mood in ("normal", "ascii") else SHEETS[:1]:
+                svg = asyncio.run(picture(events, (width, height), key))
+                drawn = {mood: svg} | ({"deuteranope": as_deuteranopes_see(svg)} if mood == "normal" else {})
+                for name, text in drawn.items():
+                    path = OUT / f"{name}_{width}x{height}_{key}.svg"
+                    path.write_text(text)
+                    print(path)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from time import monotonic
 from typing import ClassVar
@@ -10,6 +11,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Grid, Horizontal, Vertical, VerticalScroll
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Footer, RichLog
@@ -30,6 +32,8 @@ from controller.monitor.panels.results import ResultsPanel
 from controller.monitor.panels.slices import SlicesSheet
 from controller.monitor.panels.states import StatesTable
 from controller.monitor.panels.status import AlarmLine, NextLine, ProgressLine, StatusLine, StopButton
+from controller.monitor.plain_characters import PlainCharacters
+from controller.monitor.plain_characters import wanted as plain_wanted
 from controller.monitor.source import RemoteSession, Source
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
@@ -85,8 +89,12 @@ class MonitorApp(App[None]):
         self._drawn_at = self._due_s = -inf
         self._may: tuple[object, ...] = ()
         """By what the footer was drawn."""
+        self._ascii = plain_wanted()
         self._turned, self._zoomed = "alloying", ""
         """Which of three plots is up, and the panel that alone is shown."""
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *([PlainCharacters()] if self._ascii else [])]
 
     def compose(self) -> ComposeResult:
         yield StatusLine(id="status")
