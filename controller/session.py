@@ -205,7 +205,7 @@ class Session:
     def _open(self) -> None:
         file = self.file
         self.events = ev.Events()
-        for listener in [*self.listeners, *([] if self.dry else [self._refresh_report])]:
+        for listener in [*self.listeners, *([self._refresh_report] if file.report and not self.dry else [])]:
             self.events.listen(listener)
         self.journal = Journal(self.folder.journal, self.clock)
         self.plan = Plan(file)

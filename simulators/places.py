@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -10,10 +10,13 @@ from pydantic import ValidationError
 
 from drivers.errors import ConfigError
 from drivers.toml_file import in_words
+from simulators.imaging import brightest, scatterers
 from simulators.made_specimen import MadeSpecimen
-from simulators.specimens import SPECIMENS, Specimen, build
+from simulators.specimens import SPECIMENS, Specimen, Voxels, build
 
 _MADE = "made"
+_MOST_SCATTERED = 0.7
+"""Part of the beam."""
 _TRIED_ACROSS = 24.0
 """Voxels, of a look at whether a core fits in."""
 
@@ -53,6 +56,14 @@ class Place:
         return replace(laid, **{k: v for k, v in own.items() if v is not None})
 
 
+def _too_thick(voxels: Voxels) -> Iterator[str]:
+    """What no beam goes through: the twin counts each electron once."""
+    scattered = brightest(scatterers(voxels, voxels.gold)[0])
+    if scattered > _MOST_SCATTERED:
+        found = f"it would scatter {100 * scattered:.0f} % of the beam, where the twin's images mean nothing"
+        yield f"{found} above {100 * _MOST_SCATTERED:.0f} %; make it smaller, or of lighter metals"
+
+
 def places(tables: Sequence[Mapping[str, Any]], where: str) -> list[Place]:
     """Particles as a session file lists them.
 
@@ -69,19 +80,22 @@ def places(tables: Sequence[Mapping[str, Any]], where: str) -> list[Place]:
         published, made = table.get("specimen"), table.get("made")
         if (published is None) == (made is None):
             problems.append(f"{this}: give it a specimen, one of {', '.join(SPECIMENS)}, or what it is made of: made")
-        elif made is None and published not in SPECIMENS:
+        elif made is None and str(published) not in SPECIMENS:
             problems.append(f"{this}: no specimen {published!r}; there are {', '.join(SPECIMENS)}")
         elif not strange:
             try:
                 whole = None if made is None else MadeSpecimen.model_validate(made)
                 place = Place(**{**table, "made": whole})
                 if whole is not None:
-                    build(place.as_laid(), _TRIED_ACROSS)
+                    problems += [f"{this}.made: {words}" for words in _too_thick(build(place.as_laid(), _TRIED_ACROSS))]
                 found.append(place)
             except ValidationError as error:
                 problems += [f"{this}.made: {words}" for words in in_words(error, MadeSpecimen)]
             except ValueError as error:
                 problems.append(f"{this}.made: {error}; lower its core_percent, or choose another core_shape")
+    names = [place.name for place in found if place.made is not None]
+    if len(set(names)) < len(names) or (len(names) > 1 and "" in names):
+        problems.append("particles: made ones need names of their own, by which their truth is written: name")
     if problems:
         raise ConfigError(where, problems)
     return found

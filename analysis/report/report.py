@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import tempfile
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -51,10 +52,12 @@ def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool =
     if target.exists() and (not target.is_dir() or any(target.iterdir())) and not (force and is_report(target)):
         words = f"{target} is there already; give --force to replace an older report, or another folder"
         raise ConfigError("--to", [words])
-    part = target.with_name(target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
+    # Of its own: a session makes one while a person may, too.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    part.chmod(0o755)
     try:
-        (part / "figures").mkdir(parents=True)
+        (part / "figures").mkdir()
         with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "alloyscope", "font.size": 9}):
             made = list(figures(story))
             svgs = [_write(figure, part / "figures") for figure in made]
@@ -65,11 +68,27 @@ def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool =
                 _write_pdf(part / "report.pdf", story, made)
         (part / _MARK).write_text(page(story, list(zip(made, svgs, strict=True)), turned))
         write_notebook(part / "notebook.ipynb", story)
-        shutil.rmtree(target, ignore_errors=True)
-        part.rename(target)
+        _put_in_place(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return sorted(p for p in target.rglob("*") if p.is_file())
+
+
+def _put_in_place(part: Path, target: Path) -> None:
+    """An older report goes away as a whole, not file by file: whoever ends this leaves one of the two."""
+    old = part.with_name(part.name + "-old")
+    for last in (False, True):
+        try:
+            if target.exists():
+                target.rename(old)
+            part.rename(target)
+        except OSError:  # another one was put there meanwhile
+            if last:
+                raise
+        else:
+            break
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(figure: ReportFigure, folder: Path) -> str:

@@ -25,6 +25,8 @@ _FAINT = 0.08
 _MARGIN_PX = 6
 _SATURATED_PART = 0.002
 """Of a frame's pixels at the detector's highest value."""
+_MANY = 0.15
+"""Of the tilts: more that diffract than a particle has zone axes."""
 _WORST_AGREEMENT = 0.15
 """Correlation with the re-projection, below the series' median."""
 
@@ -53,6 +55,8 @@ class AlignedSeries(AlignedStack):
     """Intensity above the offset at which the detector clips."""
     crowded: int = 0
     """Tilts left out since something else had entered the field."""
+    diffracting: int = 0
+    """Tilts left out since the crystal diffracts there."""
 
     def projections(self, noise: Noise) -> Projections:
         """As the fits take them."""
@@ -83,7 +87,12 @@ def prepare(kept: list[Frame], axis_deg: float | None = None) -> tuple[AlignedSe
     alike = ~(more | single)
     found, rejected = aligned_stack(above[alike], tilts_deg[alike], axis_deg)
     series = AlignedSeries(
-        **vars(found), header=kept[0].header, clipping=clipping, ceiling=ceiling, crowded=len(crowded)
+        **vars(found),
+        header=kept[0].header,
+        clipping=clipping,
+        ceiling=ceiling,
+        crowded=len(crowded),
+        diffracting=len(uneven),
     )
     return series, crowded + uneven + rejected
 
@@ -175,8 +184,10 @@ def problems_of(series: AlignedSeries, end: SeriesEnd) -> list[str]:
     problems = []
     if kept < FEWEST_TILTS:
         problems.append(f"only {kept} usable tilts")
-    elif kept < 0.9 * end.planned:
-        problems.append(f"{end.planned - kept} of {end.planned} tilts are missing")
+    elif kept + series.diffracting < 0.9 * end.planned:
+        problems.append(f"{end.planned - kept - series.diffracting} of {end.planned} tilts are missing")
+    if series.diffracting > _MANY * end.planned:
+        problems.append(f"the crystal diffracts at {series.diffracting} tilts, or the beam flickers: they are left out")
     if series.crowded:
         problems.append(f"something else enters the field at high tilt: {series.crowded} tilts are left out")
     if np.ptp(tilts_deg) < _NARROWEST_DEG:

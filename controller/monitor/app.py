@@ -299,7 +299,7 @@ class MonitorApp(App[None]):
     def _arrange(self) -> None:
         """Which panels are there: the ones that are turned up, or the one that is zoomed."""
         up = {self._turned, "temperature", "words", "maps" if self._turned == "edx" else "pictures"}
-        zoomed = self._zoomed if self._zoomed in up else ""
+        zoomed = self._zoomed = self._zoomed if self._zoomed in up else ""
         panels = self._panels.query_one("#panels")
         self._panels.query_one("#now").set_class(bool(zoomed), "-zoomed")
         for panel in panels.children:
@@ -359,7 +359,9 @@ class MonitorApp(App[None]):
             return not watches and not self._session.over and waits == (parameters[0] == "resume")
         if action == "seen":
             return bool(self._session.alarms)
-        if action in ("abort", "note") or (action == "send" and parameters[:1] == ("report",)):
+        if action == "send" and parameters[:1] == ("report",):
+            return not watches and not self._session.over
+        if action in ("abort", "note"):
             return not self._session.over
         if action == "zoom":
             return self._sheet == "now"

@@ -21,11 +21,19 @@ _MORE = (
 class KeysHelp(ModalScreen[None]):
     """Gone by any of the keys that ask for it or leave."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "app.pop_screen", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "dismiss", "back"),
+        Binding("exclamation_mark", "stop", "EMERGENCY STOP"),
+    ]
 
     def __init__(self, bindings: Sequence[BindingType]) -> None:
         super().__init__()
         self._keys = [b for b in bindings if isinstance(b, Binding) and not b.key.isdigit()]
+
+    async def action_stop(self) -> None:
+        """Nothing that is shown keeps the stop from being heard."""
+        self.dismiss(None)
+        await self.run_action("app.send('stop')")
 
     def compose(self) -> ComposeResult:
         told = [(b.key_display or ("Esc" if b.key == "escape" else b.key), b.description) for b in self._keys]

@@ -31,7 +31,7 @@ max_c = {max_c}
 backend = {microscope}
 {options}
 [scan]
-pixel_nm = {pixel_nm:.3g}
+pixel_nm = {pixel_nm}
 shape = [128, 128]           # the particle should fill about half of it
 dwell_us = 3.0
 current_pa = 50.0            # for the dose that `check` tells
@@ -60,6 +60,7 @@ durations_s = [{pulses_s}]
 """
 _TWIN_OPTIONS = """
 [[microscope.options.particles]]
+name = {particle}
 
 [microscope.options.particles.made]   # what the twin shows, and how it truly alloys; real instruments have none of it
 shape = {shape}
@@ -84,7 +85,8 @@ _PIXELS, _OF_THE_FIELD_WIDE, _OF_THE_FIELD_LONG = 128, 0.5, 0.8
 class FirstFile:
     """Answers, as they were typed."""
 
-    title: str = "Au@Ag, 450 C"
+    title: str = ""
+    """By default its metals and temperature."""
     particle: str = "A"
     core: str = "Au"
     shell: str = "Ag"
@@ -120,10 +122,11 @@ def write_first_file(path: Path, first: FirstFile, *, force: bool = False) -> No
     width_nm = _number(first.width_nm, "width", problems)
     length_nm = _number(first.length_nm, "length", problems) if first.length_nm else 0.0
     filling = max(width_nm / _OF_THE_FIELD_WIDE, length_nm / _OF_THE_FIELD_LONG) / _PIXELS
-    pixel_nm = _number(first.pixel_nm, "pixel size", problems) if first.pixel_nm else filling
+    pixel_nm = _number(first.pixel_nm, "pixel size", problems) if first.pixel_nm else float(f"{filling:.3g}")
     if problems:
         raise ConfigError("init", problems)
     twin = _TWIN_OPTIONS.format(
+        particle=_text(first.particle),
         shape=_text(first.shape),
         width_nm=width_nm,
         length=f"length_nm = {length_nm}\n" if length_nm else "",
@@ -132,7 +135,7 @@ def write_first_file(path: Path, first: FirstFile, *, force: bool = False) -> No
     )
     text = _TEMPLATE.format(
         schema=SCHEMA_FILE,
-        title=_text(first.title),
+        title=_text(first.title or f"{first.core}@{first.shell}, {temperature_c:g} C"),
         chip=_text(first.chip),
         microscope=_text(first.microscope),
         options=twin if first.microscope == _TWIN else _REAL_OPTIONS,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pydantic import TypeAdapter, ValidationError
 
 from controller.plan.quantities import HoldSeconds
-from controller.plan.steps import Heat, Plan, Steer, Step, WaitForResults
+from controller.plan.steps import Heat, Plan, Steer, Step
 from drivers.errors import AlloyscopeError, ConfigError
 from drivers.recorded.records import PlanAmended
 
@@ -70,7 +70,7 @@ class RunningPlan:
             Where it names no step that may still be amended, or asks for what is not allowed.
         """
         what, *words = command.split()
-        if not words or (what == "change") != (len(words) == 3):
+        if len(words) != (3 if what == "change" else 1):
             raise ConfigError(command, [f"was asked; {what} needs a step{self._values(what)}, such as: {_EXAMPLES}"])
         if what == "repeat":
             return list(self._repeating(words[0]))
@@ -113,14 +113,15 @@ class RunningPlan:
     def _repeating(self, name: str) -> Iterator[PlanAmended]:
         """Once more, after what runs now; what has not begun, after itself. Numbered as a cycle of its own."""
         places = [n for n, step in enumerate(self._steps) if step.id == name or step.id.startswith(name + "/")]
+        steered = [s for s in self._steps if isinstance(s, Steer) and s.has(name)]
+        if steered:
+            (block,) = steered
+            words = f"repeat {name}: it belongs to {block.id}, whose pulses the analysis chooses; it goes on by itself"
+            raise AlloyscopeError(words)
         if not places:
             known = ", ".join(step.id for step in self._steps[: self._begun + 2][-3:])
             raise AlloyscopeError(f"repeat {name}: it is no step of this plan; steps about now: {known}")
         like = [self._steps[n] for n in places]
-        chosen = [step.id for step in like if isinstance(step, (Steer, WaitForResults))]
-        if chosen:
-            words = f"repeat {name}: {', '.join(chosen)} cannot be repeated; a pulse, tilt series, image or map can"
-            raise AlloyscopeError(words)
         cycle, _, _ = like[0].id.partition("/")
         cycle = cycle.rstrip(_LETTERS)
         known_ids = {step.id for step in self._steps}
@@ -130,7 +131,9 @@ class RunningPlan:
                 break
         else:
             raise AlloyscopeError(f"repeat {name}: it has been repeated {len(_LETTERS)} times; write a new plan")
-        after = self._steps[max(self._begun - 1, places[-1])].id
+        # Of a session that goes on, what was begun before may be half a tilt series, which no heat may part.
+        begun = [n for n, step in enumerate(self._steps) if n < self._begun or step.id in self._begun_before]
+        after = self._steps[max([*begun, places[-1]])].id
         for step, new in zip(like, again, strict=True):
             yield PlanAmended(step=new, how="repeated", repeats=step.id, after=after)
 

@@ -58,6 +58,11 @@ class Steer:
         """The pulse of this number, from 0."""
         return Heat(f"c{self.cycle + number:02d}/heat", temperature_c, duration_s, self.ramp_c_per_s)
 
+    def has(self, name: str) -> bool:
+        """Whether a step, or a cycle, of that name is one of its own."""
+        number = name.partition("/")[0].removeprefix("c")
+        return name == self.id or (number.isdigit() and 0 <= int(number) - self.cycle <= self.block.most_pulses)
+
     def estimate_s(self) -> float:
         """As if half of what may be given were needed."""
         pulses = max(1, self.block.most_pulses // 2)

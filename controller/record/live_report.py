@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from drivers.recorded.folder import SessionFolder
 _NICENESS = 19
 """All else comes first."""
 _LAST_WORDS = 300
+_LEAVES_WITHIN_S = 2.0
 
 
 class LiveReport:
@@ -24,6 +26,8 @@ class LiveReport:
         self._wanted = asyncio.Event()
         self._told = False
         """Whether a person waits for it."""
+        self._failed = ""
+        """Why there is none, by the last try."""
 
     def ask(self, *, by_a_person: bool = False) -> str:
         """Have it made; gives words that say where it will be."""
@@ -38,24 +42,34 @@ class LiveReport:
             self._wanted.clear()
             told, self._told = self._told, False
             failed = await self._made()
-            if failed:
-                self._log("warning", f"no report: {failed}")
+            if failed and (told or failed != self._failed):
+                # Nobody is roused for a page that nobody asked for.
+                self._log("warning" if told else "info", f"no report: {failed}")
             elif told:
                 self._log("info", f"the report is there: {self._folder.path / 'report' / 'report.html'}")
+            self._failed = failed
 
     async def _made(self) -> str:
         """Why it could not be; empty where it was."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "controller.cli", "report", "--", str(self._folder.path)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "controller.cli", "report", "--", str(self._folder.path)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:  # no memory, no process left: never a reason to end a session
+            return str(error)
         with suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         try:
             _, words = await process.communicate()
         finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGINT)  # it clears away what it has half made
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LEAVES_WITHIN_S):
+                        await process.wait()
             if process.returncode is None:
                 process.kill()
                 await process.wait()

@@ -54,6 +54,24 @@ def test_where_there_is_nothing_to_tell_it_says_why_and_goes_on(tmp_path):
     assert all(words.startswith("no report: ") and "nothing" in words for _, words in lines)
 
 
+def test_what_nobody_asked_for_rouses_nobody_and_never_ends_a_session(tmp_path, monkeypatch):
+    async def no_memory(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", no_memory)
+
+    async def often(report, lines):
+        for _ in range(3):
+            report.ask()
+            await asyncio.sleep(0.01)
+        report.ask(by_a_person=True)
+        await until(lambda: len(lines) == 2)
+
+    lines = kept(tmp_path / "s", often)
+    assert [level for level, _ in lines] == ["info", "warning"]
+    assert all("Cannot allocate memory" in words for _, words in lines)
+
+
 def test_who_ends_while_one_is_made_leaves_no_process(tmp_path):
     folder = tmp_path / "some-session"
 

@@ -77,6 +77,8 @@ def test_metals_scatter_as_published_particles_do_and_as_their_atoms_say():
         ({"made": {"core": "Ag"}}, "core and shell are both Ag"),
         ({"made": {"wdith_nm": 30.0}}, "did you mean 'width_nm'?"),
         ({"made": {"core_shape": "rod"}}, "does not fit into a cube"),
+        ({"made": {"width_nm": 400.0}}, "it would scatter"),
+        ({"specimen": ["NC2"]}, "no specimen ['NC2']"),
         ({"made": {"core_shape": "sphere", "core_percent": 80.0}}, "the core does not fit"),
     ],
 )
@@ -91,3 +93,11 @@ def test_what_differs_at_a_place_holds_for_made_ones_too():
     (place,) = places([{"made": {}, "name": "B", "in_plane_deg": 3.0, "d_450_m2_per_s": 1e-20}], "microscope.options")
     laid = place.as_laid()
     assert (laid.name, laid.in_plane_deg, laid.d_450_m2_per_s) == ("B", 3.0, 1e-20)
+
+
+def test_two_made_ones_need_names_by_which_their_truths_are_written():
+    with pytest.raises(ConfigError, match="names of their own"):
+        places([{"made": {}}, {"made": {"core": "Pt"}}], "microscope.options")
+    with pytest.raises(ConfigError, match="names of their own"):
+        places([{"made": {}, "name": "A"}, {"made": {}, "name": "A"}], "microscope.options")
+    assert len(places([{"made": {}, "name": "A"}, {"made": {}, "name": "B"}, {"specimen": "NC2"}], "options")) == 3

@@ -42,7 +42,7 @@ def init(
         return str(typer.prompt(question, default=default)) if asked else str(default)
 
     first = FirstFile(
-        title=answer(title, "title of the session", usual.title),
+        title=answer(title, "title of the session; none for its metals and temperature", usual.title),
         particle=answer(particle, "name of the particle", usual.particle),
         core=answer(core, "metal of its core", usual.core),
         shell=answer(shell, "metal of its shell", usual.shell),

@@ -62,5 +62,23 @@ def test_every_key_is_told_and_the_help_is_left_as_it_came(source):
         assert not isinstance(in_sheet(source, "1", lambda app, _: app.screen, press=("question_mark", key)), KeysHelp)
 
 
+def test_the_stop_key_is_heard_while_keys_are_told(source):
+    def look(app, told):
+        return told.commands, isinstance(app.screen, KeysHelp)
+
+    assert in_sheet(source, "1", look, press=("question_mark", "!")) == (["stop"], False)
+
+
+def test_a_zoomed_plot_that_another_takes_the_place_of_is_zoomed_no_more(source):
+    def state(app, _):
+        return app._zoomed, seen(app)
+
+    assert in_sheet(source, "1", state, press=("z", "z", "z", "d")) == (
+        "",
+        ["temperature", "pictures", "arrhenius", "words"],
+    )
+    assert in_sheet(source, "1", state, press=("z", "z", "z", "d", "z"))[1] == ["temperature"]
+
+
 def test_a_report_is_asked_of_the_session(source):
     assert in_sheet(source, "1", lambda _, told: told.commands, press=("e",)) == ["report"]

@@ -24,14 +24,28 @@ def test_it_is_accepted_as_it_stands_and_keeps_what_was_answered(tmp_path):
         "--pulses-s",
         "10, 20,40",
     )
-    more = ("--pixel-nm", "0.5", "--tilt-deg", "65", "--title", 'a "rod" \\ of mine')
+    more = (
+        "--pixel-nm",
+        "0.18734",
+        "--length-nm",
+        "60",
+        "--width-nm",
+        "20",
+        "--tilt-deg",
+        "65",
+        "--title",
+        'a "rod" \\ of mine',
+    )
     assert alloyscope("init", "rod.toml", *words, *more, cwd=tmp_path).returncode == 0
     assert alloyscope("check", "rod.toml", cwd=tmp_path).returncode == 0
     file = load_session(tmp_path / "rod.toml")
     (particle,) = file.particles
     assert (particle.name, particle.core, particle.shell) == ("rod-1", "Au", "Pd")
     assert file.title == 'a "rod" \\ of mine'
-    assert (file.scan.pixel_nm, file.tilt.from_deg, file.tilt.to_deg) == (0.5, -65.0, 65.0)
+    assert (file.scan.pixel_nm, file.tilt.from_deg, file.tilt.to_deg) == (0.18734, -65.0, 65.0)
+    (laid,) = file.microscope.options["particles"]
+    assert laid["name"] == "rod-1"  # by which its truth is found
+    assert (laid["made"]["shape"], laid["made"]["length_nm"], laid["made"]["shell"]) == ("rod", 60.0, "Pd")
     asked = [a for block in file.plan for a in block.asked("plan")]
     assert {a.temperature_c for a in asked} == {400.0}
     assert file.chip.limits.max_c > 400.0
@@ -46,6 +60,9 @@ def test_it_is_accepted_as_it_stands_and_keeps_what_was_answered(tmp_path):
         (("--temperature-c", "450C"), "--temperature-c"),
         (("--particle", "my rod"), "name"),
         (("--pixel-nm", "-1"), "pixel_nm"),
+        (("--shape", "rod"), "a rod needs a length_nm"),
+        (("--shape", "blob"), "shape: must be 'sphere', 'cube'"),
+        (("--shell", "Fe2O3"), "the twin has no metal 'Fe2O3'"),
     ],
 )
 def test_each_mistake_is_told_and_nothing_is_written(tmp_path, words, told):

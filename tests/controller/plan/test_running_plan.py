@@ -120,7 +120,12 @@ def test_what_is_over_is_repeated_next_and_what_is_left_after_itself(plan):
 
 @pytest.mark.parametrize(
     ("command", "told"),
-    [("repeat c09", "is no step of this plan; steps about now: c00"), ("repeat", "needs a step")],
+    [
+        ("repeat c09", "is no step of this plan; steps about now: c00"),
+        ("repeat", "needs a step"),
+        ("repeat c01 /heat", "needs a step"),
+        ("skip c01 /heat", "needs a step"),
+    ],
 )
 def test_what_cannot_be_repeated_is_told(plan, command, told):
     next(plan.steps())
@@ -141,3 +146,27 @@ def test_repeats_of_a_journal_make_the_same_plan_again(plan, session_file):
     for one in amended:
         again.amend(one)
     assert list(again.all()) == list(plan.all())
+
+
+def test_of_a_session_that_goes_on_a_repeat_parts_no_series_that_was_begun(session_file):
+    """Asked before the session has found its place again, too: the second half of a series has no other heat."""
+    begun = frozenset({"c00/NC2/tilt", "c01/heat", "c01/NC2/tilt", "c02/heat"})
+    plan = RunningPlan(Plan(load_session(session_file())), limited, begun)
+    assert done(plan, "repeat c01/heat") == "c01b/heat repeats c01/heat, after c02/heat"
+    assert [s.id for s in plan.steps()][-2:] == ["c01b/heat", "c02/NC2/tilt"]
+
+
+def test_a_cycle_that_waits_for_results_waits_again(session_file):
+    plan = RunningPlan(Plan(load_session(session_file(**{"450.0\n": "450.0\nwait_for_results = true\n"}))), limited)
+    done(plan, "repeat c01")
+    assert [s.id for s in plan.taken if s.id.startswith("c01b")] == ["c01b/heat", "c01b/NC2/tilt", "c01b/results"]
+
+
+def test_what_the_analysis_chooses_is_not_repeated(session_file):
+    steered = 'kind = "steered"\npolicy = "until"\nparticle = "NC2"\nalloying = 0.5\nfirst_s = 10.0\n'
+    path = session_file(**{'kind = "pulses"\n': steered, "durations_s = [60.0, 120.0]\n": ""})
+    plan = RunningPlan(Plan(load_session(path)), limited)
+    for name in ("c01/steer", "c01/heat", "c02/NC2/tilt"):
+        with pytest.raises(AlloyscopeError, match="belongs to c01/steer, whose pulses the analysis chooses"):
+            plan.asked(f"repeat {name}")
+    assert plan.asked("repeat c00")
