@@ -29,13 +29,11 @@ class Console:
 
     @staticmethod
     def _matters(event: ev.Event) -> bool:
-        match event:
-            case ev.Log(level=level):
-                return level != "info"
-            case ev.RunStateChanged(state=state):
-                return state == "failed"
-            case _:
-                return isinstance(event, ev.ResultReceived)
+        if isinstance(event, ev.Log):
+            return event.level != "info"
+        if isinstance(event, ev.RunStateChanged):
+            return event.state == "failed"
+        return isinstance(event, ev.ResultReceived)
 
     def _lines(self, event: ev.Event) -> Iterator[str]:
         match event:
