@@ -78,11 +78,13 @@ def places(tables: Sequence[Mapping[str, Any]], where: str) -> list[Place]:
         strange = [key for key in table if key not in known]
         problems += [f"{this}.{key}: unknown key; known here: {', '.join(known)}" for key in strange]
         published, made = table.get("specimen"), table.get("made")
+        if strange:
+            continue
         if (published is None) == (made is None):
             problems.append(f"{this}: give it a specimen, one of {', '.join(SPECIMENS)}, or what it is made of: made")
         elif made is None and str(published) not in SPECIMENS:
             problems.append(f"{this}: no specimen {published!r}; there are {', '.join(SPECIMENS)}")
-        elif not strange:
+        else:
             try:
                 whole = None if made is None else MadeSpecimen.model_validate(made)
                 place = Place(**{**table, "made": whole})

@@ -75,7 +75,7 @@ MISTAKES = [
         "line 9: chip.limits.max: .*did you mean 'max_c'",
     ),
     ("limits = { max_c = 600.0 }", "limits = 600.0", "line 9: chip.limits: is to be a table"),
-    ('{ specimen = "NC2" }', '{ specimen = "NC9" }', "microscope.options.particles: no specimen 'NC9'; there are"),
+    ('{ specimen = "NC2" }', '{ specimen = "NC9" }', r"particles\[1\]: no specimen 'NC9'; there are"),
     ('{ specimen = "NC2" }', '{ specimn = "NC2" }', "microscope.options: particles.1..specimn: unknown key"),
     ("current_pa = 400.0", "curent_pa = 400.0", "curent_pa: .*did you mean 'current_pa'"),
     ("current_pa = 400.0", "current_pa = -1.0", "current_pa: must be above 0"),
