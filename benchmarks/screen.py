@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.results import Estimate, Preview, StateResult
+from benchmarks import screen_memory
 from benchmarks.row import Row
 from controller import events as ev
 from controller.record.recorder import Recorder
@@ -193,6 +194,8 @@ def rows(short: bool) -> Iterator[Row]:
         yield Row(f"{at}: of a core", 100.0 * seen.cores, "%", bar="<= 5 %", held=seen.cores <= 0.05)
         slowest = float(np.percentile(seen.keys_s, 99.0))
         yield Row(f"{at}: from a key to its sheet, p99 of {keys}", slowest, "s", bar="<= 0.1 s", held=slowest <= 0.1)
+    if not short:
+        yield from screen_memory.rows()
 
 
 if __name__ == "__main__":
