@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 _MORE = (
-    ("arrows", "on 3: state and particle; on 4: a step that has not begun, to skip, change or take again"),
+    ("arrows", "on 3: state and particle; on 4: a step, to skip or change before it begins, or take again"),
     ("1-6", "now, results, slices, plan, log, EDX"),
 )
 
