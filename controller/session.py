@@ -205,8 +205,10 @@ class Session:
     def _open(self) -> None:
         file = self.file
         self.events = ev.Events()
-        for listener in [*self.listeners, *([self._refresh_report] if file.report and not self.dry else [])]:
+        for listener in self.listeners:
             self.events.listen(listener)
+        if file.report and not self.dry:
+            self.events.listen(self._refresh_report)
         self.journal = Journal(self.folder.journal, self.clock)
         self.plan = Plan(file)
         begun = frozenset[str]() if self.past is None else self.past.begun

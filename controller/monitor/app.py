@@ -292,19 +292,24 @@ class MonitorApp(App[None]):
 
     def action_zoom(self, more: bool = True) -> None:
         """One panel after the other has the room of all; then, and by Esc, all are there again."""
-        ways = ["", "temperature", "maps" if self._turned == "edx" else "pictures", self._turned, "words"]
-        self._zoomed = ways[(ways.index(self._zoomed) + 1) % len(ways)] if more and self._zoomed in ways else ""
+        ways = ["", *self._up]
+        self._zoomed = ways[(ways.index(self._zoomed) + 1) % len(ways)] if more else ""
         self._arrange()
+
+    @property
+    def _up(self) -> tuple[str, ...]:
+        """Panels that are turned up, as they are zoomed one after the other."""
+        return ("temperature", "maps" if self._turned == "edx" else "pictures", self._turned, "words")
 
     def _arrange(self) -> None:
         """Which panels are there: the ones that are turned up, or the one that is zoomed."""
-        up = {self._turned, "temperature", "words", "maps" if self._turned == "edx" else "pictures"}
-        zoomed = self._zoomed = self._zoomed if self._zoomed in up else ""
-        panels = self._panels.query_one("#panels")
-        self._panels.query_one("#now").set_class(bool(zoomed), "-zoomed")
-        for panel in panels.children:
+        if self._zoomed not in self._up:
+            self._zoomed = ""
+        self._panels.query_one("#now").set_class(bool(self._zoomed), "-zoomed")
+        shown = (self._zoomed,) if self._zoomed else self._up
+        for panel in self._panels.query_one("#panels").children:
             if panel.id != "plan":  # whether there is room for it, the style sheet says
-                panel.display = panel.id == zoomed if zoomed else panel.id in up
+                panel.display = panel.id in shown
         self._draw_soon(urgent=True)
 
     def action_keys(self) -> None:
