@@ -7,7 +7,7 @@ BIN = .venv/bin
 
 demo: .venv/ready
 	folder=sessions/demo-$$(date +%Y%m%d-%H%M%S) && \
-	$(BIN)/alloyscope dry-run examples/mychinko2021_nc2.toml --no-screen --out $$folder --json $$folder.json
+	$(BIN)/alloyscope dry-run examples/mychinko2021_nc2.toml --out $$folder --json $$folder.json
 
 # Two at a time; tests of one group, which share real time limits or a compilation, never run beside each other.
 PYTEST = $(BIN)/pytest -q -n 2 --dist loadgroup
