@@ -154,7 +154,12 @@ def _interpolated(at: float, degrees: NDArray[np.float64], values: Sequence[floa
 
 
 class SimulatedMeasurement:
-    """One particle's measuring chain; `read` serves measured and simulated volumes alike."""
+    """One particle's measuring chain; `read` serves measured and simulated volumes alike.
+
+    Parameters
+    ----------
+    ceiling : intensity at which the detector clips: what it hides of the core is hidden in simulated series, too
+    """
 
     def __init__(
         self,
@@ -163,12 +168,14 @@ class SimulatedMeasurement:
         tilts_deg: NDArray[np.float64],
         noise: Noise,
         seed: int,
+        ceiling: float | None = None,
     ) -> None:
         self.particle = particle
         self._crop = crop
         self._tilts_deg = tilts_deg
         self._noise = noise
         self._seed = seed
+        self.ceiling = ceiling
         self._scene = particle.scene(tilts_deg)
         # All of the surroundings: what lies beyond the crop in depth still shows in it at high tilt.
         self._around = self._scene.around(particle.surroundings)
@@ -188,7 +195,7 @@ class SimulatedMeasurement:
 
     def through(self, tilts_deg: NDArray[np.float64]) -> SimulatedMeasurement:
         """The chain of the same particle at other tilts."""
-        return SimulatedMeasurement(self.particle, self._crop, tilts_deg, self._noise, self._seed)
+        return SimulatedMeasurement(self.particle, self._crop, tilts_deg, self._noise, self._seed, self.ceiling)
 
     def lacks(self, tilts_deg: NDArray[np.float64]) -> int:
         """How many tilts of another series these are without, or it of these."""
@@ -230,6 +237,8 @@ class SimulatedMeasurement:
 
     def _reconstructed(self, ideal: Stack) -> Volume:
         counted = self._noise.sample(ideal, np.random.default_rng(self._seed))
+        if self.ceiling is not None:
+            counted = np.minimum(counted, np.float32(self.ceiling))
         return reconstruct(counted, self._tilts_deg, iterations=ITERATIONS)
 
     def curve(self, trajectory: CompositionTrajectory, spread_name: str = "std") -> AlloyingCurve:

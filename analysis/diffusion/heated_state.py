@@ -245,11 +245,12 @@ def _start(
     profile = projections.moved(shifts, model.columns)[0].sum(axis=(0, 1))
     shifts[:, 1] += cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
     stack, seen = projections.moved(shifts, model.columns)
-    weight = projections.weights(alloyed, stack, seen)
+    _, weight = projections.missed(alloyed, stack, seen)
     tried = []
     for ln_tau in np.linspace(*trajectory.range, _TRIED):
         projected = signal(float(ln_tau))
         scale = float(np.vdot(weight * projected, stack) / np.vdot(weight * projected, projected))
-        tried.append((float(np.vdot(weight, (stack - scale * projected) ** 2)), float(ln_tau), scale))
+        missed, _ = projections.missed(np.float32(scale) * projected, stack, seen)
+        tried.append((float(np.vdot(weight, missed**2)), float(ln_tau), scale))
     _, best, scale = min(tried)
     return StatePoint(best, bow, law, scale, Change.none()), Exposures.of(projections).with_shifts(shifts)

@@ -85,8 +85,7 @@ class StateEquations:
         stack, seen = projections.moved(exposures.shifts_px, changed.columns)
         signal = exposures.exposed(slopes.signal)
         factors = exposures.factors.astype(np.float32)[:, None, None]
-        weight = projections.weights(signal, stack, seen)
-        residual = stack - signal
+        residual, weight = projections.missed(signal, stack, seen)
         self._excess = usual_misfit
         self._missed = max(float((weight * residual**2).sum(dtype=np.float64)), 1.0)
         self.misfit = float((weight * residual**2).sum(dtype=np.float64) / seen.sum())

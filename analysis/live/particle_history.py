@@ -59,6 +59,16 @@ class _Numbers:
     shape_change: float | None = None
 
 
+def _gold_fraction(reference: Reference, series: AlignedSeries) -> float | None:
+    """By the sum of its projections; nothing where the detector clips, which hides most of it before the first heat."""
+    if reference.measurement.ceiling is not None or series.ceiling is not None:
+        return None
+    particle, expected = reference.measurement.particle, reference.measurement.expected_mean
+    seen = series.aligned[:, reference.crop[0], reference.crop[1]]
+    gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / (particle.volume_px * expected)
+    return particle.core_fraction + gained * expected / particle.core_step
+
+
 class ParticleHistory:
     """Takes finished tilt series of one particle in order; gives results with quality in words."""
 
@@ -237,14 +247,10 @@ class ParticleHistory:
                 )
             self._states.append(FittedState(header, degree, artefact, projections, state, reshaped, problems))
         told = state.ln_tau if np.isfinite(state.ln_std) and header.heat else None
-        mass = particle.volume_px * reference.measurement.expected_mean
-        seen = series.aligned[:, reference.crop[0], reference.crop[1]]
-        gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / mass
-        contrast = particle.core_step / reference.measurement.expected_mean
         return _Numbers(
             Estimate(degree, RESHAPED_DEGREE_STD) if reshaped else reference.estimate(degree, artefact, told),
             reference.volume_nm3 * growth,
-            particle.core_fraction + gained / contrast,
+            _gold_fraction(reference, series),
             {name: degree_by(name) for name in SPREADS},
             reference.surface_to_volume_per_nm * rounding,
             aspect,

@@ -45,6 +45,8 @@ class Trial:
     """The total but for the calibration of the temperature."""
     suffered: Mapping[str, float] = field(default_factory=dict)
     """Sizes of the imperfections, by the names of the effects."""
+    budget_percent: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of D, by estimator and cause of a systematic error."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def _trial(task: tuple[str, str, int, str]) -> Trial:
         analysis_s=spent_s,
         imperfections=imperfections,
         suffered=dict(session.imperfections),
+        budget_percent={e: {s.cause: 100.0 * s.part for s in d.budget} for e, d in found.items()},
     )
 
 

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tomography.alignment import shifted, within_field
+from analysis.tomography.clipping import clipped, near_end
 from analysis.tomography.noise import Noise
 from analysis.tomography.projector import Stack
-
-_AT_THE_END = 0.985
-"""A shift rings at the rim of what is clipped."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +29,22 @@ class Projections:
     ceiling: float | None = None
     """Intensity at which the detector clips."""
 
-    def weights(self, signal: Stack, stack: Stack, seen: Stack) -> Stack:
-        """Of moved projections: one over the variance where a model has this signal.
+    def missed(self, signal: Stack, stack: Stack, seen: Stack) -> tuple[Stack, Stack]:
+        """What a model with this signal misses of moved projections, and its weight: one over the variance.
 
-        Nothing beyond the field, nor where the model shines as bright as the detector's end and the detector shows it.
+        Nothing is seen beyond the field. Where the detector clips both, the mean that it then shows is compared, and the
+        difference is told in units of the signal.
         """
-        weight = seen * self.noise.weights(signal)
-        if self.ceiling is not None:
-            end = np.float32(_AT_THE_END * self.ceiling)
-            weight[(stack > end) & (signal > end)] = 0.0
-        return weight
+        known = self.noise.weights(signal)
+        missed, weight = stack - signal, seen * known
+        if self.ceiling is None:
+            return missed, weight
+        variance = np.float32(1.0) / known
+        cut = near_end(signal, variance, self.ceiling) & near_end(stack, variance, self.ceiling)
+        shown, passed, own = clipped(signal[cut], variance[cut], self.ceiling)
+        missed[cut] = np.where(passed > 0.0, (stack[cut] - shown) / np.maximum(passed, 1e-6), 0.0)
+        weight[cut] = seen[cut] * passed**2 / own
+        return missed, weight
 
     def moved(self, shifts_px: NDArray[np.float64], columns: slice) -> tuple[Stack, Stack]:
         """Projections moved by these shifts, and 1 where they show what was recorded."""

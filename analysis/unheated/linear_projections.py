@@ -57,8 +57,7 @@ class LinearProjections:
         self._gain = exposures.factors.astype(np.float32)[:, None, None] * model.response.slope(scattered)
         projected = exposures.exposed(model.response.signal(scattered))
         self._top = float(projected.max())
-        self._weight = projections.weights(projected, stack, seen)
-        self._residual = stack - projected
+        self._residual, self._weight = projections.missed(projected, stack, seen)
         self.misfit = float((self._weight * self._residual**2).sum() / seen.sum())
         if cautious:
             self._weight /= np.float32(max(1.0, self.misfit))

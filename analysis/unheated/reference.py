@@ -153,7 +153,7 @@ def fit_reference(series: AlignedSeries, seed: int, spread: str, problems: list[
         problems.append("the fit of the unheated particle was still improving when it was stopped")
     crop = particle.crop(series.raw.shape[2], _MARGIN_PX)
     volume = reconstruct_crop(series, first.exposures, crop)
-    measurement = SimulatedMeasurement(particle, crop, tilts_deg, noise, seed)
+    measurement = SimulatedMeasurement(particle, crop, tilts_deg, noise, seed, series.ceiling)
     trajectory = CompositionTrajectory(particle, header.pixel_nm)
     curve = measurement.curve(trajectory, spread)
     reading = measurement.read(volume)
