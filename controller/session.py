@@ -157,7 +157,7 @@ class Session:
 
     def json(self) -> dict[str, Any]:
         """Results so far, in the form of every run."""
-        from analysis.live.offline import software
+        from analysis.reanalysis.offline import software
 
         provenance = {"source": self.file.title, "kind": "dry-run" if self.dry else "run", "seed": self.file.seed}
         ledger = self.ledger.of(p.name for p in self.file.particles)

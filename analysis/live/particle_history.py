@@ -195,7 +195,6 @@ class ParticleHistory:
         ):
             problems.append(f"pixel size or field differs from the first state's ({reference.pixel_nm:g} nm)")
             return _Numbers()
-        particle = reference.measurement.particle
         projections = series.projections(reference.noise)
         state = self._fit(projections)
         volume = self.last_volume = reconstruct_crop(series, state.exposures, reference.crop)

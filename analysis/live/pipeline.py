@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.alloying.onset import OnsetAnalysis
 from analysis.blas_thread import one_blas_thread
-from analysis.diffusion.arrhenius import fit_arrhenius
+from analysis.diffusion.arrhenius import Followed, fit_arrhenius
 from analysis.images.thumbnail import shrunk, stride_for
 from analysis.live.faults import surviving
 from analysis.live.live_map import LiveMap
@@ -101,7 +101,7 @@ class Pipeline:
         states = [r for r in results if isinstance(r, StateResult)]
         laws: list[Result] = []
         with surviving(f"{end.step}, all particles together"):
-            laws += self._arrhenius(results)
+            laws += law_of(results, self.followed(), self._settings)
         return [*(r for r in results if r not in states), *laws, *states]
 
     def _add_to_map(self, frame: Frame) -> None:
@@ -131,17 +131,9 @@ class Pipeline:
         with one_blas_thread():
             return [found.result(final=True)]
 
-    def _arrhenius(self, results: list[Result]) -> list[Result]:
-        """After a new D: all particles together."""
-        new = [r for r in results if isinstance(r, DiffusivityResult)]
-        together = [f for p in self._particles.values() if (f := p.followed()) is not None]
-        if not new or not together:
-            return []
-        known = self._settings
-        found = fit_arrhenius(
-            together, simulated=new[0].simulated, prior=known.activation, uncertainty=known.uncertainty
-        )
-        return [] if found is None else [found]
+    def followed(self) -> list[Followed]:
+        """How far each heated particle has diffused, in the order in which they came."""
+        return [f for p in self._particles.values() if (f := p.followed()) is not None]
 
     def unfinished(self, planned: Mapping[str, int]) -> list[SeriesEnd]:
         """End marks for series whose own mark never came (the session was cut); `planned` frames by step."""
@@ -215,6 +207,17 @@ class Pipeline:
         self._provisional_s = time.monotonic() - now
         self._spent_s += self._provisional_s
         return [] if found is None else [found]
+
+
+def law_of(new: Sequence[Result], together: Sequence[Followed], settings: AnalysisSettings) -> list[Result]:
+    """After a new D: all particles together."""
+    found = [r for r in new if isinstance(r, DiffusivityResult)]
+    if not found or not together:
+        return []
+    law = fit_arrhenius(
+        together, simulated=found[0].simulated, prior=settings.activation, uncertainty=settings.uncertainty
+    )
+    return [] if law is None else [law]
 
 
 def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -25,6 +25,8 @@ _NEAR = 5.0
 """Standard deviations below the end from which on noise does not reach it."""
 _LEAST_PASSED = 0.05
 """Of a change of the signal; less of it is told from the end's own noise only by a perfect model."""
+_LEAST_VARIANCE = 1e-3
+"""Of what it would be unclipped."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,12 @@ def clipped(signal: Stack, variance: Stack, end: float) -> tuple[Stack, Stack, S
 
     sigma = np.sqrt(variance)
     z = (signal - np.float32(end)) / sigma
-    density, cut = np.exp(-0.5 * z * z) / np.float32(np.sqrt(2.0 * np.pi)), ndtr(z)
+    density, cut = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi), ndtr(z)
     over = density + z * cut
     # With U = max(z + n, 0): E U = over, E U^2 = z over + cut.
     passed = ndtr(-z)
     # min(S, end) - s = n - U, in sigma; Cov(n, U) = Phi(z) by Stein's lemma.
     own = 1.0 - 2.0 * cut + (z * over + cut) - over**2
     passed[passed < _LEAST_PASSED] = 0.0
-    return signal - sigma * over, passed, variance * np.maximum(own, np.float32(1e-3))
+    mean, kept = signal - sigma * over, variance * np.maximum(own, _LEAST_VARIANCE)
+    return np.asarray(mean, np.float32), np.asarray(passed, np.float32), np.asarray(kept, np.float32)

@@ -32,8 +32,8 @@ class Projections:
     def missed(self, signal: Stack, stack: Stack, seen: Stack) -> tuple[Stack, Stack]:
         """What a model with this signal misses of moved projections, and its weight: one over the variance.
 
-        Nothing is seen beyond the field. Where the detector clips both, the mean that it then shows is compared, and the
-        difference is told in units of the signal.
+        Nothing is seen beyond the field. Where the detector clips both, the mean that it then shows is compared, and
+        the difference is told in units of the signal.
         """
         known = self.noise.weights(signal)
         missed, weight = stack - signal, seen * known

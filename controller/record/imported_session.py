@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from analysis.live.offline import Manifest, ParticleEntry, StateEntry, manifest_items
+from analysis.reanalysis.manifest import Manifest, ParticleEntry, StateEntry, manifest_items
 from controller.plan.recordings import TiltSeries
 from controller.plan.session_file import SessionFile
 from controller.plan.steps import Heat, Plan, Steer

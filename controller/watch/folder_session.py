@@ -112,7 +112,7 @@ class FolderSession:
 
     def json(self) -> dict[str, Any]:
         """Results so far, in the form of every run."""
-        from analysis.live.offline import software
+        from analysis.reanalysis.offline import software
 
         provenance = {"source": self.file.title, "kind": "watch", "seed": self.file.seed, "simulated": False}
         return summary(self.results, provenance | software())

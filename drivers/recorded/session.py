@@ -35,13 +35,23 @@ def ending_of(records: Iterable[SessionRecord]) -> End | None:
     return last[0] if last and isinstance(last[0], End) else None
 
 
-def read_session(folder: Path, on_damage: OnDamage | None = None) -> list[StreamItem]:
-    """Everything the stream carried that is on disk, in order; damaged frames as in `read_step`.
+def read_session(folder: Path, on_damage: OnDamage | None = None, particle: str | None = None) -> list[StreamItem]:
+    """Everything the stream carried that is on disk, in order, or what is of one particle; damage as in `read_step`.
 
     The mark of a series that was cut, and went on later, has given its number to the frame that came next.
     """
     at = SessionFolder(folder)
     records = [entry.record for entry in read_journal(folder)]
+    if particle is None:
+        paths = sorted(at.frames.glob("*.h5"))
+    else:
+        own = {r.step for r in records if isinstance(r, SeriesBegin) and r.particle == particle}
+        records = [
+            r
+            for r in records
+            if (isinstance(r, SeriesEnded) and r.mark.step in own) or (isinstance(r, FrameRecorded) and r.step in own)
+        ]
+        paths = sorted(path for step in own for path in at.step_files(step))
     items: dict[int, StreamItem] = {r.mark.seq: r.mark for r in records if isinstance(r, SeriesEnded)}
     frames: set[int] = set()
     unreadable: list[ConfigError] = []
@@ -51,7 +61,7 @@ def read_session(folder: Path, on_damage: OnDamage | None = None) -> list[Stream
         assert on_damage is not None, "it was asked for"
         on_damage(header, why)
 
-    for path in sorted(at.frames.glob("*.h5")):
+    for path in paths:
         try:
             for frame in read_step(path, damaged if on_damage is not None else None):
                 items[frame.header.seq] = frame
@@ -67,3 +77,8 @@ def read_session(folder: Path, on_damage: OnDamage | None = None) -> list[Stream
 def planned_frames(folder: Path) -> dict[str, int]:
     """Frames that each begun recording was to have, by step."""
     return {e.record.step: e.record.planned for e in read_journal(folder) if isinstance(e.record, SeriesBegin)}
+
+
+def particles_of(folder: Path) -> tuple[str, ...]:
+    """Of which anything was begun to be recorded, in that order."""
+    return tuple(dict.fromkeys(e.record.particle for e in read_journal(folder) if isinstance(e.record, SeriesBegin)))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.live.offline import analyse
+from analysis.reanalysis.offline import analyse
 from analysis.results import DiffusivityResult, StateResult
 from controller import events as ev
 from controller.engine import FinishReason

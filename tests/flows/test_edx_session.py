@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.live.offline import analyse
+from analysis.reanalysis.offline import analyse
 from analysis.results import EdxResult
 from controller import events as ev
 from controller.engine import FinishReason, RunState

@@ -16,7 +16,7 @@ import tifffile
 
 import alloyscope as al
 from analysis.files.spectrum_file import read_spectrum_image
-from analysis.live.offline import analyse
+from analysis.reanalysis.offline import analyse
 from analysis.report.story import SessionStory
 from drivers.frames import Frame
 from drivers.recorded.journal import records_of

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis.live.offline import analyse
+from analysis.reanalysis.offline import analyse
 from analysis.results import ImageResult
 from controller.cli import main
 from controller.engine import FinishReason

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.live import checkpoint
-from analysis.live.checkpoint import Checkpoint
-from analysis.live.offline import Interrupted, analyse
 from analysis.live.particle_history import ParticleHistory
 from analysis.live.settings import AnalysisSettings
+from analysis.reanalysis import checkpoint
+from analysis.reanalysis.checkpoint import Checkpoint
+from analysis.reanalysis.offline import Interrupted, analyse
 from analysis.results import Result, StateResult
 from drivers.recorded.session import read_session
 
@@ -80,7 +80,7 @@ def test_other_settings_other_data_and_a_damaged_checkpoint_begin_anew(folder, t
 
 def test_ctrl_c_says_how_to_go_on(folder, tmp_path):
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    code = "import sys; from analysis.live import checkpoint; checkpoint._EVERY_S = 0.0; from controller.cli "
+    code = "import sys; from analysis.reanalysis import checkpoint; checkpoint._EVERY_S = 0.0; from controller.cli "
     code += "import main; sys.argv[1:] = ['analyse', sys.argv[1]]; main()"
     with subprocess.Popen(
         [sys.executable, "-c", code, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True

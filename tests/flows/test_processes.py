@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.live.offline import analyse
+from analysis.reanalysis.offline import analyse
 from controller.stream.running_session import find_endpoints, send_command
 from drivers.frames import Frame
 from drivers.recorded.journal import records_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.live.offline import analyse
+from analysis.reanalysis.offline import analyse
 from controller.plan.check import checked_session
 from controller.record.past import Past
 from controller.session import Session

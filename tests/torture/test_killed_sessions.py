@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from analysis.diffusion.time_at_temperature import USUAL_Q_J_PER_MOL, time_at_temperature_s
-from analysis.live.offline import analyse
+from analysis.reanalysis.offline import analyse
 from drivers.frames import Frame
 from drivers.interfaces import HeaterReading
 from drivers.recorded.chip_readings import readings_of_chip

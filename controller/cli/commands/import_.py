@@ -12,7 +12,7 @@ import typer
 from drivers.errors import ConfigError
 
 if TYPE_CHECKING:
-    from analysis.live.offline import Manifest
+    from analysis.reanalysis.manifest import Manifest
 
 _ASKED = "give a session file, or --particle, --core and --shell"
 
@@ -40,7 +40,7 @@ def import_(
     simulated: Annotated[bool, typer.Option("--simulated", help="the series are of a simulation")] = False,
 ) -> None:
     """Foreign tilt series as a session folder, marked as imported, for everything that opens recorded ones."""
-    from analysis.live.offline import Manifest
+    from analysis.reanalysis.manifest import Manifest
     from controller.plan.session_file import load_session
     from controller.record.imported_session import import_session, planned_manifest
     from drivers.toml_file import load_toml
@@ -82,7 +82,7 @@ def _by_options(
     heat: list[str] | None,
 ) -> Manifest:
     """Of one particle."""
-    from analysis.live.offline import Manifest, ParticleEntry
+    from analysis.reanalysis.manifest import Manifest, ParticleEntry
     from controller.record.imported_session import state
 
     if not (particle and core and shell):

@@ -15,7 +15,7 @@ def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="the reference page instead")] = False,
 ) -> None:
     """JSON schema of a session file or manifest, for editors that complete and check TOML."""
-    from analysis.live.offline import Manifest
+    from analysis.reanalysis.manifest import Manifest
     from controller.plan.schema import as_text, reference_page, schema_of
     from controller.plan.session_file import SessionFile
 

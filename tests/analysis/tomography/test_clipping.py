@@ -42,7 +42,9 @@ def test_the_mean_of_clipped_pixels_its_slope_and_their_variance_are_as_drawn(z)
     signal = end + z * sigma
     drawn = np.minimum(signal + noise, end)
     more = np.minimum(signal + step + noise, end).mean() - np.minimum(signal - step + noise, end).mean()
-    mean, passed, variance = (float(v[0]) for v in clipped(*(np.array([v], np.float64) for v in (signal, sigma**2)), end))
+    mean, passed, variance = (
+        float(v[0]) for v in clipped(*(np.array([v], np.float64) for v in (signal, sigma**2)), end)
+    )
     assert mean == pytest.approx(drawn.mean(), abs=4.0 * sigma / n**0.5)
     assert passed == pytest.approx(more / (2.0 * step), abs=0.004)
     assert variance == pytest.approx(drawn.var(), rel=0.02)

@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from analysis.live.offline import Manifest
+from analysis.reanalysis.manifest import Manifest
 from controller.plan.schema import SCHEMA_FILE, schema_of, unit_of
 from controller.plan.session_file import SessionFile
 from tests.command import alloyscope

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import alloyscope as al
-from analysis.live.offline import analyse
+from analysis.reanalysis.offline import analyse
 from controller.record.past import Past
 from drivers.frames import Frame, FrameHeader, SpectrumHeader
 from drivers.recorded.folder import SessionFolder

@@ -4,7 +4,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from analysis.live.offline import Manifest, manifest_items
+from analysis.reanalysis.manifest import Manifest, manifest_items
 from drivers.errors import ConfigError
 from drivers.frames import Frame, HeatPulse
 from drivers.toml_file import load_toml

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ _EVERY_S = 10.0
 _FORGOTTEN_S = 30 * 86400.0
 
 Found = tuple[int, Pipeline, list[Result]]
+Kept = TypeVar("Kept")
 
 
 class Checkpoint:
@@ -38,7 +40,8 @@ class Checkpoint:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self._folder = home / "alloyscope" / "analyses"
         self._settings = settings
-        self._names = _names(settings, items)
+        self._names, whole = _names(settings, items)
+        self._whole = self._folder / f"{whole}.finished"
         self._kept: Path | None = None
         self._kept_at_s = time.monotonic()
 
@@ -61,12 +64,7 @@ class Checkpoint:
         if time.monotonic() - self._kept_at_s < _EVERY_S:
             return
         path = self._folder / self._names[number]
-        partly = path.with_suffix(".part")
-        with suppress(OSError):  # a full disk or a home that cannot be written to takes nothing but this convenience
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(partly, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                pickle.dump((pipeline, results), file, protocol=pickle.HIGHEST_PROTOCOL)
-            partly.replace(path)
+        if self._write(path, (pipeline, results)):
             self.forget()
             self._kept = path
         self._kept_at_s = time.monotonic()
@@ -75,6 +73,28 @@ class Checkpoint:
     def kept(self) -> bool:
         """Whether anything is."""
         return self._kept is not None
+
+    def finished(self, kind: type[Kept]) -> Kept | None:
+        """What `finish` kept of the whole of it; nothing where it did not."""
+        with suppress(Exception), self._whole.open("rb") as file:
+            found = pickle.load(file)  # ours, as above
+            return found if isinstance(found, kind) else None
+        return None
+
+    def finish(self, found: object) -> None:
+        """Keep what became of the whole of it, in place of how far it was."""
+        self._write(self._whole, found)
+        self.forget()
+
+    def _write(self, path: Path, found: object) -> bool:
+        partly = path.with_suffix(".part")
+        with suppress(OSError):  # a full disk or a home that cannot be written to takes nothing but this convenience
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(partly, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                pickle.dump(found, file, protocol=pickle.HIGHEST_PROTOCOL)
+            partly.replace(path)
+            return True
+        return False
 
     def forget(self) -> None:
         """What is done needs no checkpoint."""
@@ -90,8 +110,11 @@ class Checkpoint:
                     path.unlink()
 
 
-def _names(settings: AnalysisSettings, items: Sequence[StreamItem]) -> dict[int, str]:
-    """For each end of a series, by how many items came until then: a name that says all that went into it."""
+def _names(settings: AnalysisSettings, items: Sequence[StreamItem]) -> tuple[dict[int, str], str]:
+    """For each end of a series, by how many items came until then: a name that says all that went into it.
+
+    And one for all of them, the last of which may be a cut series without an end.
+    """
     digest = hashlib.blake2b(settings.model_dump_json().encode() + _program(), digest_size=20)
     names = {}
     for number, item in enumerate(items, 1):
@@ -105,7 +128,7 @@ def _names(settings: AnalysisSettings, items: Sequence[StreamItem]) -> dict[int,
             digest.update(repr(item).encode())
         if isinstance(item, SeriesEnd):
             names[number] = f"{digest.hexdigest()}.pickle"
-    return names
+    return names, digest.hexdigest()
 
 
 @cache

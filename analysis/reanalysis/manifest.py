@@ -1,43 +1,23 @@
-"""Old data through the same pipeline: a manifest of tilt-series files, or a recorded session folder."""
+"""A manifest: tilt series of old data as files, and the heat between them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
-from analysis.alloying.spread import SPREADS
 from analysis.diffusion.activation_energy import ActivationEnergy
 from analysis.diffusion.uncertainty import Uncertainty
 from analysis.files.heater_log import HOT_C, pulses_of, read_heater_log
-from analysis.live.checkpoint import Checkpoint
-from analysis.live.settings import AnalysisSettings
-from analysis.results import Result, to_line
-from analysis.results.summary import summary
 from analysis.tomography.single import problem_of
 from drivers.errors import ConfigError
 from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd, StreamItem
-from drivers.recorded.folder import SessionFolder
-from drivers.recorded.session import begin_of, planned_frames, read_session
 from drivers.recorded.tilt_series_file import ForeignSeries, read_tilt_series
-from drivers.toml_file import Strict, load_toml
-
-Report = Callable[[Result], None]
-USUAL_SPREAD = "std"
-
-
-class Interrupted(Exception):
-    """By Ctrl-C. What was analysed until then is kept, or there was nothing worth it."""
-
-    def __init__(self, kept: bool) -> None:
-        self.kept = kept
-        super().__init__("the same command goes on from its last finished tilt series" if kept else "nothing was kept")
+from drivers.toml_file import Strict
 
 
 class HeatEntry(Strict):
@@ -93,103 +73,6 @@ class Manifest(Strict):
     """How well temperature, magnification and time are known."""
     particle: tuple[ParticleEntry, ...] = Field(min_length=1)
     """All that are analysed together."""
-
-
-Hear = Callable[[int, int], None]
-"""Told how many of how many tilt series, images and maps are done."""
-
-
-def analyse(
-    source: Path, report: Report, seed: int = 0, spread: str = USUAL_SPREAD, hear: Hear = lambda *_: None
-) -> dict[str, Any]:
-    """Analyse a manifest or a session folder; returns the JSON summary.
-
-    Raises
-    ------
-    ConfigError
-        With every problem of the manifest and its files, before any analysis begins.
-    """
-    if spread not in SPREADS:
-        raise ConfigError("--spread", [f"no measure of spread {spread!r}; there are {', '.join(SPREADS)}"])
-    if source.is_dir():
-        return _analyse_session(source, report, spread, hear)
-    manifest = load_toml(source, Manifest)
-    items = list(manifest_items(source, manifest))
-    provenance = {"source": source.name, "kind": "manifest", "seed": seed, "spread": spread}
-    settings = AnalysisSettings(
-        seed=seed, spread=spread, activation=manifest.arrhenius, uncertainty=manifest.uncertainty
-    )
-    return summary(_run(items, settings, report, hear), provenance | software())
-
-
-def _analyse_session(folder: Path, report: Report, spread: str, hear: Hear) -> dict[str, Any]:
-    begin = begin_of(folder)
-    left_out: list[str] = []
-
-    def note(header: FrameHeader, why: str) -> None:
-        left_out.append(f"frame {header.index} of {header.step} is left out, it is damaged: {why}")
-
-    items = read_session(folder, note)
-    if not items:
-        raise ConfigError(str(folder), ["holds no recorded frames; nothing to analyse"])
-    kind = "imported session" if begin.imported_from else "session"
-    provenance = {"source": begin.session, "kind": kind, "seed": begin.seed, "spread": spread}
-    activation = None if begin.activation is None else ActivationEnergy(**begin.activation)
-    uncertainty = Uncertainty() if begin.uncertainty is None else Uncertainty(**begin.uncertainty)
-    settings = AnalysisSettings(seed=begin.seed, spread=spread, activation=activation, uncertainty=uncertainty)
-    results = _run(items, settings, report, hear, planned_frames(folder))
-    if begin.imported_from and spread == USUAL_SPREAD:
-        _keep(results, SessionFolder(folder).results)
-    told = summary(results, provenance | software())
-    return told | ({"left_out": left_out} if left_out else {})
-
-
-def _keep(results: list[Result], path: Path) -> None:
-    """For the report of an imported session, as a live one has them; where its folder may be written to."""
-    part = path.with_name(path.name + ".part")
-    with suppress(OSError):
-        part.write_bytes(b"".join(map(to_line, results)))
-        part.replace(path)
-
-
-def _run(
-    items: list[StreamItem],
-    settings: AnalysisSettings,
-    report: Report,
-    hear: Hear,
-    planned: Mapping[str, int] = MappingProxyType({}),
-) -> list[Result]:
-    checkpoint = Checkpoint(settings, items)
-    done, pipeline, results = checkpoint.found()
-    for result in results:
-        report(result)
-    parts = sum(isinstance(item, SeriesEnd) for item in items)
-    hear(ended := sum(isinstance(item, SeriesEnd) for item in items[:done]), parts)
-
-    def take(item: StreamItem) -> None:
-        for result in pipeline.feed(item):
-            results.append(result)
-            report(result)
-
-    try:
-        for number, item in enumerate(items[done:], done + 1):
-            take(item)
-            if isinstance(item, SeriesEnd):
-                checkpoint.keep(number, pipeline, results)
-                hear(ended := ended + 1, parts)
-        for end in pipeline.unfinished(planned):
-            take(end)
-    except KeyboardInterrupt:
-        raise Interrupted(checkpoint.kept) from None
-    checkpoint.forget()
-    return results
-
-
-def software() -> dict[str, Any]:
-    """Versions that the numbers rest on."""
-    from importlib.metadata import version
-
-    return {"alloyscope": version("alloyscope"), "numpy": version("numpy"), "numba": version("numba")}
 
 
 def _series(folder: Path, state: StateEntry) -> ForeignSeries:

@@ -1,0 +1,117 @@
+"""Where particles are analysed: processes of this computer, or a dask cluster; the same function on the same data."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
+from multiprocessing import active_children, get_context
+from typing import Any, Protocol
+
+from analysis.reanalysis.particle_task import AnalysedParticle, ParticleTask, analyse_particle
+from drivers.errors import ConfigError
+
+TRIES = 3
+"""Of a particle whose worker dies, before it is given up: with the third it is the particle's doing."""
+_ANSWER_S = 5.0
+
+
+class Executor(Protocol):
+    """Analyses particles side by side."""
+
+    def run(self, tasks: Sequence[ParticleTask]) -> Iterator[tuple[ParticleTask, AnalysedParticle]]:
+        """Each as it is done, in any order; what a worker died of is its `problem`."""
+
+
+class LocalProcesses:
+    """So many processes of this computer, each with a core of its own.
+
+    Every slot is a pool of one: when its process dies, that tells which particle it had.
+    """
+
+    def __init__(self, processes: int, work: Callable[[ParticleTask], AnalysedParticle] = analyse_particle) -> None:
+        self._slots: list[ProcessPoolExecutor | None] = [None] * max(processes, 1)
+        self._work = work
+
+    def run(self, tasks: Sequence[ParticleTask]) -> Iterator[tuple[ParticleTask, AnalysedParticle]]:
+        waiting = [(task, 1) for task in reversed(tasks)]
+        running: dict[Future[AnalysedParticle], tuple[int, ParticleTask, int]] = {}
+        try:
+            while waiting or running:
+                busy = {slot for slot, _, _ in running.values()}
+                for slot in [n for n in range(len(self._slots)) if n not in busy][: len(waiting)]:
+                    task, attempt = waiting.pop()
+                    running[self._pool(slot).submit(self._work, task)] = (slot, task, attempt)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    slot, task, attempt = running.pop(future)
+                    try:
+                        yield task, future.result()
+                    except BrokenProcessPool:
+                        self._slots[slot] = None
+                        if attempt < TRIES:
+                            waiting.append((task, attempt + 1))
+                        else:
+                            yield task, _lost(TRIES, "died, perhaps for lack of memory")
+                    except Exception as error:  # noqa: BLE001  # one particle must not cost all others
+                        yield task, _lost(1, f"failed ({type(error).__name__}: {error})")
+        finally:
+            self._end()
+
+    def _pool(self, slot: int) -> ProcessPoolExecutor:
+        pool = self._slots[slot]
+        if pool is None:
+            pool = self._slots[slot] = ProcessPoolExecutor(1, get_context("spawn"), initializer=_on_one_core)
+        return pool
+
+    def _end(self) -> None:
+        for pool in self._slots:
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+        for worker in active_children():  # they would still finish what nobody waits for
+            worker.terminate()
+        self._slots = [None] * len(self._slots)
+
+
+class DaskCluster:
+    """A dask.distributed cluster that runs already, by the address of its scheduler."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            distributed: Any = import_module("distributed")
+        except ImportError:
+            words = "takes dask.distributed, which is not installed: pip install 'alloyscope[cluster]'"
+            raise ConfigError("--scheduler", [words]) from None
+        try:
+            self._client = distributed.Client(address, timeout=_ANSWER_S, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            words = f"no scheduler answers at {address} ({error}); start one with `dask scheduler`, or see its address"
+            raise ConfigError("--scheduler", [words]) from None
+        self._as_completed = distributed.as_completed
+
+    def run(self, tasks: Sequence[ParticleTask]) -> Iterator[tuple[ParticleTask, AnalysedParticle]]:
+        try:
+            futures = {
+                self._client.submit(analyse_particle, task, pure=False, retries=TRIES - 1): task for task in tasks
+            }
+            for future in self._as_completed(list(futures), loop=self._client.loop):
+                error = future.exception()
+                found = future.result() if error is None else _lost(TRIES, f"failed ({type(error).__name__}: {error})")
+                yield futures[future], found
+                future.release()
+        finally:
+            self._client.close()
+
+
+def _on_one_core() -> None:
+    """In a new process. Ctrl-C is for the one that was asked: it ends the others, which have kept how far they were."""
+    import numba
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numba.set_num_threads(1)
+
+
+def _lost(tries: int, how: str) -> AnalysedParticle:
+    times = "" if tries == 1 else f" {tries} times"
+    return AnalysedParticle(problem=f"its worker {how}{times}; analyse this source alone to see more")

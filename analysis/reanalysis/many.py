@@ -1,0 +1,120 @@
+"""Many sources side by side, a particle at a time; what a source's particles tell together is put together here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.live.pipeline import law_of
+from analysis.reanalysis.executors import Executor
+from analysis.reanalysis.offline import Hear, check_spread, software
+from analysis.reanalysis.particle_task import AnalysedParticle, ParticleTask
+from analysis.reanalysis.source import Source, open_source
+from analysis.results import DiffusivityResult, Result
+from analysis.results.summary import summary
+from drivers.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class AnalysedSource:
+    """One manifest or session, all its particles together."""
+
+    name: str
+    results: tuple[Result, ...]
+    summary: dict[str, Any]
+    """As `analyse` of this source alone tells it."""
+    problems: Mapping[str, str]
+    """Why a particle has no results."""
+    left_out: tuple[str, ...]
+    """What is damaged, in words."""
+    seconds: float
+    """That its tilt series took to be analysed."""
+
+
+@dataclass
+class _Waiting:
+    """A source of which particles are still analysed."""
+
+    source: Source
+    done: dict[str, AnalysedParticle] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.done) == len(self.source.particles)
+
+
+def analyse_many(
+    places: Mapping[str, Path],
+    executor: Executor,
+    spread: str,
+    hear: Hear = lambda *_: None,
+    report: Callable[[AnalysedSource], None] = lambda _: None,
+) -> list[AnalysedSource]:
+    """Analyse all sources, by their names; each is reported as soon as it is whole, and returned in their order.
+
+    Raises
+    ------
+    ConfigError
+        For sources that cannot be opened, all of them, before any analysis begins. Data that turn out to be unreadable
+        later cost their particle alone.
+    """
+    check_spread(spread)
+    waiting = {name: _Waiting(source) for name, source in _opened(places).items()}
+    tasks = {
+        ParticleTask(w.source.path.resolve(), p, spread): (name, p)
+        for name, w in waiting.items()
+        for p in w.source.particles
+    }
+    hear(0, len(tasks))
+    found: dict[str, AnalysedSource] = {}
+    for number, (task, analysed) in enumerate(executor.run(list(tasks)), 1):
+        name, particle = tasks[task]
+        own = waiting[name]
+        own.done[particle] = analysed
+        hear(number, len(tasks))
+        if own.complete:
+            found[name] = _together(name, own, spread)
+            report(found[name])
+    return [found[name] for name in waiting if name in found]
+
+
+def _opened(places: Mapping[str, Path]) -> dict[str, Source]:
+    opened: dict[str, Source] = {}
+    problems = []
+    for name, path in places.items():
+        try:
+            opened[name] = open_source(path)
+        except ConfigError as error:
+            problems += [f"{name}: {sentence}" for sentence in error.sentences]
+            continue
+        if not opened[name].particles:
+            problems.append(f"{name}: holds no recorded frames; nothing to analyse")
+    if problems:
+        raise ConfigError("analyse", problems)
+    return opened
+
+
+def _together(name: str, waiting: _Waiting, spread: str) -> AnalysedSource:
+    """The one step that needs all particles of a source: the law, and the windows' temperatures."""
+    source = waiting.source
+    in_order = [waiting.done[p] for p in source.particles]
+    results = [r for analysed in in_order for r in analysed.results]
+    told = [r for r in results if isinstance(r, DiffusivityResult)]
+    followed = [f for analysed in in_order for f in analysed.followed]
+    results += law_of(told, followed, source.settings(spread))
+    source.keep(results, spread)
+    left_out = tuple(words for analysed in in_order for words in analysed.left_out)
+    problems = {p: waiting.done[p].problem for p in source.particles if waiting.done[p].problem}
+    told_of_all = summary(results, source.provenance(spread) | software())
+    told_of_all |= {"left_out": list(left_out)} if left_out else {}
+    told_of_all |= {"problems": problems} if problems else {}
+    return AnalysedSource(
+        name,
+        tuple(results),
+        told_of_all,
+        problems,
+        left_out,
+        sum(a.seconds for a in in_order),
+    )
