@@ -19,6 +19,7 @@ from analysis.alloying.spread import QUANTILES, SPREADS, Quantiles, degree_of, q
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.forward_model import blurred
 from analysis.particle_model.model import ParticleModel, columns_of
+from analysis.particle_model.void import Void
 from analysis.tomography.noise import Noise
 from analysis.tomography.projector import Projector, Stack, Volume
 from analysis.tomography.reconstruction import reconstruct
@@ -34,6 +35,8 @@ _SIMULATED = (0.02, 0.08, 0.2, 0.4, 0.6, 0.8, 0.93, 0.985)
 than that goes smoothly from one to the next: with twice as many the curve moves by 0.001."""
 _RATIO, _FIRST = 1.2, 0.01
 """Of tau from one point of the curve to the next, from this degree on."""
+_VOIDS_RIM_PX = 2.0
+"""That reconstruction and blur make of its surface."""
 _APART = 1e-3
 """Degrees of composition that are nearer are one."""
 
@@ -181,10 +184,16 @@ class SimulatedMeasurement:
         self._around = self._scene.around(particle.surroundings)
         self._region = _core_region(particle.metal_in_crop(*crop) > 0.5)
 
-    def read(self, volume: Volume, *, reshaped: bool = False) -> Reading:
-        """Spread and size of a reconstruction whose particle lies where the model's does, in its shape or a new one."""
+    def read(self, volume: Volume, *, reshaped: bool = False, void: Void | None = None) -> Reading:
+        """Spread and size of a reconstruction whose particle lies where the model's does, in its shape or a new one.
+
+        The spread is of the metal: a void and its rim are left out.
+        """
         shape = self._shape_in(volume)
         region = _core_region(shape) if reshaped else self._region
+        if void is not None:
+            rim = (void.depth(self.particle.outside.shape) > -_VOIDS_RIM_PX).astype(np.float32)
+            region = region & (self.particle.in_crop(rim, *self._crop) == 0.0)
         inside = volume[region]
         mean = float(inside.mean())
         if not mean > 0.0:

@@ -18,8 +18,19 @@ from numpy.typing import NDArray
 
 from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
 from analysis.diffusion.state_equations import SharedInformation, StateEquations
-from analysis.diffusion.state_slopes import CAUSES, PLAIN, TURNING, UNKNOWNS, StatePoint, intensity, with_causes
+from analysis.diffusion.state_slopes import (
+    CAUSES,
+    HOLLOW,
+    PLAIN,
+    TURNING,
+    UNKNOWNS,
+    WHOLE,
+    StatePoint,
+    intensity,
+    with_causes,
+)
 from analysis.diffusion.trajectory import CompositionTrajectory
+from analysis.diffusion.void_search import void_near
 from analysis.particle_model.change import Change
 from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.model import ParticleModel
@@ -43,6 +54,9 @@ _TURNED_CLOSER = 0.9
 UNDERSTOOD_MISFIT = 4.0
 """Of the unheated series, above which a better fit of a heated one tells what the particle's model lacks, not what
 became of it."""
+_HOLLOW_MISFIT, _HOLLOW_GAIN, _HOLLOW_ROUNDS = 1.05, 0.02, 6
+"""Times the usual one, above which a void is looked for; the part of chi2 that it must explain; steps from a small
+one."""
 _TURNED_DEG = 4.0
 """What a state that is fitted once more turned by for certain."""
 _BELIEVED_MISFIT = 30.0
@@ -118,7 +132,8 @@ def fit_heated_state(
         best: _Fit | None = None
         part = 1.0
         for left in range(rounds, -1, -1):
-            equations = StateEquations(*what, point, exposures, with_causes(causes) if left else UNKNOWNS, usual_misfit)
+            which = with_causes(causes) if left else UNKNOWNS if HOLLOW in causes else WHOLE
+            equations = StateEquations(*what, point, exposures, which, usual_misfit)
             if best is None or equations.misfit < best[0].misfit:
                 best, part = (equations, point, exposures), 1.0
             else:
@@ -127,7 +142,7 @@ def fit_heated_state(
                 point, exposures = _stepped(*best, trajectory, part)
         assert best is not None, "the last round is one without a step"
         if best[0] is not equations:
-            best = StateEquations(*what, *best[1:], UNKNOWNS, usual_misfit), *best[1:]
+            best = StateEquations(*what, *best[1:], which, usual_misfit), *best[1:]
         return best
 
     def finished(fit: _Fit, causes: tuple[str, ...]) -> HeatedState:
@@ -147,7 +162,7 @@ def fit_heated_state(
     # What explained a state may have been what composition explains now.
     point = replace(point, change=Change.none())
     _, point, exposures = _steps(*what, point, exposures, [PLAIN] * (_ROUNDS if near is None else 1))
-    equations = StateEquations(*what, point, exposures, UNKNOWNS if whole else PLAIN, usual_misfit)
+    equations = StateEquations(*what, point, exposures, WHOLE if whole else PLAIN, usual_misfit)
     plain = equations, point, exposures
     if not whole or usual_misfit > UNDERSTOOD_MISFIT:
         return finished(plain, ())
@@ -156,11 +171,16 @@ def fit_heated_state(
     if equations.straight_misfit > _TURNED_MISFIT * usual_misfit:
         # It may have turned by more than slopes reach.
         turned = _registered(*what, point, exposures)
-        there = StateEquations(*what, *turned, UNKNOWNS, usual_misfit)
+        there = StateEquations(*what, *turned, WHOLE, usual_misfit)
         if there.misfit < _TURNED_CLOSER * equations.misfit:
             # To turn its fields is to interpolate them, which looks like blur and rounded edges.
-            causes = tuple(CAUSES)
+            causes = tuple(cause for cause in CAUSES if cause != HOLLOW)
             best = freed(*turned, causes, _WHOLE_ROUNDS)
+    if best[0].misfit > _HOLLOW_MISFIT * usual_misfit and (void := void_near(*what, *best[1:])) is not None:
+        hollow = replace(best[1], change=replace(best[1].change, void=void))
+        opened = freed(hollow, best[2], (*causes, HOLLOW), _HOLLOW_ROUNDS)
+        if opened[0].misfit < (1.0 - _HOLLOW_GAIN * doubt) * best[0].misfit:
+            causes, best = (*causes, HOLLOW), opened
     # One by one: what stands out first may be all there is.
     while cause := best[0].told(causes, doubt):
         causes = (*causes, cause)

@@ -34,10 +34,12 @@ _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 """Part of the volume that is lost; displacement over the cube root of the volume."""
 _COAT_PRIOR, _BLUR_PRIOR_PX2 = 0.05, 0.3
 """Of the shell's level."""
+_VOID_PRIOR, _VOID_STEP = 0.2, 0.05
+"""Its radius, and by how much it and the centre go in one step, over the cube root of the volume."""
 _LONGEST_STEP = 1.0
 _SUSPECT_GAIN = 0.1
 """Of chi2."""
-_TOLD_GAINS = {"turned": 0.002, "lost": 0.002, "rounded": 0.012, "coated": 0.003, "blurred": 0.005}
+_TOLD_GAINS = {"turned": 0.002, "lost": 0.002, "rounded": 0.012, "coated": 0.003, "blurred": 0.005, "hollow": 0.002}
 """Of chi2, as a part of what there is, from which a cause is told. Noise, and the grid of a particle that is
 understood, make each some ten-thousandths, blur up to a thousandth; one per cent of a volume lost, some hundredths."""
 
@@ -118,9 +120,12 @@ class StateEquations:
                 *[shrunk_px] + [_ROUNDING_PRIOR * size_px] * 2,
                 *[_COAT_PRIOR * model.shell_level] * 2,
                 _BLUR_PRIOR_PX2,
+                _VOID_PRIOR * size_px,
+                *[np.inf] * 3,
             ]
         )
-        self.farthest = np.array([_LONGEST_STEP, 0.2, 1.0, 0.5, 0.2, 5.0, 5.0, 5.0, *3 * prior[8:]])
+        void_px = _VOID_STEP * size_px
+        self.farthest = np.array([_LONGEST_STEP, 0.2, 1.0, 0.5, 0.2, 5.0, 5.0, 5.0, *3 * prior[8:-4], *[void_px] * 4])
         self._prior = prior[self._which] ** -2.0
         self._away = point.away[self._which]
         self._own = np.flatnonzero(self._which >= len(SHARED))

@@ -25,10 +25,14 @@ CAUSES = {
     "rounded": ("rounded", "rounded_wide"),
     "coated": ("coat", "coat_wide"),
     "blurred": ("blur",),
+    "hollow": ("void", "void_z", "void_y", "void_x"),
 }
 """What may become of one state, and the unknowns that describe it."""
 OWN = ("scale", *(name for names in CAUSES.values() for name in names))
 UNKNOWNS = (*SHARED, *OWN)
+HOLLOW = "hollow"
+WHOLE = tuple(name for name in UNKNOWNS if name not in CAUSES[HOLLOW])
+"""All of them of a particle without a void, which has no surface that slopes could move."""
 SUSPECTS = {
     "that it turned": CAUSES["turned"],
     "that its surface moved": (*CAUSES["lost"], *CAUSES["rounded"]),
@@ -63,7 +67,8 @@ class StatePoint:
     def stepped(self, step: NDArray[np.float64]) -> StatePoint:
         """By as much of each of `UNKNOWNS`; the scale's is relative."""
         own = step[len(SHARED) :]
-        change = self.change.stepped(own[1:4], own[4:7], own[7 : 7 + COATS], float(own[-1]))
+        blur = 7 + COATS
+        change = self.change.stepped(own[1:4], own[4:7], own[7:blur], float(own[blur]), own[blur + 1 :])
         law = DiffusivityLaw(self.law.slope + float(step[2]), self.law.peak + float(step[3]))
         return StatePoint(
             self.ln_tau + float(step[0]), self.bow + float(step[1]), law, self.scale * (1.0 + float(own[0])), change
@@ -81,7 +86,9 @@ class StatePoint:
     def away(self) -> NDArray[np.float64]:
         """(unknown,) how far each is from what is expected of it; nothing where anything is."""
         change = self.change
-        return np.array([0.0, *self.shared[1:], *np.zeros(4), *change.moved_px, *change.coats, change.blur_px2])
+        void_px = 0.0 if change.void is None else change.void.radius_px
+        own = [*change.moved_px, *change.coats, change.blur_px2, void_px, *np.zeros(3)]
+        return np.array([0.0, *self.shared[1:], *np.zeros(4), *own])
 
 
 @dataclass(frozen=True)
@@ -124,9 +131,10 @@ def state_slopes(
     def lying(field: Volume) -> Volume:
         return field if turned is None else turned.field(field)
 
+    void = point.change.void
     c, by_tau = (lying(f) for f in trajectory.at(point.ln_tau, point.law))
     gold, volume = trajectory.mean * unheated.volume_px, model.volume_px
-    if point.change.moved_px.any():
+    if point.change.moved_px.any() or void is not None:
         c += np.float32((gold - float(np.vdot(model.metal, c))) / volume)
 
     def kept(field: Volume) -> Volume:
@@ -161,13 +169,17 @@ def state_slopes(
             moved = np.tensordot(np.radians(generator), np.stack(np.broadcast_arrays(z, y, x)), 1)
             found.append(seen(-(gz * moved[0] + gy * moved[1] + gx * moved[2])))
         found.append(gain * by_tilt)
+    shining = box / np.maximum(model.metal, 1e-3)
+
+    def leaving(metal: Volume) -> Stack:
+        """A change of the occupancy: what it holds of the core's metal stays behind."""
+        return seen(shining * metal - by_c * np.float32(float(np.vdot(metal, c)) / volume))
+
     if "shrunk" in which or "rounded" in which:
         moving = occupancy_slope(model.outside)
-        shining = box / np.maximum(model.metal, 1e-3)
         for name, mode in zip((*CAUSES["lost"], *CAUSES["rounded"]), shape_modes(model), strict=True):
             if name in which:
-                lost = np.float32(float(np.vdot(moving * mode, c)) / volume)
-                found.append(seen(shining * moving * mode - by_c * lost))
+                found.append(leaving(moving * mode))
     if "coat" in which:
         for layer in model.coats()[:COATS]:
             displaced = model.metal * model.in_box(layer)
@@ -175,4 +187,6 @@ def state_slopes(
     if "blur" in which:
         second = [np.gradient(np.gradient(signal, axis=a), axis=a) for a in (1, 2)]
         found.append(np.asarray(0.5 * (second[0] + second[1]), np.float32))
+    if "void" in which and void is not None:
+        found += [leaving(lying(metal)) for metal in void.slopes(unheated.outside)]
     return StateSlopes(signal, gain * by_tilt, np.stack(found)), model

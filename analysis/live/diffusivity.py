@@ -13,6 +13,7 @@ from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.diffusivity_fit import DiffusivityFit
 from analysis.diffusion.heated_state import HeatedState
 from analysis.diffusion.joint_fit import TOO_VAGUE, fit_joint, floor_ln_std
+from analysis.diffusion.state_slopes import HOLLOW
 from analysis.diffusion.uncertainty import Uncertainty
 from analysis.results import (
     Diffusivity,
@@ -34,6 +35,9 @@ DISAGREEMENT = "the two ways to D disagree"
 _TURNED_DEG, _LOST, _ROUNDED_PX = 0.5, 0.005, 0.3
 """From which a change is told in words."""
 _WORST_SCATTER = 0.03
+_CONTRADICTED = 0.2
+"""Mean difference of the degrees of alloying by the projections and by the reconstruction, above which neither is
+believed."""
 RESHAPED_DEGREE_STD = 0.1
 """How well the degree of alloying of a particle in a new shape is known."""
 _DEGREE_END = 0.01
@@ -94,6 +98,7 @@ def diffusivity_of(
         artefact_degree=np.array([h.artefact_degree for h in heated]),
     )
     fit = joint_fit_of(reference, heated, straight=straight)
+    contradiction = _contradiction(reference, heated) if keeping else ""
     if keeping == 0:
         within, d_m2_per_s = _range_of(reference, heated[0])
         words.append(
@@ -101,6 +106,9 @@ def diffusivity_of(
             f"its first heated state only tells D {within}"
         )
         fit = by_curve = _only_bounded(by_curve, d_m2_per_s)
+    elif contradiction:
+        words.append(contradiction)
+        fit, by_curve = (_only_bounded(f, float(f.d_m2_per_s[0])) for f in (fit, by_curve))
     outside = uncertainty.budget(temperatures, heated[-1].header.heat, q_j_per_mol)
     outside |= _disagreement(fit, by_curve)
     told = followed(particle, reference, every)
@@ -128,10 +136,32 @@ def diffusivity_of(
         curve_s=tuple(float(t) for t in draw_s),
         curve=tuple(float(c) for c in curve),
         quality=_quality(
-            fit, by_curve, words, reference.problems, [p for h in every for p in h.problems], reshaped=not keeping
+            fit,
+            by_curve,
+            words,
+            reference.problems,
+            [p for h in every for p in h.problems],
+            explained=not keeping or bool(contradiction),
         ),
         taken_into_account=tuple(_taken_into_account(reference, heated, fit)),
         simulated=simulated,
+    )
+
+
+def _contradiction(reference: Reference, heated: list[FittedState]) -> str:
+    """Where projections and reconstructions tell of two different particles, in words: then D is neither's."""
+    told = [h for h in heated if h.told_ln_tau is not None]
+    if not told:
+        return ""
+    by_projections = reference.curve.degree(np.exp([h.state.ln_tau for h in told]))
+    by_reconstruction = np.array([h.degree for h in told])
+    if float(np.mean(np.abs(by_projections - by_reconstruction))) < _CONTRADICTED:
+        return ""
+    worst = int(np.argmax(np.abs(by_projections - by_reconstruction)))
+    seconds = sum(p.duration_s for p in told[worst].header.heat)
+    return (
+        f"no D: after {seconds:.4g} s the particle is {100 * by_projections[worst]:.0f} % alloyed by its projections "
+        f"and {100 * by_reconstruction[worst]:.0f} % by its reconstruction, so neither tells"
     )
 
 
@@ -164,6 +194,9 @@ def _taken_into_account(reference: Reference, heated: list[FittedState], fit: Di
         yield f"it lost up to {100 * lost:.1f} % of its volume"
     if (rounded := max((float(np.abs(c.moved_px[1:]).max()) for c in changes), default=0.0)) > _ROUNDED_PX:
         yield f"its edges moved by up to {reference.pixel_nm * rounded:.1f} nm"
+    if voids := [h.state.point.change.void for h in heated if HOLLOW in h.state.causes]:
+        widest_px = max(void.radius_px for void in voids if void is not None)
+        yield f"a void of up to {2.0 * reference.pixel_nm * widest_px:.1f} nm opened in it"
     if fit.bent and fit.shared is not None:
         yield (
             f"equal parts shine {100 * fit.shared[0]:+.1f} % of the metals' difference beside their mean, ln D changes "
@@ -210,6 +243,8 @@ def joint_fit_of(reference: Reference, heated: list[FittedState], *, straight: b
 def followed(particle: str, reference: Reference, heated: list[FittedState]) -> Followed:
     """How far the particle has diffused in each state, for comparison with other particles."""
     kept = [h for h in heated if not h.reshaped]
+    if _contradiction(reference, kept):
+        kept = []
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in kept for p in h.header.heat}))
     ln_tau = np.array([h.state.ln_tau for h in kept])
     ln_std = np.array([h.state.misfit_ln_std for h in kept])
@@ -315,9 +350,9 @@ def _volume_left(h: FittedState, reference: Reference) -> float:
     return 1.0 - lost if "lost" in h.state.causes else 1.0
 
 
-def _quality(fit: DiffusivityFit, by_curve: DiffusivityFit, *problems: list[str], reshaped: bool) -> str:
+def _quality(fit: DiffusivityFit, by_curve: DiffusivityFit, *problems: list[str], explained: bool) -> str:
     found = [p for group in problems for p in group]
-    if fit.saturated and not reshaped:
+    if fit.saturated and not explained:
         found.append("D is only bounded: no state between unalloyed and fully alloyed")
     if by_curve.scatter > _WORST_SCATTER:
         found.append(

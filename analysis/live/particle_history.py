@@ -201,7 +201,7 @@ class ParticleHistory:
         change = state.point.change
         if change.turned_deg > _TURNED_DEG:
             volume = reference.as_before_it_turned(volume, change.turn)
-        reading = reference.measurement.read(volume)
+        reading = reference.measurement.read(volume, void=change.void)
         if not np.isfinite(reading.values).all():
             problems.append("the particle is not where the first state left it")
             return _Numbers()

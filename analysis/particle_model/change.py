@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from analysis.particle_model.model import ParticleModel
 from analysis.particle_model.shape_modes import shape_modes
 from analysis.particle_model.turned import Turned, angle_deg, turn_by
+from analysis.particle_model.void import Void
 
 COATS = 2
 """Layers of contamination."""
@@ -29,6 +30,7 @@ class Change:
     """Growth of the innermost layers of the surroundings, as intensity."""
     blur_px2: float
     """Growth of the blur's variance."""
+    void: Void | None = None
 
     @classmethod
     def none(cls) -> Change:
@@ -40,13 +42,15 @@ class Change:
         moved_px: NDArray[np.float64],
         coats: NDArray[np.float64],
         blur_px2: float,
+        void_px: NDArray[np.float64],
     ) -> Change:
-        """With a further small turn and more of the rest."""
+        """With a further small turn and more of the rest; of a void, if there is one: radius, z, y and x."""
         return Change(
             turn_by(turns_deg) @ self.turn,
             self.moved_px + moved_px,
             self.coats + coats,
             self.blur_px2 + blur_px2,
+            None if self.void is None else self.void.stepped(float(void_px[0]), void_px[1:]),
         )
 
     @property
@@ -61,6 +65,8 @@ class Change:
             modes = shape_modes(model)
             moved = sum((np.float32(a) * m for a, m in zip(self.moved_px, modes, strict=True)), model.outside)
             shaped = replace(shaped, outside=moved)
+        if self.void is not None:
+            shaped = replace(shaped, outside=self.void.left_of(shaped.outside))
         if self.coats.any():
             grown = zip(self.coats, model.coats(), strict=False)
             shaped = replace(shaped, surroundings=sum((np.float32(a) * c for a, c in grown), model.surroundings))

@@ -151,11 +151,15 @@ class ParticleModel:
 
     def metal_in_crop(self, rows: slice, columns: slice) -> Volume:
         """Occupancy over the same crop."""
+        return self.in_crop(self.metal, rows, columns)
+
+    def in_crop(self, field: Volume, rows: slice, columns: slice) -> Volume:
+        """A field of the box over the same crop; nothing around it."""
         height, width = rows.stop - rows.start, columns.stop - columns.start
         whole = np.zeros((self.rows, self.rows, width), np.float32)
-        at, source = _overlap(self.first_column - columns.start, self.metal.shape[2], width)
+        at, source = _overlap(self.first_column - columns.start, field.shape[2], width)
         box = self._slices()
-        whole[box[0], box[1], at] = self.metal[:, :, source]
+        whole[box[0], box[1], at] = field[:, :, source]
         edge = (self.rows - height) // 2
         return np.ascontiguousarray(whole[edge : edge + height, edge : edge + height])
 

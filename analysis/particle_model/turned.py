@@ -53,6 +53,13 @@ class Turned:
         found = affine_transform(field, self.turn.T, self._offset, output_shape=self._shape, order=1, mode="nearest")
         return np.asarray(found, np.float32)
 
+    def field_back(self, field: Volume) -> Volume:
+        """A field of the wider box, turned back into the model's."""
+        from scipy.ndimage import affine_transform
+
+        offset, shape = -self.turn @ self._offset, self.model.outside.shape
+        return np.asarray(affine_transform(field, self.turn, offset, output_shape=shape, order=1), np.float32)
+
     def _distance(self, distance: Volume) -> Volume:
         """A surface, turned: by cubic splines where it lies, where linear interpolation would move it a little."""
         from scipy.ndimage import map_coordinates

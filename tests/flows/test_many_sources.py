@@ -206,7 +206,9 @@ def dask_cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subproc
     running = [started("scheduler", "--host", "127.0.0.1", "--port", "0")]
     try:
         until(at.exists, "the scheduler has not written its address")
-        running += [started("worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(folder)) for _ in range(workers)]
+        running += [
+            started("worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(folder)) for _ in range(workers)
+        ]
         yield json.loads(at.read_text())["address"], running[1:]
     finally:
         for process in reversed(running):
