@@ -145,6 +145,19 @@ def fit_heated_state(
             best = StateEquations(*what, *best[1:], which, usual_misfit), *best[1:]
         return best
 
+    def opened(fit: _Fit, causes: tuple[str, ...]) -> _Fit | None:
+        """With a void, where that explains enough, and more than any other cause would."""
+        equations, point, exposures = fit
+        if HOLLOW in causes or equations.misfit < _HOLLOW_MISFIT * usual_misfit:
+            return None
+        void = void_near(*what, point, exposures)
+        if void is None:
+            return None
+        hollow = replace(point, change=replace(point.change, void=void))
+        found = freed(hollow, exposures, (*causes, HOLLOW), _HOLLOW_ROUNDS)
+        least = max(_HOLLOW_GAIN * doubt, *equations.gains(causes).values())
+        return found if found[0].misfit < (1.0 - least) * equations.misfit else None
+
     def finished(fit: _Fit, causes: tuple[str, ...]) -> HeatedState:
         equations, point, exposures = fit
         misfit = equations.misfit / usual_misfit
@@ -176,15 +189,16 @@ def fit_heated_state(
             # To turn its fields is to interpolate them, which looks like blur and rounded edges.
             causes = tuple(cause for cause in CAUSES if cause != HOLLOW)
             best = freed(*turned, causes, _WHOLE_ROUNDS)
-    if best[0].misfit > _HOLLOW_MISFIT * usual_misfit and (void := void_near(*what, *best[1:])) is not None:
-        hollow = replace(best[1], change=replace(best[1].change, void=void))
-        opened = freed(hollow, best[2], (*causes, HOLLOW), _HOLLOW_ROUNDS)
-        if opened[0].misfit < (1.0 - _HOLLOW_GAIN * doubt) * best[0].misfit:
-            causes, best = (*causes, HOLLOW), opened
-    # One by one: what stands out first may be all there is.
-    while cause := best[0].told(causes, doubt):
-        causes = (*causes, cause)
-        best = freed(*best[1:], causes, _WHOLE_ROUNDS)
+    for _ in range(2):
+        if (hollow := opened(best, causes)) is not None:
+            causes, best = (*causes, HOLLOW), hollow
+        told = len(causes)
+        # One by one: what stands out first may be all there is.
+        while cause := best[0].told(causes, doubt):
+            causes = (*causes, cause)
+            best = freed(*best[1:], causes, _WHOLE_ROUNDS)
+        if len(causes) == told:
+            break
     believed = best[0].misfit < min(closer * plain[0].misfit, _BELIEVED_MISFIT * usual_misfit)
     return finished(best, causes) if believed else finished(plain, ())
 

@@ -159,11 +159,15 @@ class StateEquations:
         What composition explains better is left to all states together. With `doubt` a cause must explain so many times
         as much.
         """
-        beside = with_causes(known)
-        gains = {cause: self.gain(CAUSES[cause], beside) for cause in CAUSES if cause not in known}
+        gains = self.gains(known)
         enough = [cause for cause in gains if gains[cause] > doubt * _TOLD_GAINS[cause]]
         best = max(enough, key=gains.__getitem__, default="")
-        return best if best and gains[best] > self.gain(SHARED[1:], beside) else ""
+        return best if best and gains[best] > self.gain(SHARED[1:], with_causes(known)) else ""
+
+    def gains(self, known: Sequence[str]) -> dict[str, float]:
+        """Of each of the `CAUSES` beside known ones."""
+        beside = with_causes(known)
+        return {cause: self.gain(CAUSES[cause], beside) for cause in CAUSES if cause not in known}
 
     @property
     def straight_misfit(self) -> float:

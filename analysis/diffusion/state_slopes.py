@@ -126,7 +126,8 @@ def state_slopes(
     ----------
     width : columns of the projections
     """
-    model, turned = point.change.of(unheated, width)
+    outer, turned = point.change.outer(unheated, width)
+    model = point.change.hollowed(outer, turned)
 
     def lying(field: Volume) -> Volume:
         return field if turned is None else turned.field(field)
@@ -176,8 +177,8 @@ def state_slopes(
         return seen(shining * metal - by_c * np.float32(float(np.vdot(metal, c)) / volume))
 
     if "shrunk" in which or "rounded" in which:
-        moving = occupancy_slope(model.outside)
-        for name, mode in zip((*CAUSES["lost"], *CAUSES["rounded"]), shape_modes(model), strict=True):
+        moving = occupancy_slope(outer.outside)
+        for name, mode in zip((*CAUSES["lost"], *CAUSES["rounded"]), shape_modes(outer), strict=True):
             if name in which:
                 found.append(leaving(moving * mode))
     if "coat" in which:

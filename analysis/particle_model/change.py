@@ -60,13 +60,16 @@ class Change:
 
     def of(self, model: ParticleModel, columns: int) -> tuple[ParticleModel, Turned | None]:
         """The model after it, and how it turns fields; in projections of so many columns."""
+        outer, turned = self.outer(model, columns)
+        return self.hollowed(outer, turned), turned
+
+    def outer(self, model: ParticleModel, columns: int) -> tuple[ParticleModel, Turned | None]:
+        """The same without a void."""
         shaped = model
         if self.moved_px.any():
             modes = shape_modes(model)
             moved = sum((np.float32(a) * m for a, m in zip(self.moved_px, modes, strict=True)), model.outside)
             shaped = replace(shaped, outside=moved)
-        if self.void is not None:
-            shaped = replace(shaped, outside=self.void.left_of(shaped.outside))
         if self.coats.any():
             grown = zip(self.coats, model.coats(), strict=False)
             shaped = replace(shaped, surroundings=sum((np.float32(a) * c for a, c in grown), model.surroundings))
@@ -77,3 +80,12 @@ class Change:
             return shaped, None
         turned = Turned(shaped, self.turn, columns)
         return turned.particle, turned
+
+    def hollowed(self, outer: ParticleModel, turned: Turned | None) -> ParticleModel:
+        """With the void, which turns with the particle."""
+        if self.void is None:
+            return outer
+        if turned is None:
+            return replace(outer, outside=self.void.left_of(outer.outside))
+        depth = turned.field(self.void.depth(turned.model.outside.shape))
+        return replace(outer, outside=np.maximum(outer.outside, depth))
