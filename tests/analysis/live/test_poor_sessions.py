@@ -156,3 +156,18 @@ def test_a_series_cut_short_is_not_called_reshaped(rng):
     assert "reshaped" not in state.quality
     assert "poor" in state.quality
     assert state.shape_change is None
+
+
+def test_no_d_is_told_of_a_particle_that_its_projections_and_its_reconstruction_tell_apart(rng):
+    """Its core has fallen into grains all over it: on average alloyed, and nowhere."""
+    particle = body(*CORE_SHELL)
+    metal = particle > 0
+    grains = (np.indices(particle.shape) // 5).sum(axis=0) % 2 * (np.indices(particle.shape)[0] % 10 < 5)
+    part = (particle[metal] > 5.0).mean() / grains[metal].mean()
+    mixed = np.where(metal, 4.0 + 5.0 * part * grains, 0.0).astype(np.float32)
+    heat = (HeatPulse(450.0, 60.0),)
+    results = run([*series(counted(particle, rng), 0), *series(counted(mixed, rng), 1, heat)])
+    told = next(r for r in results if isinstance(r, DiffusivityResult))
+    assert "no D: after 60 s the particle is" in told.quality and "by its reconstruction" in told.quality
+    assert not any(d.known for d in (*told.diffusivities, *told.by_curve))
+    assert "no state between" not in told.quality
