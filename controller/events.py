@@ -55,6 +55,8 @@ class StepProgress(msgspec.Struct, frozen=True, tag=True):
     """The next steps, in a few words each."""
     recorded: int = 0
     """Recordings that are over."""
+    waits: bool = False
+    """For the analysis, while nothing moves and the clock stands."""
 
 
 class PlannedStep(msgspec.Struct, frozen=True):

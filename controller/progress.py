@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from controller import events as ev
 from controller.plan.recordings import Recording
 from controller.plan.running_plan import RunningPlan
@@ -61,10 +63,10 @@ class Progress:
     def on_tilt(self, step: Recording, done: int, total: int, tilt_deg: float) -> None:
         self._tell(step, done, total, tilt_deg)
 
-    def tell_again(self) -> None:
-        """For those who watch while nothing moves."""
+    def tell_it_waits(self) -> None:
+        """For those who watch while nothing moves, since the analysis is to come first."""
         if self._last is not None:
-            self._events.tell(self._last)
+            self._events.tell(structs.replace(self._last, waits=True))
 
     def _tell(self, step: Step, part: int, parts: int, tilt_deg: float | None) -> None:
         steps, rest_s = self._steps, sum(self._estimates_s[self._begun - 1 :])

@@ -395,7 +395,7 @@ class Session:
         """Wait until it is no farther behind, the clock standing still."""
         with self.clock.working():
             while not await self.engine.unless_aborted(self.analysis.behind_at_most(recordings, _TOLD_EVERY_S)):
-                self.progress.tell_again()
+                self.progress.tell_it_waits()
 
     async def _follow_temperature(self) -> None:
         chip = self.instruments.chip

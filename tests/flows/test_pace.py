@@ -23,7 +23,7 @@ def test_no_step_begins_before_the_analysis_is_near_enough(session_file, tmp_pat
         nonlocal recorded, analysed
         if isinstance(event, ev.ResultReceived) and isinstance(event.result, StateResult):
             analysed += 1
-        if isinstance(event, ev.StepProgress):
+        if isinstance(event, ev.StepProgress) and not event.waits:
             if event.part and event.part == event.parts and event.step.endswith("/tilt"):
                 recorded += 1
             elif event.part == 1 and event.step.endswith("/tilt"):  # the first frame of it, after the wait
@@ -51,3 +51,5 @@ def test_who_watches_hears_of_a_session_that_waits(session_file, tmp_path, monke
     assert session.clock.run(session.run()) is FinishReason.COMPLETED
     end = next(n for n, (_, e) in enumerate(heard) if isinstance(e, ev.StepProgress) and e.step == "c01/NC2/tilt")
     assert max(after - before for (before, _), (after, _) in pairwise(heard[:end])) < 3.0
+    assert any(isinstance(e, ev.StepProgress) and e.waits for _, e in heard[:end])
+    assert isinstance(heard[end][1], ev.StepProgress) and not heard[end][1].waits

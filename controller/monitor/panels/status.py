@@ -52,6 +52,8 @@ class StatusLine(Words):
         elif session.alarms:
             number = len(session.alarms)
             out.append(f"  ⚠ {number} warning{'s' if number > 1 else ''}, x: seen", style="bold red")
+        elif session.progress is not None and session.progress.waits:
+            out.append("  all well; it waits for the analysis", style="cyan")
         elif session.progress is not None:
             out.append("  ✓ all well", style="green")
         self.say(out)

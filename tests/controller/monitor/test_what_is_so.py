@@ -120,6 +120,8 @@ def test_the_first_line_says_whether_all_is_well(source):
     def look(app, _):
         return words(app), app.query_one("#alarm", Static).display
 
+    waits = ev.StepProgress(734.0, "c04/NC2/tilt", 9, 19, 71, 71, 1387.0, 0.0, waits=True)
+    assert "all well; it waits for the analysis" in on_screen(source, [*well, waits], lambda app, _: words(app))
     shown, alarm = on_screen(source, story(), look)
     assert "1 warning, x: seen" in shown
     assert alarm
@@ -143,7 +145,7 @@ def test_what_comes_next_what_it_costs_and_how_far_behind_the_analysis_is(source
     assert shown.startswith(" next heat 450 C 30 s, then tilt NC2")
     assert "dose 0.62/1.04 Me/nm2" in shown
     assert "analysis 1/4" in shown
-    (ends,) = re.findall(r"ends (\d\d:\d\d)", shown)
+    (ends,) = re.findall(r"ends (?:\w{3} )?(\d\d:\d\d)", shown)  # of another day, it says which
     wanted = datetime.now().astimezone() + timedelta(seconds=1387.0)
     assert ends in {(wanted + timedelta(minutes=m)).strftime("%H:%M") for m in (-1, 0, 1)}
     narrow = on_screen(source, [began, progress, *told], look)
