@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,7 @@ _CONTRADICTED = 0.2
 believed."""
 RESHAPED_DEGREE_STD = 0.1
 """How well the degree of alloying of a particle in a new shape is known."""
+_NUMBER = re.compile(r"[+-]?\d[\d.]*")
 _DEGREE_END = 0.01
 """So close to none or all, a degree bounds D on one side only."""
 
@@ -358,4 +360,13 @@ def _quality(fit: DiffusivityFit, by_curve: DiffusivityFit, *problems: list[str]
         found.append(
             f"the diffusion curve misses the data by {by_curve.scatter:.3f}: lattice diffusion alone may not hold"
         )
-    return "good" if not found else "poor: " + "; ".join(dict.fromkeys(found))
+    return "good" if not found else "poor: " + "; ".join(_once(found))
+
+
+def _once(problems: Sequence[str]) -> Iterator[str]:
+    """Of sentences that differ in their numbers alone the first, and of how many more series it is so."""
+    alike: dict[str, list[str]] = {}
+    for words in dict.fromkeys(problems):
+        alike.setdefault(_NUMBER.sub("#", words), []).append(words)
+    for first, *more in alike.values():
+        yield first + (f" (and the like of {len(more)} more series)" if more else "")

@@ -171,3 +171,17 @@ def test_no_d_is_told_of_a_particle_that_its_projections_and_its_reconstruction_
     assert "no D: after 60 s the particle is" in told.quality and "by its reconstruction" in told.quality
     assert not any(d.known for d in (*told.diffusivities, *told.by_curve))
     assert "no state between" not in told.quality
+
+
+def test_what_is_wrong_with_every_series_is_said_once(rng):
+    """A detector that clips, series by series at other parts of the image."""
+    particle = body(*CORE_SHELL)
+    metal, ends = particle > 0, []
+    for number, (volume, heat) in enumerate(
+        [(particle, ()), (blurred_core(particle, metal), (HeatPulse(450.0, 60.0),))]
+    ):
+        images = counted(volume, rng)
+        ends += series(np.minimum(images, int(0.93 * images.max())), number, heat)
+    told = next(r for r in run(ends) if isinstance(r, DiffusivityResult))
+    assert told.quality.count("the detector clips") == 1
+    assert "(and the like of 1 more series)" in told.quality
