@@ -35,6 +35,8 @@ _SIMULATED = (0.02, 0.08, 0.2, 0.4, 0.6, 0.8, 0.93, 0.985)
 than that goes smoothly from one to the next: with twice as many the curve moves by 0.001."""
 _RATIO, _FIRST = 1.2, 0.01
 """Of tau from one point of the curve to the next, from this degree on."""
+_SAME_END = 0.02
+"""Of the intensity at which a detector clips."""
 _VOIDS_RIM_PX = 2.0
 """That reconstruction and blur make of its surface."""
 _APART = 1e-3
@@ -202,9 +204,15 @@ class SimulatedMeasurement:
         bright = np.count_nonzero(volume > 0.5 * self.particle.shell_level / scale)
         return Reading(quantiles_of(inside), int(bright), shape)
 
-    def through(self, tilts_deg: NDArray[np.float64]) -> SimulatedMeasurement:
-        """The chain of the same particle at other tilts."""
-        return SimulatedMeasurement(self.particle, self._crop, tilts_deg, self._noise, self._seed, self.ceiling)
+    def through(self, tilts_deg: NDArray[np.float64], ceiling: float | None) -> SimulatedMeasurement:
+        """The chain of the same particle at other tilts, and with another end of the detector."""
+        return SimulatedMeasurement(self.particle, self._crop, tilts_deg, self._noise, self._seed, ceiling)
+
+    def clips_as(self, ceiling: float | None) -> bool:
+        """Whether a series whose detector ends there is clipped as its own is."""
+        if ceiling is None or self.ceiling is None:
+            return ceiling is self.ceiling
+        return abs(ceiling / self.ceiling - 1.0) < _SAME_END
 
     def lacks(self, tilts_deg: NDArray[np.float64]) -> int:
         """How many tilts of another series these are without, or it of these."""

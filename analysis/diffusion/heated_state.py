@@ -145,18 +145,26 @@ def fit_heated_state(
             best = StateEquations(*what, *best[1:], which, usual_misfit), *best[1:]
         return best
 
-    def opened(fit: _Fit, causes: tuple[str, ...]) -> _Fit | None:
-        """With a void, where that explains enough, and more than any other cause would."""
+    def opened(fit: _Fit, causes: tuple[str, ...]) -> tuple[tuple[str, ...], _Fit]:
+        """With a void as well, where that explains enough, and more than any other cause would."""
         equations, point, exposures = fit
         if HOLLOW in causes or equations.misfit < _HOLLOW_MISFIT * usual_misfit:
-            return None
+            return causes, fit
         void = void_near(*what, point, exposures)
         if void is None:
-            return None
+            return causes, fit
         hollow = replace(point, change=replace(point.change, void=void))
         found = freed(hollow, exposures, (*causes, HOLLOW), _HOLLOW_ROUNDS)
         least = max(_HOLLOW_GAIN * doubt, *equations.gains(causes).values())
-        return found if found[0].misfit < (1.0 - least) * equations.misfit else None
+        explained = found[0].misfit < (1.0 - least) * equations.misfit
+        return ((*causes, HOLLOW), found) if explained else (causes, fit)
+
+    def one_by_one(fit: _Fit, causes: tuple[str, ...]) -> tuple[tuple[str, ...], _Fit]:
+        """With whatever else explains enough: what stands out first may be all there is."""
+        while cause := fit[0].told(causes, doubt):
+            causes = (*causes, cause)
+            fit = freed(*fit[1:], causes, _WHOLE_ROUNDS)
+        return causes, fit
 
     def finished(fit: _Fit, causes: tuple[str, ...]) -> HeatedState:
         equations, point, exposures = fit
@@ -179,26 +187,23 @@ def fit_heated_state(
     plain = equations, point, exposures
     if not whole or usual_misfit > UNDERSTOOD_MISFIT:
         return finished(plain, ())
-    causes: tuple[str, ...] = ()
-    best = plain
+    causes, best = opened(plain, ())
     if equations.straight_misfit > _TURNED_MISFIT * usual_misfit:
         # It may have turned by more than slopes reach.
         turned = _registered(*what, point, exposures)
         there = StateEquations(*what, *turned, WHOLE, usual_misfit)
         if there.misfit < _TURNED_CLOSER * equations.misfit:
             # To turn its fields is to interpolate them, which looks like blur and rounded edges.
-            causes = tuple(cause for cause in CAUSES if cause != HOLLOW)
-            best = freed(*turned, causes, _WHOLE_ROUNDS)
-    for _ in range(2):
-        if (hollow := opened(best, causes)) is not None:
-            causes, best = (*causes, HOLLOW), hollow
-        told = len(causes)
-        # One by one: what stands out first may be all there is.
-        while cause := best[0].told(causes, doubt):
-            causes = (*causes, cause)
-            best = freed(*best[1:], causes, _WHOLE_ROUNDS)
-        if len(causes) == told:
-            break
+            every = tuple(cause for cause in CAUSES if cause != HOLLOW)
+            found, fit = opened(freed(*turned, every, _WHOLE_ROUNDS), every)
+            # A ball with a void is also, a little, that ball turned about.
+            if not causes or fit[0].misfit < _TURNED_CLOSER * best[0].misfit:
+                causes, best = found, fit
+    before = causes
+    causes, best = one_by_one(best, causes)
+    if causes != before:
+        causes, best = opened(best, causes)
+        causes, best = one_by_one(best, causes)
     believed = best[0].misfit < min(closer * plain[0].misfit, _BELIEVED_MISFIT * usual_misfit)
     return finished(best, causes) if believed else finished(plain, ())
 
@@ -284,7 +289,9 @@ def _start(
     for ln_tau in np.linspace(*trajectory.range, _TRIED):
         projected = signal(float(ln_tau))
         scale = float(np.vdot(weight * projected, stack) / np.vdot(weight * projected, projected))
-        missed, _ = projections.missed(np.float32(scale) * projected, stack, seen)
-        tried.append((float(np.vdot(weight, missed**2)), float(ln_tau), scale))
+        missed, own = projections.missed(np.float32(scale) * projected, stack, seen)
+        # One weight for all, but where clipping makes it a signal's own.
+        of_each = weight if projections.ceiling is None else own
+        tried.append((float(np.vdot(of_each, missed**2)), float(ln_tau), scale))
     _, best, scale = min(tried)
     return StatePoint(best, bow, law, scale, Change.none()), Exposures.of(projections).with_shifts(shifts)

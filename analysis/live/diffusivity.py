@@ -110,7 +110,7 @@ def diffusivity_of(
         fit = by_curve = _only_bounded(by_curve, d_m2_per_s)
     elif contradiction:
         words.append(contradiction)
-        fit, by_curve = (_only_bounded(f, float(f.d_m2_per_s[0])) for f in (fit, by_curve))
+        fit, by_curve = _only_bounded(fit), _only_bounded(by_curve)
     outside = uncertainty.budget(temperatures, heated[-1].header.heat, q_j_per_mol)
     outside |= _disagreement(fit, by_curve)
     told = followed(particle, reference, every)
@@ -128,7 +128,7 @@ def diffusivity_of(
         measured=tuple(reference.estimate(h.degree, h.artefact_degree, h.told_ln_tau) for h in heated),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
         d_of_c=_d_of_c(reference, fit),
-        by_interval=_by_interval(heated, seconds.sum(axis=1), surface) if keeping else (),
+        by_interval=_by_interval(heated, seconds.sum(axis=1), surface) if keeping and not contradiction else (),
         seconds=tuple(float(s) for s in seconds[-1]),
         tau_nm2=tuple(float(np.exp(x)) for x in told.ln_tau),
         tau_ln_std=tuple(float(x) for x in told.total_ln_std),
@@ -282,9 +282,9 @@ def _range_of(reference: Reference, first: FittedState) -> tuple[str, float]:
     return f"between {least:.1g} and {most:.1g} m2/s", float(np.sqrt(least * most))
 
 
-def _only_bounded(fit: DiffusivityFit, d_m2_per_s: float) -> DiffusivityFit:
+def _only_bounded(fit: DiffusivityFit, d_m2_per_s: float | None = None) -> DiffusivityFit:
     none = np.full_like(fit.std_m2_per_s, np.inf)
-    d = np.full_like(none, d_m2_per_s)
+    d = fit.d_m2_per_s if d_m2_per_s is None else np.full_like(none, d_m2_per_s)
     return replace(fit, d_m2_per_s=d, std_m2_per_s=none, saturated=True, noise_ln_std=None)
 
 

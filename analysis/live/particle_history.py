@@ -206,8 +206,10 @@ class ParticleHistory:
             problems.append("the particle is not where the first state left it")
             return _Numbers()
         alloyed = reference.curve.alloyed
-        if np.isfinite(state.ln_std) and reference.measurement.lacks(series.tilts_deg) > _TILTS_LACKING:
-            reading = reference.as_through_its_tilts(reading, series.tilts_deg, float(np.exp(state.ln_tau)))
+        ceiling = None if series.ceiling is None else series.ceiling / state.point.scale
+        alike = reference.measurement.lacks(series.tilts_deg) <= _TILTS_LACKING
+        if np.isfinite(state.ln_std) and not (alike and reference.measurement.clips_as(ceiling)):
+            reading = reference.as_the_first(reading, series.tilts_deg, ceiling, float(np.exp(state.ln_tau)))
 
         def degree_by(spread: str | None = None) -> float:
             return reference.curve.measured(reference.reading, reading, spread, alloyed)
@@ -219,11 +221,12 @@ class ParticleHistory:
         comparable = float(np.ptp(series.tilts_deg)) > _SAME_SPAN * reference.measurement.span_deg
         # So has that of one which turned, whose wedge now lies elsewhere.
         comparable &= change.turned_deg < _TURNED_DEG
-        moved = max(0.0, reading.moved(reference.reading) - reference.curve.moved_at(degree_by()))
+        hollow = 0.0 if change.void is None else change.void.volume_px / reference.measurement.particle.volume_px
+        moved = max(0.0, reading.moved(reference.reading) - reference.curve.moved_at(degree_by()) - hollow)
         shape_change = moved if comparable else None
         reshaped = shape_change is not None and shape_change > _RESHAPED
         if reshaped:
-            reading = reference.measurement.read(volume, reshaped=True)
+            reading = reference.measurement.read(volume, reshaped=True, void=change.void)
             alloyed = reference.measurement.alloyed_in_the_shape_of(volume)
         artefact = 0.0 if reshaped else reference.artefact_degree(reading)
         degree, growth = degree_by(), changed(lambda r: r.bright_voxels)

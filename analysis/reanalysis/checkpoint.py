@@ -83,8 +83,8 @@ class Checkpoint:
 
     def finish(self, found: object) -> None:
         """Keep what became of the whole of it, in place of how far it was."""
-        self._write(self._whole, found)
-        self.forget()
+        if self._write(self._whole, found):
+            self.forget()
 
     def _write(self, path: Path, found: object) -> bool:
         partly = path.with_suffix(".part")

@@ -6,8 +6,10 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import active_children, get_context
+from threading import current_thread, main_thread
 from typing import Any, Protocol
 
 from analysis.reanalysis.particle_task import AnalysedParticle, ParticleTask, analyse_particle
@@ -43,7 +45,7 @@ class LocalProcesses:
                 busy = {slot for slot, _, _ in running.values()}
                 for slot in [n for n in range(len(self._slots)) if n not in busy][: len(waiting)]:
                     task, attempt = waiting.pop()
-                    running[self._pool(slot).submit(self._work, task)] = (slot, task, attempt)
+                    running[self._begun(slot, task)] = (slot, task, attempt)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     slot, task, attempt = running.pop(future)
                     try:
@@ -59,11 +61,16 @@ class LocalProcesses:
         finally:
             self._end()
 
-    def _pool(self, slot: int) -> ProcessPoolExecutor:
+    def _begun(self, slot: int, task: ParticleTask) -> Future[AnalysedParticle]:
         pool = self._slots[slot]
-        if pool is None:
-            pool = self._slots[slot] = ProcessPoolExecutor(1, get_context("spawn"), initializer=_on_one_core)
-        return pool
+        if pool is not None:
+            try:
+                return pool.submit(self._work, task)
+            except BrokenProcessPool:  # it died with nothing to do
+                pass
+        pool = self._slots[slot] = ProcessPoolExecutor(1, get_context("spawn"), initializer=_on_one_core)
+        with _deaf_to_ctrl_c():
+            return pool.submit(self._work, task)
 
     def _end(self) -> None:
         for pool in self._slots:
@@ -104,11 +111,25 @@ class DaskCluster:
             self._client.close()
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """For a process that is begun meanwhile, and stays so: Ctrl-C is for the one that was asked, which ends the others.
+
+    They have kept how far they were.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _on_one_core() -> None:
-    """In a new process. Ctrl-C is for the one that was asked: it ends the others, which have kept how far they were."""
     import numba
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     numba.set_num_threads(1)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.live.faults import surviving
 from analysis.live.pipeline import law_of
 from analysis.reanalysis.executors import Executor
 from analysis.reanalysis.offline import Hear, check_spread, software
@@ -26,7 +27,7 @@ class AnalysedSource:
     summary: dict[str, Any]
     """As `analyse` of this source alone tells it."""
     problems: Mapping[str, str]
-    """Why a particle has no results."""
+    """Why a particle has no results; of no particle (""), why the source has none."""
     left_out: tuple[str, ...]
     """What is damaged, in words."""
     seconds: float
@@ -57,18 +58,21 @@ def analyse_many(
     Raises
     ------
     ConfigError
-        For sources that cannot be opened, all of them, before any analysis begins. Data that turn out to be unreadable
-        later cost their particle alone.
+        Where no source can be opened. One among others that cannot, and data that turn out to be unreadable later, cost
+        themselves alone: they are in the `problems`.
     """
     check_spread(spread)
-    waiting = {name: _Waiting(source) for name, source in _opened(places).items()}
+    opened, found = _opened(places)
+    for refused in found.values():
+        report(refused)
+    waiting = {name: _Waiting(source) for name, source in opened.items()}
     tasks = {
-        ParticleTask(w.source.path.resolve(), p, spread): (name, p)
+        # Where the manifest is: what it may be a link to has other files beside it.
+        ParticleTask(w.source.path.absolute(), p, spread): (name, p)
         for name, w in waiting.items()
         for p in w.source.particles
     }
     hear(0, len(tasks))
-    found: dict[str, AnalysedSource] = {}
     for number, (task, analysed) in enumerate(executor.run(list(tasks)), 1):
         name, particle = tasks[task]
         own = waiting[name]
@@ -77,23 +81,25 @@ def analyse_many(
         if own.complete:
             found[name] = _together(name, own, spread)
             report(found[name])
-    return [found[name] for name in waiting if name in found]
+    return [found[name] for name in places]
 
 
-def _opened(places: Mapping[str, Path]) -> dict[str, Source]:
+def _opened(places: Mapping[str, Path]) -> tuple[dict[str, Source], dict[str, AnalysedSource]]:
+    """Those that can be, and what is said of the others; raises `ConfigError` where there is nothing else."""
     opened: dict[str, Source] = {}
-    problems = []
+    refused: dict[str, AnalysedSource] = {}
     for name, path in places.items():
         try:
-            opened[name] = open_source(path)
+            source = open_source(path)
+            if not source.particles:
+                raise ConfigError(str(path), ["holds no recorded frames, so there is nothing to analyse; leave it out"])
+            opened[name] = source
         except ConfigError as error:
-            problems += [f"{name}: {sentence}" for sentence in error.sentences]
-            continue
-        if not opened[name].particles:
-            problems.append(f"{name}: holds no recorded frames; nothing to analyse")
-    if problems:
-        raise ConfigError("analyse", problems)
-    return opened
+            problems = {"": "; ".join(error.sentences)}
+            refused[name] = AnalysedSource(name, (), {"particles": {}, "problems": problems}, problems, (), 0.0)
+    if not opened:
+        raise ConfigError("analyse", [f"{name}: {r.problems['']}" for name, r in refused.items()])
+    return opened, refused
 
 
 def _together(name: str, waiting: _Waiting, spread: str) -> AnalysedSource:
@@ -103,10 +109,12 @@ def _together(name: str, waiting: _Waiting, spread: str) -> AnalysedSource:
     results = [r for analysed in in_order for r in analysed.results]
     told = [r for r in results if isinstance(r, DiffusivityResult)]
     followed = [f for analysed in in_order for f in analysed.followed]
-    results += law_of(told, followed, source.settings(spread))
-    source.keep(results, spread)
+    with surviving(f"{name}, all particles together"):
+        results += law_of(told, followed, source.settings(spread))
     left_out = tuple(words for analysed in in_order for words in analysed.left_out)
     problems = {p: waiting.done[p].problem for p in source.particles if waiting.done[p].problem}
+    if not problems:  # else those that a report has are better
+        source.keep(results, spread)
     told_of_all = summary(results, source.provenance(spread) | software())
     told_of_all |= {"left_out": list(left_out)} if left_out else {}
     told_of_all |= {"problems": problems} if problems else {}

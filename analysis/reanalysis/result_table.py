@@ -85,9 +85,11 @@ def _rows(source: AnalysedSource) -> Iterator[Row]:
         own = [r for r in source.results if getattr(r, "particle", None) == particle]
         series = [r for r in own if isinstance(r, StateResult)]
         told = [r for r in own if isinstance(r, DiffusivityResult)]
-        known = _of_states(source.name, particle, series)
+        known = _of_states(source.name, particle, series) | {
+            "simulated": next((s for r in own if (s := getattr(r, "simulated", None)) is not None), None)
+        }
         if not told:
-            yield Row(**known, quality=series[-1].quality if series else "no tilt series: images or maps alone")
+            yield Row(**known, quality=_why_none(series))
             continue
         for d in told[-1].diffusivities:
             yield Row(
@@ -101,6 +103,14 @@ def _rows(source: AnalysedSource) -> Iterator[Row]:
             )
 
 
+def _why_none(series: Sequence[StateResult]) -> str:
+    if not series:
+        return "no D: images or maps alone"
+    if series[-1].quality != "good":
+        return series[-1].quality
+    return "no D: not heated yet" if series[-1].state == 0 else "no D: its states tell none"
+
+
 def _of_states(session: str, particle: str, series: Sequence[StateResult]) -> dict[str, Any]:
     degrees = [r.alloying for r in series if r.alloying is not None]
     return {
@@ -111,7 +121,6 @@ def _of_states(session: str, particle: str, series: Sequence[StateResult]) -> di
         "alloying": degrees[-1].value if degrees else None,
         "alloying_std": degrees[-1].std if degrees else None,
         "volume_nm3": series[0].volume_nm3 if series else None,
-        "simulated": series[-1].simulated if series else None,
     }
 
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,10 +92,8 @@ class SessionSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._begin = begin_of(path)
-
-    @property
-    def particles(self) -> tuple[str, ...]:
-        return particles_of(self.path)
+        self.particles = particles_of(path)
+        """As of now: a session that still runs may begin others."""
 
     def settings(self, spread: str) -> AnalysisSettings:
         begin = self._begin
@@ -117,7 +116,7 @@ class SessionSource:
             left_out.append(f"frame {header.index} of {header.step} is left out, it is damaged: {why}")
 
         items = read_session(self.path, note, particle)
-        if not items:
+        if not items and particle is None:
             raise ConfigError(str(self.path), ["holds no recorded frames; nothing to analyse"])
         return Recorded(items, planned_frames(self.path), tuple(left_out))
 
@@ -152,17 +151,28 @@ def find_sources(places: Sequence[Path]) -> dict[str, Path]:
         if not below:
             problems.append(f"{place} is not a session folder, nor does it hold one or a manifest anywhere below it")
         for path in below:
-            if path.resolve() not in {p.resolve() for p in found.values()}:
+            if _place(path) not in {_place(p) for p in found.values()}:
                 name = place.resolve().name if path == place else path.relative_to(place).as_posix()
-                found[str(path) if name in found else name] = path
+                names = chain((name, str(path)), (f"{path} ({n})" for n in count(2)))
+                found[next(n for n in names if n not in found)] = path
     if problems:
         raise ConfigError("analyse", problems)
     return found
 
 
+def _place(path: Path) -> Path:
+    """What makes two paths one source. A manifest's files are beside it, not beside what it may be a link to."""
+    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+
+
 def _below(folder: Path) -> Iterator[Path]:
-    for at, folders, files in os.walk(folder):
+    been: set[Path] = set()
+    for at, folders, files in os.walk(folder, followlinks=True):
         path = Path(at)
+        if path.resolve() in been:  # links may lead round
+            folders.clear()
+            continue
+        been.add(path.resolve())
         if SessionFolder(path).journal.is_file():
             folders.clear()
             yield path
@@ -174,7 +184,11 @@ def _below(folder: Path) -> Iterator[Path]:
 def _is_manifest(path: Path) -> bool:
     """Session files, too, are TOML with particles; only those of a manifest have states."""
     try:
-        particles = tomllib.loads(path.read_text(encoding="utf-8")).get("particle")
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
+    try:
+        particles = tomllib.loads(text).get("particle")
+    except tomllib.TOMLDecodeError:
+        return "[[particle.state]]" in text  # meant as one: what is wrong with it is to be told
     return isinstance(particles, list) and any(isinstance(p, dict) and "state" in p for p in particles)

@@ -146,12 +146,13 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
         entry["taken_into_account"] = list(self.taken_into_account)
         entry["diffusivities"] = values
         entry.pop("diffusivity_m2_per_s", None)
-        if len(values) == 1:
+        if len(values) == 1 and self.diffusivities[0].known:
             entry["diffusivity_m2_per_s"] = {k: values[0][k] for k in ("value", "std", "std_systematic")}
 
     def words(self) -> Iterator[str]:
         for d in self.diffusivities:
-            yield f"{self.particle}: D({d.temperature_c:g} C) = {d} m2/s from {self.states} state(s); {self.quality}"
+            what = f"= {d} m2/s" if d.known else "is not known"
+            yield f"{self.particle}: D({d.temperature_c:g} C) {what} from {self.states} state(s); {self.quality}"
         if self.d_of_c is not None and self.d_of_c.told:
             yield (
                 f"{self.particle}: D holds at {100 * self.d_of_c.gold_fraction:.1f} at%; ln D changes by "
@@ -162,11 +163,13 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
         for d in self.diffusivities:
             at: dict[str, float | None] = {"temperature_c": d.temperature_c}
             name = "diffusivity" if len(self.diffusivities) == 1 else f"diffusivity_{d.temperature_c:g}_c"
-            yield ResultValue(self.particle, name, d.value, d.total, "m2/s", at)
+            value, std = (d.value, d.total) if d.known else (None, None)
+            yield ResultValue(self.particle, name, value, std, "m2/s", at)
 
     def closing_words(self, truth: Mapping[str, Any]) -> Iterator[str]:
         for d in self.diffusivities:
-            yield f"{self.particle}: D({d.temperature_c:g} C) = {d} m2/s (1 sigma); {self.quality}"
+            what = f"= {d} m2/s (1 sigma)" if d.known else "is not known"
+            yield f"{self.particle}: D({d.temperature_c:g} C) {what}; {self.quality}"
             if d.budget:
                 shares = ", ".join(f"{s.cause} {100 * s.part:.2g} %" for s in d.budget[:_LARGEST])
                 yield f"{self.particle}: the systematic part is {shares}"
@@ -174,7 +177,7 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
             yield f"{self.particle}: taken into account: {found}"
         known = truth.get(self.particle)
         for d in self.diffusivities:
-            if known is None or abs(d.temperature_c - _TRUTH_C) >= 0.5:
+            if known is None or not d.known or abs(d.temperature_c - _TRUTH_C) >= 0.5:
                 continue
             true = known["d_450_m2_per_s"]
             yield (

@@ -96,10 +96,16 @@ class Reference:
         tau_nm2 = self.curve.tau_nm2
         return tuple(0.0 if t <= 0.0 else self.trajectory.degree_of_metals(float(np.log(t))) for t in tau_nm2)
 
-    def as_through_its_tilts(self, reading: Reading, tilts_deg: NDArray[np.float64], tau_nm2: float) -> Reading:
-        """A reading as the first state's tilts would have given it: missing tilts leave streaks of their own."""
+    def as_the_first(
+        self, reading: Reading, tilts_deg: NDArray[np.float64], ceiling: float | None, tau_nm2: float
+    ) -> Reading:
+        """A reading as the first state's tilts and detector would have given it.
+
+        Missing tilts leave streaks of their own, and what a detector clips is contrast.
+        """
         concentration, _ = self.trajectory.at(float(np.log(tau_nm2)))
-        own, first = (m.simulate(concentration) for m in (self.measurement.through(tilts_deg), self.measurement))
+        ways = self.measurement.through(tilts_deg, ceiling), self.measurement
+        own, first = (m.simulate(concentration) for m in ways)
         return reading.cleared(float(own.values.var() - first.values.var()))
 
     def as_before_it_turned(self, volume: Volume, turn: NDArray[np.float64]) -> Volume:

@@ -90,6 +90,70 @@ def test_a_folder_is_searched_for_sessions_and_manifests_alone(beam_time, tmp_pa
         find_sources([beam_time, tmp_path / "beam time" / "monday" / "two" / "frames"])
 
 
+def test_links_and_names_that_are_alike_are_sources_of_their_own(beam_time, tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "z" / "y").mkdir(parents=True)
+    shutil.copytree(beam_time / "tuesday", tmp_path / "y" / "s1")
+    shutil.copytree(beam_time / "tuesday", tmp_path / "z" / "y" / "s1")
+    (tmp_path / "x" / "s1").symlink_to(beam_time / "tuesday")
+    (tmp_path / "x" / "round").symlink_to(tmp_path / "x")
+    places = [tmp_path / "z", tmp_path / "x", tmp_path / "y" / "s1"]
+    assert len(find_sources(places)) == 3
+    assert {p.resolve() for p in find_sources(places).values()} == {
+        (tmp_path / "z" / "y" / "s1"),
+        beam_time / "tuesday",
+        (tmp_path / "y" / "s1"),
+    }
+    template = '[[particle]]\nname = "A"\ncore = "Au"\nshell = "Ag"\n[[particle.state]]\ntilt_series = "a.mrc"\n'
+    (tmp_path / "m.toml").write_text(template)
+    (tmp_path / "slip.toml").write_text(template.replace('"A"', '"A'))
+    for folder in ("x", "y"):
+        (tmp_path / folder / "m.toml").symlink_to(tmp_path / "m.toml")
+    found = find_sources([tmp_path / "x" / "m.toml", tmp_path / "y" / "m.toml", tmp_path])
+    assert {"m.toml", "slip.toml"} < set(found) and sum(name.endswith("m.toml") for name in found) == 3
+
+
+def test_a_session_that_runs_or_was_cut_at_once_costs_nobody_else(beam_time):
+    journal = (beam_time / "monday" / "two" / "journal.jsonl").read_text().splitlines(keepends=True)
+    begun = next(n for n, line in enumerate(journal) if '"series_begin"' in line)
+    for name, lines in (("aborted", journal[:begun]), ("cut", journal[: begun + 1])):
+        (beam_time / name / "frames").mkdir(parents=True)
+        (beam_time / name / "journal.jsonl").write_text("".join(lines))
+
+    class Growing(InThisProcess):
+        """While its particles are analysed, the session begins another."""
+
+        def run(self, tasks):
+            with (beam_time / "tuesday" / "journal.jsonl").open("a") as file:
+                file.write(journal[begun].replace("NC1", "NC9").replace("NC2", "NC9"))
+            return super().run([t for t in tasks if t.source.name != "two"])
+
+    shutil.rmtree(beam_time / "monday" / "two")
+    told: list[str] = []
+    found = {
+        s.name: s
+        for s in analyse_many(find_sources([beam_time]), Growing(), "std", report=lambda s: told.append(s.name))
+    }
+    assert set(found) == set(told) == {"aborted", "cut", "tuesday"}
+    assert "no recorded frames" in found["aborted"].problems[""] and "leave it out" in found["aborted"].problems[""]
+    assert found["cut"].problems == found["tuesday"].problems == {} and found["tuesday"].results
+    assert [row.quality for row in rows_of([found["aborted"]])] == [found["aborted"].problems[""]]
+
+
+def idle(task: ParticleTask) -> AnalysedParticle:
+    if task.particle == "slow":
+        time.sleep(3.0)
+    return AnalysedParticle(seconds=float(os.getpid()))
+
+
+def test_a_worker_that_dies_with_nothing_to_do_is_replaced():
+    tasks = [ParticleTask(Path("s"), name, "std") for name in ("quick", "slow", "later")]
+    running = LocalProcesses(2, idle).run(tasks)
+    first = next(running)[1]
+    os.kill(int(first.seconds), signal.SIGKILL)
+    assert {task.particle for task, found in running if not found.problem} == {"slow", "later"}
+
+
 def test_each_source_tells_what_it_tells_alone_whatever_dies(beam_time):
     expected = alone(beam_time)
     assert set(expected["monday/two"]["particles"]) == {"NC1", "NC2"}
@@ -224,6 +288,16 @@ def until(found, words: str, within_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+BUSY = """
+import sys, time
+from distributed import Client
+with Client(sys.argv[1]) as client:
+    while not (running := client.processing()) or not all(running.values()):
+        time.sleep(0.05)
+"""
+"""Ends as soon as every worker has something to do."""
+
+
 @pytest.mark.slow
 def test_a_dask_cluster_tells_the_same_also_when_a_worker_is_killed(beam_time, tmp_path):
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
@@ -232,8 +306,7 @@ def test_a_dask_cluster_tells_the_same_also_when_a_worker_is_killed(beam_time, t
     with dask_cluster(tmp_path / "cluster", 2) as (address, workers):
         command = [*ALLOYSCOPE, "analyse", str(beam_time), "--scheduler", address, "--json", str(tmp_path / "out.json")]
         asked = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-        log = tmp_path / "cluster" / "cluster.log"
-        until(lambda: b"connection" in log.read_bytes().lower(), "nobody came to the scheduler")
+        subprocess.run([sys.executable, "-c", BUSY, address], check=True, timeout=100)
         workers[0].kill()
         out, errors = asked.communicate(timeout=240)
     assert asked.returncode == 0, errors
@@ -241,12 +314,22 @@ def test_a_dask_cluster_tells_the_same_also_when_a_worker_is_killed(beam_time, t
     assert json.loads((tmp_path / "out.json").read_text())["sources"] == expected
 
 
-def test_ctrl_c_ends_its_processes_and_says_how_to_go_on(beam_time, tmp_path):
+@pytest.mark.parametrize("when", ["as its processes start", "in the middle"])
+def test_ctrl_c_ends_its_processes_and_says_how_to_go_on(beam_time, tmp_path, when):
+    """As a terminal sends it: to every process of the group."""
     command = [*ALLOYSCOPE, "analyse", str(beam_time), "--processes", "1"]
-    asked = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    asked = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True
+    )
     assert asked.stdout is not None
-    first = asked.stdout.readline()
-    asked.send_signal(signal.SIGINT)
+    if when == "in the middle":
+        assert "particle" in asked.stdout.readline()
+    else:
+        until(lambda: len(children_of(asked.pid)) > 1, "no process has been started")
+    os.killpg(asked.pid, signal.SIGINT)
     _, errors = asked.communicate(timeout=60)
-    assert "1 particle" in first or "2 particles" in first
     assert asked.returncode == 130 and "the same command goes on" in errors and "Traceback" not in errors
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

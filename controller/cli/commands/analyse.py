@@ -97,7 +97,7 @@ def _side_by_side(
     if table is not None:
         write_table(table, rows_of(whole))
     write_json(json_path, whole[0].summary if alone else {"sources": {s.name: s.summary for s in whole}})
-    failed = [f"{s.name}, {particle}: {why}" for s in whole for particle, why in s.problems.items()]
+    failed = [f"{', '.join(filter(None, (s.name, of)))}: {why}" for s in whole for of, why in s.problems.items()]
     if failed:
         raise ConfigError("analyse", [*failed, "all else is analysed, and told above"])
 
@@ -105,13 +105,15 @@ def _side_by_side(
 def _print(source: AnalysedSource) -> None:
     from analysis.results import Arrhenius, DiffusivityResult, StateResult
 
-    print(
-        f"{source.name}: {len(source.summary['particles'])} particle(s), {source.seconds:.0f} s of analysis", flush=True
-    )
+    number = len(source.summary["particles"])
+    simulated = "SIMULATED " if any(getattr(r, "simulated", False) for r in source.results) else ""
+    particles = f"{number} particle{'' if number == 1 else 's'}"
+    print(f"{simulated}{source.name}: {particles}, {source.seconds:.0f} s of analysis", flush=True)
     last = {r.place: r for r in source.results if isinstance(r, DiffusivityResult)}
     without = [r for r in source.results if isinstance(r, StateResult) and ("diffusivity", r.particle) not in last]
+    others = [r for r in source.results if not isinstance(r, Arrhenius | DiffusivityResult | StateResult)]
     laws = [r for r in source.results if isinstance(r, Arrhenius)][-1:]
-    for result in (*last.values(), *without, *laws):
+    for result in (*last.values(), *without, *others, *laws):
         for line in result.words():
             print(f"    {line}", flush=True)
     for words in source.left_out:

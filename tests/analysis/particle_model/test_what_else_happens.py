@@ -204,6 +204,23 @@ def test_a_void_is_found_where_it_is_and_as_large_as_it_is(path):
     assert abs(found.ln_tau - 2.0) < 3.5 * np.hypot(found.free_ln_std, 0.003)
 
 
+@pytest.mark.usefixtures("drawn_well")
+@pytest.mark.parametrize("radius_px", [3.5, 5.0])
+def test_a_ball_with_a_void_is_not_taken_for_one_that_turned(radius_px):
+    """A turn moves its core to where the void is not, which is a little alike."""
+    axes = np.meshgrid(np.arange(38) - 18.5, np.arange(38) - 18.5, np.arange(44) - 21.5, indexing="ij")
+    core = _ellipsoid([axes[0], axes[1] - 1.0, axes[2] + 1.5], (7.5, 7.5, 7.5))
+    ball = replace(model(), outside=_ellipsoid(axes, (13.0, 13.0, 13.0)), interface=core)
+    way = CompositionTrajectory(ball, 1.0)
+    void = hole(radius_px)
+    seen = series(ball, way, state(2.0, change=replace(Change.none(), void=void)), np.random.default_rng(4))
+    found = fit_heated_state(seen, ball, way, usual_misfit=USUAL_MISFIT)
+    told = found.point.change.void
+    assert "hollow" in found.causes and "turned" not in found.causes
+    assert told is not None and told.radius_px == pytest.approx(radius_px, abs=0.15)
+    assert abs(found.ln_tau - 2.0) < 3.5 * np.hypot(found.free_ln_std, 0.005)
+
+
 def test_a_voids_volume_is_a_balls_and_its_metal_is_missing():
     particle, void = model(), hole(4.0)
     hollow = replace(particle, outside=void.left_of(particle.outside))
