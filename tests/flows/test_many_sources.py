@@ -257,7 +257,7 @@ def test_a_scheduler_that_does_not_answer_is_said(beam_time, tmp_path):
 def dask_cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A scheduler and its workers, as somebody would start them; gives its address."""
     at = folder / "scheduler.json"
-    environment = os.environ | {"NUMBA_NUM_THREADS": "1", "DASK_DISTRIBUTED__ADMIN__TICK__LIMIT": "10m"}
+    environment = os.environ | {"NUMBA_NUM_THREADS": "1", "DASK_TEMPORARY_DIRECTORY": str(folder)}
     options = ["--scheduler-file", str(at), "--no-dashboard"]
 
     def started(*command: str) -> subprocess.Popen[bytes]:
@@ -276,8 +276,7 @@ def dask_cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subproc
         yield json.loads(at.read_text())["address"], running[1:]
     finally:
         for process in reversed(running):
-            process.terminate()
-        for process in running:
+            process.kill()  # one that is told to end waits for the others
             process.wait(20)
 
 
