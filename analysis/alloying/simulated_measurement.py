@@ -19,7 +19,7 @@ from analysis.alloying.spread import QUANTILES, SPREADS, Quantiles, degree_of, q
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.forward_model import blurred
 from analysis.particle_model.model import ParticleModel, columns_of
-from analysis.particle_model.void import Void
+from analysis.particle_model.void import FittedVoid
 from analysis.tomography.noise import Noise
 from analysis.tomography.projector import Projector, Stack, Volume
 from analysis.tomography.reconstruction import reconstruct
@@ -186,7 +186,7 @@ class SimulatedMeasurement:
         self._around = self._scene.around(particle.surroundings)
         self._region = _core_region(particle.metal_in_crop(*crop) > 0.5)
 
-    def read(self, volume: Volume, *, reshaped: bool = False, void: Void | None = None) -> Reading:
+    def read(self, volume: Volume, *, reshaped: bool = False, void: FittedVoid | None = None) -> Reading:
         """Spread and size of a reconstruction whose particle lies where the model's does, in its shape or a new one.
 
         The spread is of the metal: a void and its rim are left out.

@@ -155,6 +155,9 @@ def fit_heated_state(
             return causes, fit
         hollow = replace(point, change=replace(point.change, void=void))
         found = freed(hollow, exposures, (*causes, HOLLOW), _HOLLOW_ROUNDS)
+        opened_to = found[1].change.void
+        if opened_to is None or not opened_to.lies_in(model.outside):
+            return causes, fit
         least = max(_HOLLOW_GAIN * doubt, *equations.gains(causes).values())
         explained = found[0].misfit < (1.0 - least) * equations.misfit
         return ((*causes, HOLLOW), found) if explained else (causes, fit)

@@ -8,7 +8,7 @@ from analysis.diffusion.state_slopes import PLAIN, StatePoint, state_slopes
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.model import ParticleModel
-from analysis.particle_model.void import Void
+from analysis.particle_model.void import FittedVoid
 from analysis.tomography.projections import Projections
 
 _BEGINS, _LEAST_PX = 0.12, 2.0
@@ -23,7 +23,7 @@ def void_near(
     trajectory: CompositionTrajectory,
     point: StatePoint,
     exposures: Exposures,
-) -> Void | None:
+) -> FittedVoid | None:
     """A small ball where what is missed is best explained by one; nothing where nothing is lacking.
 
     What is missed, weighted, goes back into the box (the score of a deficit there) and is summed over a ball. That
@@ -45,4 +45,4 @@ def void_near(
     shining = np.where(model.outside < -radius_px, lacking, 0.0)
     summed = gaussian_filter(np.asarray(shining, np.float32), _SOFTER * radius_px)
     where = np.unravel_index(int(np.argmax(summed)), summed.shape)
-    return Void(np.array(where, np.float64), radius_px) if summed[where] > 0.0 else None
+    return FittedVoid(np.array(where, np.float64), radius_px) if summed[where] > 0.0 else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analysis.particle_model.model import ParticleModel
 from analysis.particle_model.shape_modes import shape_modes
 from analysis.particle_model.turned import Turned, angle_deg, turn_by
-from analysis.particle_model.void import Void
+from analysis.particle_model.void import FittedVoid
 
 COATS = 2
 """Layers of contamination."""
@@ -30,7 +30,7 @@ class Change:
     """Growth of the innermost layers of the surroundings, as intensity."""
     blur_px2: float
     """Growth of the blur's variance."""
-    void: Void | None = None
+    void: FittedVoid | None = None
 
     @classmethod
     def none(cls) -> Change:

@@ -13,9 +13,12 @@ from analysis.tomography.projector import Volume
 _LEAST_RADIUS_PX = 0.7
 """Smaller, it has no surface that could move."""
 
+_INSIDE = 0.8
+"""Radii from its centre to the particle's surface, at least."""
+
 
 @dataclass(frozen=True)
-class Void:
+class FittedVoid:
     """In the unheated particle's box."""
 
     centre_px: NDArray[np.float64]
@@ -26,13 +29,20 @@ class Void:
     def volume_px(self) -> float:
         return 4.0 / 3.0 * np.pi * self.radius_px**3
 
-    def stepped(self, radius_px: float, away_px: NDArray[np.float64]) -> Void:
+    def stepped(self, radius_px: float, away_px: NDArray[np.float64]) -> FittedVoid:
         """A larger one, elsewhere."""
-        return Void(self.centre_px + away_px, max(self.radius_px + radius_px, _LEAST_RADIUS_PX))
+        return FittedVoid(self.centre_px + away_px, max(self.radius_px + radius_px, _LEAST_RADIUS_PX))
 
     def depth(self, shape: tuple[int, ...]) -> Volume:
         """Signed distance to its surface, positive inside the void."""
         return np.asarray(self.radius_px - np.sqrt(sum(a * a for a in self._from_centre(shape))), np.float32)
+
+    def lies_in(self, outside: Volume) -> bool:
+        """Whether it is a void: one that is open to the outside is a surface that moved."""
+        at = np.rint(self.centre_px).astype(int)
+        if np.any(at < 0) or np.any(at >= outside.shape):
+            return False
+        return float(outside[tuple(at)]) < -_INSIDE * self.radius_px
 
     def left_of(self, outside: Volume) -> Volume:
         """The signed distance of a particle that has it."""

@@ -12,7 +12,7 @@ from analysis.live.pipeline import law_of
 from analysis.reanalysis.executors import Executor
 from analysis.reanalysis.offline import Hear, check_spread, software
 from analysis.reanalysis.particle_task import AnalysedParticle, ParticleTask
-from analysis.reanalysis.source import Source, open_source
+from analysis.reanalysis.source import OldData, open_source
 from analysis.results import DiffusivityResult, Result
 from analysis.results.summary import summary
 from drivers.errors import ConfigError
@@ -38,7 +38,7 @@ class AnalysedSource:
 class _Waiting:
     """A source of which particles are still analysed."""
 
-    source: Source
+    source: OldData
     done: dict[str, AnalysedParticle] = field(default_factory=dict)
 
     @property
@@ -84,9 +84,9 @@ def analyse_many(
     return [found[name] for name in places]
 
 
-def _opened(places: Mapping[str, Path]) -> tuple[dict[str, Source], dict[str, AnalysedSource]]:
+def _opened(places: Mapping[str, Path]) -> tuple[dict[str, OldData], dict[str, AnalysedSource]]:
     """Those that can be, and what is said of the others; raises `ConfigError` where there is nothing else."""
-    opened: dict[str, Source] = {}
+    opened: dict[str, OldData] = {}
     refused: dict[str, AnalysedSource] = {}
     for name, path in places.items():
         try:

@@ -36,7 +36,7 @@ class Recorded:
     """What is damaged, in words."""
 
 
-class Source(Protocol):
+class OldData(Protocol):
     """Old data of particles that are analysed together."""
 
     @property
@@ -131,7 +131,7 @@ class SessionSource:
             part.replace(path)
 
 
-def open_source(path: Path, seed: int = 0) -> Source:
+def open_source(path: Path, seed: int = 0) -> OldData:
     """A manifest (with the seed that simulated noise is drawn with) or a session's folder; raises `ConfigError`."""
     return SessionSource(path) if path.is_dir() else ManifestSource(path, load_toml(path, Manifest), seed)
 

@@ -21,7 +21,7 @@ from analysis.particle_model.model import ParticleModel, columns_of
 from analysis.particle_model.response import SignalResponse
 from analysis.particle_model.shape_modes import shape_modes
 from analysis.particle_model.turned import Turned, turn_by
-from analysis.particle_model.void import Void
+from analysis.particle_model.void import FittedVoid
 from analysis.tomography.noise import Noise
 from analysis.tomography.projections import Projections
 from analysis.unheated.first_state import fit_first_state
@@ -72,9 +72,9 @@ def state(ln_tau: float, **beside: object) -> StatePoint:
     return replace(StatePoint(ln_tau, 0.0, CONSTANT, 1.0, Change.none()), **beside)
 
 
-def hole(radius_px: float) -> Void:
+def hole(radius_px: float) -> FittedVoid:
     """Away from the middle, about where core and shell meet."""
-    return Void(0.5 * (np.array(model().outside.shape) - 1.0) + np.array([1.0, 2.0, 6.0]), radius_px)
+    return FittedVoid(0.5 * (np.array(model().outside.shape) - 1.0) + np.array([1.0, 2.0, 6.0]), radius_px)
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +226,10 @@ def test_a_voids_volume_is_a_balls_and_its_metal_is_missing():
     hollow = replace(particle, outside=void.left_of(particle.outside))
     assert particle.volume_px - hollow.volume_px == pytest.approx(void.volume_px, rel=0.02)
     wider = replace(particle, outside=replace(void, radius_px=4.1).left_of(particle.outside))
+    assert void.lies_in(particle.outside)
+    assert not any(hole(r).lies_in(particle.outside) for r in (12.0, 20.0))
+    assert not replace(void, centre_px=np.array([18.5, 18.5, 36.0])).lies_in(particle.outside)
+    assert not replace(void, centre_px=np.array([18.5, 18.5, 46.0])).lies_in(particle.outside)
     opening = void.slopes(particle.outside)[0].sum(dtype=np.float64)
     assert (wider.volume_px - hollow.volume_px) / 0.1 == pytest.approx(opening, rel=0.05)
     assert opening == pytest.approx(-4.0 * np.pi * 4.0**2, rel=0.03)
