@@ -13,7 +13,7 @@ from analysis.tomography.projector import Volume
 _LEAST_RADIUS_PX = 0.7
 """Smaller, it has no surface that could move."""
 
-_INSIDE = 0.8
+_INSIDE = 0.5
 """Radii from its centre to the particle's surface, at least."""
 
 
