@@ -227,7 +227,7 @@ def test_a_voids_volume_is_a_balls_and_its_metal_is_missing():
     assert particle.volume_px - hollow.volume_px == pytest.approx(void.volume_px, rel=0.02)
     wider = replace(particle, outside=replace(void, radius_px=4.1).left_of(particle.outside))
     assert void.lies_in(particle.outside)
-    assert not any(hole(r).lies_in(particle.outside) for r in (12.0, 20.0))
+    assert not any(hole(r).lies_in(particle.outside) for r in (20.0, 30.0))
     assert not replace(void, centre_px=np.array([18.5, 18.5, 36.0])).lies_in(particle.outside)
     assert not replace(void, centre_px=np.array([18.5, 18.5, 46.0])).lies_in(particle.outside)
     opening = void.slopes(particle.outside)[0].sum(dtype=np.float64)
