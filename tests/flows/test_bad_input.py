@@ -95,7 +95,8 @@ def test_empty_missing_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "a.rawtlt").write_text("-70\nzero\n70\n")
     refused(alloyscope("reconstruct", "a.mrc", "--angles", "a.rawtlt", "--out", "v.mrc", cwd=tmp_path), "line 2")
     refused(alloyscope("analyse", tmp_path / "nowhere.toml", cwd=tmp_path), "cannot be read")
-    refused(alloyscope("analyse", tmp_path, cwd=tmp_path), "is not a session folder")
+    (tmp_path / "empty").mkdir()
+    refused(alloyscope("analyse", tmp_path / "empty", cwd=tmp_path), "is not a session folder")
     refused(alloyscope("monitor", tmp_path, cwd=tmp_path), "no session is running")
     refused(
         alloyscope("reconstruct", "a.mrc", "--angles", "a.rawtlt", "--out", "no/v.mrc", cwd=tmp_path), "does not exist"
