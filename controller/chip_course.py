@@ -18,6 +18,9 @@ class TimedTemperature(Protocol):
 
 R = TypeVar("R", bound=TimedTemperature)
 
+_LATE_S = 30.0
+"""So much older than the newest one, a reading is of the same session, read by somebody else."""
+
 
 class ChipCourse(Sequence[R]):
     """Newest readings as they came; of those before them the coldest and the hottest of each of so many stretches.
@@ -33,8 +36,10 @@ class ChipCourse(Sequence[R]):
         self._readings: list[R] = []
 
     def append(self, reading: R) -> None:
-        """The next in time; one from before is of another session."""
+        """The next in time; one from before is of another session, or comes a little late, as the guard's last one."""
         if self._readings and reading.time_s < self._readings[-1].time_s:
+            if self._readings[0].time_s < reading.time_s > self._readings[-1].time_s - _LATE_S:
+                return
             self._readings.clear()
         self._readings.append(reading)
         if len(self._readings) > self._most:

@@ -77,3 +77,13 @@ def test_it_stays_in_order_within_bounds_with_its_first_its_newest_and_its_extre
     assert list(course[-(most // 3) :]) == readings[-(most // 3) :] or len(readings) <= most // 3
     assert max(r.temperature_c for r in course) == max(temperatures)
     assert min(r.temperature_c for r in course) == min(temperatures)
+
+
+def test_a_reading_that_comes_late_costs_nothing_of_the_course():
+    """The guard's last one, which a session tells at its end, may have been read before its own last one."""
+    course = ChipCourse[Read]()
+    for time_s in [*range(2369), 2367.9]:
+        course.append(Read(float(time_s), 25.0))
+    assert [r.time_s for r in course] == [float(t) for t in range(2369)]
+    course.append(Read(0.0, 25.0))  # told from its beginning again
+    assert [r.time_s for r in course] == [0.0]

@@ -53,3 +53,5 @@ def test_who_watches_hears_of_a_session_that_waits(session_file, tmp_path, monke
     assert max(after - before for (before, _), (after, _) in pairwise(heard[:end])) < 3.0
     assert any(isinstance(e, ev.StepProgress) and e.waits for _, e in heard[:end])
     assert isinstance(heard[end][1], ev.StepProgress) and not heard[end][1].waits
+    kept = [e.time_s for e in session.events.memory() if isinstance(e, ev.ChipReading)]
+    assert kept[0] < 5.0 < 100.0 < kept[-1], "whoever comes after the end sees the chip's whole course"
