@@ -145,29 +145,28 @@ def fit_heated_state(
             best = StateEquations(*what, *best[1:], which, usual_misfit), *best[1:]
         return best
 
-    def opened(fit: _Fit, causes: tuple[str, ...]) -> tuple[tuple[str, ...], _Fit]:
+    def opened(fit: _Fit, causes: tuple[str, ...]) -> tuple[_Fit, tuple[str, ...]]:
         """With a void as well, where that explains enough, and more than any other cause would."""
         equations, point, exposures = fit
         if HOLLOW in causes or equations.misfit < _HOLLOW_MISFIT * usual_misfit:
-            return causes, fit
-        void = void_near(*what, point, exposures)
-        if void is None:
-            return causes, fit
-        hollow = replace(point, change=replace(point.change, void=void))
+            return fit, causes
+        begun = void_near(*what, point, exposures)
+        if begun is None:
+            return fit, causes
+        hollow = replace(point, change=replace(point.change, void=begun))
         found = freed(hollow, exposures, (*causes, HOLLOW), _HOLLOW_ROUNDS)
-        opened_to = found[1].change.void
-        if opened_to is None or not opened_to.lies_in(model.outside):
-            return causes, fit
-        least = max(_HOLLOW_GAIN * doubt, *equations.gains(causes).values())
-        explained = found[0].misfit < (1.0 - least) * equations.misfit
-        return ((*causes, HOLLOW), found) if explained else (causes, fit)
+        least = max(_HOLLOW_GAIN * doubt, *equations.gains(causes).values(), 0.0)
+        void = found[1].change.void
+        inside = void is not None and void.lies_in(model.outside)
+        explained = inside and found[0].misfit < (1.0 - least) * equations.misfit
+        return (found, (*causes, HOLLOW)) if explained else (fit, causes)
 
-    def one_by_one(fit: _Fit, causes: tuple[str, ...]) -> tuple[tuple[str, ...], _Fit]:
+    def one_by_one(fit: _Fit, causes: tuple[str, ...]) -> tuple[_Fit, tuple[str, ...]]:
         """With whatever else explains enough: what stands out first may be all there is."""
         while cause := fit[0].told(causes, doubt):
             causes = (*causes, cause)
             fit = freed(*fit[1:], causes, _WHOLE_ROUNDS)
-        return causes, fit
+        return fit, causes
 
     def finished(fit: _Fit, causes: tuple[str, ...]) -> HeatedState:
         equations, point, exposures = fit
@@ -190,7 +189,7 @@ def fit_heated_state(
     plain = equations, point, exposures
     if not whole or usual_misfit > UNDERSTOOD_MISFIT:
         return finished(plain, ())
-    causes, best = opened(plain, ())
+    best, causes = opened(plain, ())
     if equations.straight_misfit > _TURNED_MISFIT * usual_misfit:
         # It may have turned by more than slopes reach.
         turned = _registered(*what, point, exposures)
@@ -198,15 +197,14 @@ def fit_heated_state(
         if there.misfit < _TURNED_CLOSER * equations.misfit:
             # To turn its fields is to interpolate them, which looks like blur and rounded edges.
             every = tuple(cause for cause in CAUSES if cause != HOLLOW)
-            found, fit = opened(freed(*turned, every, _WHOLE_ROUNDS), every)
+            about, besides = opened(freed(*turned, every, _WHOLE_ROUNDS), every)
             # A ball with a void is also, a little, that ball turned about.
-            if not causes or fit[0].misfit < _TURNED_CLOSER * best[0].misfit:
-                causes, best = found, fit
-    before = causes
-    causes, best = one_by_one(best, causes)
-    if causes != before:
-        causes, best = opened(best, causes)
-        causes, best = one_by_one(best, causes)
+            if not causes or about[0].misfit < _TURNED_CLOSER * best[0].misfit:
+                best, causes = about, besides
+    tried = causes
+    best, causes = one_by_one(best, causes)
+    if causes != tried:
+        best, causes = one_by_one(*opened(best, causes))
     believed = best[0].misfit < min(closer * plain[0].misfit, _BELIEVED_MISFIT * usual_misfit)
     return finished(best, causes) if believed else finished(plain, ())
 

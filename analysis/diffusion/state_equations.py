@@ -39,9 +39,10 @@ _VOID_PRIOR, _VOID_STEP = 0.2, 0.05
 _LONGEST_STEP = 1.0
 _SUSPECT_GAIN = 0.1
 """Of chi2."""
-_TOLD_GAINS = {"turned": 0.002, "lost": 0.002, "rounded": 0.012, "coated": 0.003, "blurred": 0.005, "hollow": 0.002}
+_TOLD_GAINS = {"turned": 0.002, "lost": 0.002, "rounded": 0.012, "coated": 0.003, "blurred": 0.005}
 """Of chi2, as a part of what there is, from which a cause is told. Noise, and the grid of a particle that is
-understood, make each some ten-thousandths, blur up to a thousandth; one per cent of a volume lost, some hundredths."""
+understood, make each some ten-thousandths, blur up to a thousandth; one per cent of a volume lost, some hundredths. A
+void has no slope to be told by before it is there."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +166,9 @@ class StateEquations:
         return best if best and gains[best] > self.gain(SHARED[1:], with_causes(known)) else ""
 
     def gains(self, known: Sequence[str]) -> dict[str, float]:
-        """Of each of the `CAUSES` beside known ones."""
+        """Of each cause that slopes tell, beside known ones."""
         beside = with_causes(known)
-        return {cause: self.gain(CAUSES[cause], beside) for cause in CAUSES if cause not in known}
+        return {cause: self.gain(CAUSES[cause], beside) for cause in _TOLD_GAINS if cause not in known}
 
     @property
     def straight_misfit(self) -> float:

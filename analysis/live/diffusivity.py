@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 from analysis.alloying.curve_fit import fit_diffusivity
 from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.diffusivity_fit import DiffusivityFit
-from analysis.diffusion.heated_state import HeatedState
 from analysis.diffusion.joint_fit import TOO_VAGUE, fit_joint, floor_ln_std
-from analysis.diffusion.state_slopes import HOLLOW
 from analysis.diffusion.uncertainty import Uncertainty
+from analysis.live.diffusivity_words import contradiction_of, quality_of, taken_into_account
+from analysis.live.fitted_state import FittedState
 from analysis.results import (
     Diffusivity,
     DiffusivityOfComposition,
@@ -24,47 +23,17 @@ from analysis.results import (
     IntervalDiffusivity,
     Share,
 )
-from analysis.tomography.projections import Projections
 from analysis.unheated.reference import Reference
-from drivers.frames import FrameHeader
 
 _SURFACE_PX = 0.009
 _CURVE_SURFACE_PX = 0.024
 """What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
 _LEAST_SHARE = 1e-4
 DISAGREEMENT = "the two ways to D disagree"
-_TURNED_DEG, _LOST, _ROUNDED_PX = 0.5, 0.005, 0.3
-"""From which a change is told in words."""
-_WORST_SCATTER = 0.03
-_CONTRADICTED = 0.2
-"""Mean difference of the degrees of alloying by the projections and by the reconstruction, above which neither is
-believed."""
 RESHAPED_DEGREE_STD = 0.1
 """How well the degree of alloying of a particle in a new shape is known."""
-_NUMBER = re.compile(r"[+-]?\d[\d.]*")
 _DEGREE_END = 0.01
 """So close to none or all, a degree bounds D on one side only."""
-
-
-@dataclass(frozen=True)
-class FittedState:
-    """What one heated state taught."""
-
-    header: FrameHeader
-    degree: float
-    """Degree of alloying from the reconstruction."""
-    artefact_degree: float
-    """By how much it may be too low for streaks in the reconstruction."""
-    projections: Projections
-    state: HeatedState
-    reshaped: bool
-    """It lost its shape by now: lattice diffusion is not all that happens."""
-    problems: list[str]
-
-    @property
-    def told_ln_tau(self) -> float | None:
-        """By the projections, where they tell it."""
-        return self.state.ln_tau if np.isfinite(self.state.ln_std) else None
 
 
 def diffusivity_of(
@@ -100,7 +69,7 @@ def diffusivity_of(
         artefact_degree=np.array([h.artefact_degree for h in heated]),
     )
     fit = joint_fit_of(reference, heated, straight=straight)
-    contradiction = _contradiction(reference, heated) if keeping else ""
+    contradiction = contradiction_of(reference, heated) if keeping else ""
     if keeping == 0:
         within, d_m2_per_s = _range_of(reference, heated[0])
         words.append(
@@ -137,7 +106,7 @@ def diffusivity_of(
         course_measured=tuple(float(x) for x in reference.curve.degrees),
         curve_s=tuple(float(t) for t in draw_s),
         curve=tuple(float(c) for c in curve),
-        quality=_quality(
+        quality=quality_of(
             fit,
             by_curve,
             words,
@@ -145,25 +114,8 @@ def diffusivity_of(
             [p for h in every for p in h.problems],
             explained=not keeping or bool(contradiction),
         ),
-        taken_into_account=tuple(_taken_into_account(reference, heated, fit)),
+        taken_into_account=tuple(taken_into_account(reference, heated, fit)),
         simulated=simulated,
-    )
-
-
-def _contradiction(reference: Reference, heated: list[FittedState]) -> str:
-    """Where projections and reconstructions tell of two different particles, in words: then D is neither's."""
-    told = [h for h in heated if h.told_ln_tau is not None]
-    if not told:
-        return ""
-    by_projections = reference.curve.degree(np.exp([h.state.ln_tau for h in told]))
-    by_reconstruction = np.array([h.degree for h in told])
-    if float(np.mean(np.abs(by_projections - by_reconstruction))) < _CONTRADICTED:
-        return ""
-    worst = int(np.argmax(np.abs(by_projections - by_reconstruction)))
-    seconds = sum(p.duration_s for p in told[worst].header.heat)
-    return (
-        f"no D: after {seconds:.4g} s the particle is {100 * by_projections[worst]:.0f} % alloyed by its projections "
-        f"and {100 * by_reconstruction[worst]:.0f} % by its reconstruction, so neither tells"
     )
 
 
@@ -178,32 +130,6 @@ def _disagreement(fit: DiffusivityFit, by_curve: DiffusivityFit) -> dict[str, ND
     with np.errstate(invalid="ignore"):
         beyond = np.where(apart**2 > 4.0 * variance, np.sqrt(0.5) * np.abs(apart), 0.0)
     return {DISAGREEMENT: np.where(np.isfinite(beyond), beyond, 0.0)}
-
-
-def _taken_into_account(reference: Reference, heated: list[FittedState], fit: DiffusivityFit) -> Iterator[str]:
-    """What is not as in a book and was found in the projections, in words."""
-    model = reference.measurement.particle
-    if "response" in reference.nuisances:
-        yield f"the strongest signal is {100 * model.response.curvature:.1f} % too low: attenuation, or the detector"
-    if "interface" in reference.nuisances:
-        sigma_nm = reference.pixel_nm * float(np.sqrt(2.0 * model.mixed_px2))
-        yield f"the interface was {sigma_nm:.1f} nm wide (one sigma) before any heat"
-    changes = [h.state.point.change for h in heated if h.state.causes]
-    if (turned := max((c.turned_deg for c in changes), default=0.0)) > _TURNED_DEG:
-        yield f"the particle turned by up to {turned:.1f} deg"
-    lost = 1.0 - min(_volume_left(h, reference) for h in heated)
-    if lost > _LOST:
-        yield f"it lost up to {100 * lost:.1f} % of its volume"
-    if (rounded := max((float(np.abs(c.moved_px[1:]).max()) for c in changes), default=0.0)) > _ROUNDED_PX:
-        yield f"its edges moved by up to {reference.pixel_nm * rounded:.1f} nm"
-    if voids := [h.state.point.change.void for h in heated if HOLLOW in h.state.causes]:
-        widest_px = max(void.radius_px for void in voids if void is not None)
-        yield f"a void of up to {2.0 * reference.pixel_nm * widest_px:.1f} nm opened in it"
-    if fit.bent and fit.shared is not None:
-        yield (
-            f"equal parts shine {100 * fit.shared[0]:+.1f} % of the metals' difference beside their mean, ln D changes "
-            f"by {fit.shared[1]:+.2f} per unit of composition and peaks by {fit.shared[2]:+.2f}"
-        )
 
 
 def _response(reference: Reference) -> dict[str, NDArray[np.float64]]:
@@ -245,7 +171,7 @@ def joint_fit_of(reference: Reference, heated: list[FittedState], *, straight: b
 def followed(particle: str, reference: Reference, heated: list[FittedState]) -> Followed:
     """How far the particle has diffused in each state, for comparison with other particles."""
     kept = [h for h in heated if not h.reshaped]
-    if _contradiction(reference, kept):
+    if contradiction_of(reference, kept):
         kept = []
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in kept for p in h.header.heat}))
     ln_tau = np.array([h.state.ln_tau for h in kept])
@@ -337,36 +263,9 @@ def _seconds(
     found = np.zeros((len(heated), len(temperatures)))
     known, before = 0, 1.0
     for state, h in enumerate(heated):
-        shorter = _volume_left(h, reference) ** (-2.0 / 3.0)
+        shorter = h.volume_left(reference.measurement.particle) ** (-2.0 / 3.0)
         for pulse in h.header.heat[known:]:
             place = temperatures.index(round(pulse.temperature_c, 1))
             found[state:, place] += 0.5 * (before + shorter) * pulse.duration_s
         known, before = len(h.header.heat), shorter
     return found
-
-
-def _volume_left(h: FittedState, reference: Reference) -> float:
-    """Part of the unheated particle's."""
-    model = reference.measurement.particle
-    lost = float(h.state.point.change.moved_px[0]) * model.surface_px2 / model.volume_px
-    return 1.0 - lost if "lost" in h.state.causes else 1.0
-
-
-def _quality(fit: DiffusivityFit, by_curve: DiffusivityFit, *problems: list[str], explained: bool) -> str:
-    found = [p for group in problems for p in group]
-    if fit.saturated and not explained:
-        found.append("D is only bounded: no state between unalloyed and fully alloyed")
-    if by_curve.scatter > _WORST_SCATTER:
-        found.append(
-            f"the diffusion curve misses the data by {by_curve.scatter:.3f}: lattice diffusion alone may not hold"
-        )
-    return "good" if not found else "poor: " + "; ".join(_once(found))
-
-
-def _once(problems: Sequence[str]) -> Iterator[str]:
-    """Of sentences that differ in their numbers alone the first, and of how many more series it is so."""
-    alike: dict[str, list[str]] = {}
-    for words in dict.fromkeys(problems):
-        alike.setdefault(_NUMBER.sub("#", words), []).append(words)
-    for first, *more in alike.values():
-        yield first + (f" (and the like of {len(more)} more series)" if more else "")

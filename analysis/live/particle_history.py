@@ -15,13 +15,13 @@ from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
 from analysis.diffusion.heated_state import MISSED, UNDERSTOOD_MISFIT, HeatedState, fit_heated_state
 from analysis.live.diffusivity import (
     RESHAPED_DEGREE_STD,
-    FittedState,
     diffusivity_of,
     followed,
     joint_fit_of,
     keeping_shape,
 )
 from analysis.live.faults import survived
+from analysis.live.fitted_state import FittedState
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tomography.projections import Projections

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,20 @@ class AnalysedSource:
     results: tuple[Result, ...]
     summary: dict[str, Any]
     """As `analyse` of this source alone tells it."""
-    problems: Mapping[str, str]
-    """Why a particle has no results; of no particle (""), why the source has none."""
-    left_out: tuple[str, ...]
-    """What is damaged, in words."""
-    seconds: float
+    seconds: float = 0.0
     """That its tilt series took to be analysed."""
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """Why a particle has no results; of no particle (""), why the source has none."""
+        problems: dict[str, str] = self.summary.get("problems", {})
+        return problems
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """What is damaged, in words."""
+        left_out: list[str] = self.summary.get("left_out", [])
+        return left_out
 
 
 @dataclass
@@ -95,8 +103,8 @@ def _opened(places: Mapping[str, Path]) -> tuple[dict[str, OldData], dict[str, A
                 raise ConfigError(str(path), ["holds no recorded frames, so there is nothing to analyse; leave it out"])
             opened[name] = source
         except ConfigError as error:
-            problems = {"": "; ".join(error.sentences)}
-            refused[name] = AnalysedSource(name, (), {"particles": {}, "problems": problems}, problems, (), 0.0)
+            why = {"": "; ".join(error.sentences)}
+            refused[name] = AnalysedSource(name, (), {"particles": {}, "problems": why})
     if not opened:
         raise ConfigError("analyse", [f"{name}: {r.problems['']}" for name, r in refused.items()])
     return opened, refused
@@ -111,18 +119,11 @@ def _together(name: str, waiting: _Waiting, spread: str) -> AnalysedSource:
     followed = [f for analysed in in_order for f in analysed.followed]
     with surviving(f"{name}, all particles together"):
         results += law_of(told, followed, source.settings(spread))
-    left_out = tuple(words for analysed in in_order for words in analysed.left_out)
+    left_out = [words for analysed in in_order for words in analysed.left_out]
     problems = {p: waiting.done[p].problem for p in source.particles if waiting.done[p].problem}
     if not problems:  # else those that a report has are better
         source.keep(results, spread)
     told_of_all = summary(results, source.provenance(spread) | software())
-    told_of_all |= {"left_out": list(left_out)} if left_out else {}
+    told_of_all |= {"left_out": left_out} if left_out else {}
     told_of_all |= {"problems": problems} if problems else {}
-    return AnalysedSource(
-        name,
-        tuple(results),
-        told_of_all,
-        problems,
-        left_out,
-        sum(a.seconds for a in in_order),
-    )
+    return AnalysedSource(name, tuple(results), told_of_all, sum(a.seconds for a in in_order))

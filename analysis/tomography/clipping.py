@@ -19,8 +19,6 @@ from analysis.tomography.projector import Stack
 
 _PILED_UP, _FEWEST = 4.0, 12
 """Pixels at the highest value over those next below, and the fewest of them in an image, that no tail of counts has."""
-
-
 _NEAR = 5.0
 """Standard deviations below the end from which on noise does not reach it."""
 _LEAST_PASSED = 0.05

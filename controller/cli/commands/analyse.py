@@ -104,6 +104,7 @@ def _side_by_side(
 
 def _print(source: AnalysedSource) -> None:
     from analysis.results import Arrhenius, DiffusivityResult, StateResult
+    from controller.monitor.console import print_result
 
     number = len(source.summary["particles"])
     simulated = "SIMULATED " if any(getattr(r, "simulated", False) for r in source.results) else ""
@@ -114,7 +115,6 @@ def _print(source: AnalysedSource) -> None:
     others = [r for r in source.results if not isinstance(r, Arrhenius | DiffusivityResult | StateResult)]
     laws = [r for r in source.results if isinstance(r, Arrhenius)][-1:]
     for result in (*last.values(), *without, *others, *laws):
-        for line in result.words():
-            print(f"    {line}", flush=True)
+        print_result(result)
     for words in source.left_out:
         print(f"warning: {source.name}: {words}", file=sys.stderr)
