@@ -6,17 +6,23 @@ import numpy as np
 import pytest
 
 from analysis.live.diffusivity import _seconds
+from analysis.live.fitted_state import FittedState
 from drivers.frames import HeatPulse
 
 PULSES = (HeatPulse(450.0, 10.0), HeatPulse(430.0, 20.0), HeatPulse(450.0, 30.0))
 REFERENCE = SimpleNamespace(measurement=SimpleNamespace(particle=SimpleNamespace(surface_px2=600.0, volume_px=1000.0)))
 
 
-def heated(*lost: float | None) -> list[SimpleNamespace]:
+def heated(*lost: float | None) -> list[FittedState]:
     """States that have lost such parts of their volume, nothing where they are not told to."""
     return [
-        SimpleNamespace(
+        FittedState(
             header=SimpleNamespace(heat=PULSES[: n + 1]),
+            degree=0.5,
+            artefact_degree=0.0,
+            projections=None,
+            reshaped=False,
+            problems=[],
             state=SimpleNamespace(
                 causes=() if part is None else ("lost",),
                 point=SimpleNamespace(change=SimpleNamespace(moved_px=np.array([(part or 0.3) / 0.6, 0.0, 0.0]))),
