@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from analysis.alloying.spread import QUANTILES, SPREADS, Quantiles, degree_of, quantiles_of
 from analysis.diffusion.trajectory import CompositionTrajectory
-from analysis.particle_model.forward_model import blurred
+from analysis.particle_model.blur import blurred
 from analysis.particle_model.model import ParticleModel, columns_of
 from analysis.particle_model.void import FittedVoid
 from analysis.tomography.noise import Noise
@@ -27,8 +27,7 @@ from analysis.tomography.reconstruction import reconstruct
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator
 
-ITERATIONS = 20
-"""MLEM iterations of every reconstruction, measured and simulated alike."""
+_ITERATIONS = 20
 
 _SIMULATED = (0.02, 0.08, 0.2, 0.4, 0.6, 0.8, 0.93, 0.985)
 """Degrees of alloying of the composition itself at which it is put through the measurement. What is seen more or less
@@ -41,6 +40,11 @@ _VOIDS_RIM_PX = 2.0
 """That reconstruction and blur make of its surface."""
 _APART = 1e-3
 """Degrees of composition that are nearer are one."""
+
+
+def comparable_volume(stack: Stack, tilts_deg: NDArray[np.float64]) -> Volume:
+    """The reconstruction (z, y, x) that readings are of, measured and simulated alike."""
+    return reconstruct(stack, tilts_deg, iterations=_ITERATIONS, method="osem")
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,7 @@ class SimulatedMeasurement:
         counted = self._noise.sample(ideal, np.random.default_rng(self._seed))
         if self.ceiling is not None:
             counted = np.minimum(counted, np.float32(self.ceiling))
-        return reconstruct(counted, self._tilts_deg, iterations=ITERATIONS)
+        return comparable_volume(counted, self._tilts_deg)
 
     def curve(self, trajectory: CompositionTrajectory, spread_name: str = "std") -> AlloyingCurve:
         """Simulate the particle from room temperature to fully alloyed."""

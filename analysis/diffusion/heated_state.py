@@ -54,9 +54,9 @@ _TURNED_CLOSER = 0.9
 UNDERSTOOD_MISFIT = 4.0
 """Of the unheated series, above which a better fit of a heated one tells what the particle's model lacks, not what
 became of it."""
-_HOLLOW_MISFIT, _HOLLOW_GAIN, _HOLLOW_ROUNDS = 1.05, 0.02, 6
+_HOLLOW_MISFIT, _HOLLOW_GAIN, _HOLLOW_ROUNDS, _VANISHES = 1.05, 0.02, 6, 0.5
 """Times the usual one, above which a void is looked for; the part of chi2 that it must explain; steps from a small
-one."""
+one; the part of its first radius below which there is none."""
 _TURNED_DEG = 4.0
 """What a state that is fitted once more turned by for certain."""
 _BELIEVED_MISFIT = 30.0
@@ -130,8 +130,9 @@ def fit_heated_state(
     def freed(point: StatePoint, exposures: Exposures, causes: tuple[str, ...], rounds: int) -> _Fit:
         """The best on the way from there with such causes free; a step that makes it worse is taken by half."""
         best: _Fit | None = None
-        part = 1.0
-        for left in range(rounds, -1, -1):
+        part, left = 1.0, rounds
+        begun = point.change.void
+        while left >= 0:
             which = with_causes(causes) if left else UNKNOWNS if HOLLOW in causes else WHOLE
             equations = StateEquations(*what, point, exposures, which, usual_misfit)
             if best is None or equations.misfit < best[0].misfit:
@@ -140,6 +141,9 @@ def fit_heated_state(
                 part *= 0.5
             if left:
                 point, exposures = _stepped(*best, trajectory, part)
+            void = point.change.void
+            vanishes = begun is not None and void is not None and void.radius_px < _VANISHES * begun.radius_px
+            left = min(left - 1, 0) if vanishes else left - 1
         assert best is not None, "the last round is one without a step"
         if best[0] is not equations:
             best = StateEquations(*what, *best[1:], which, usual_misfit), *best[1:]

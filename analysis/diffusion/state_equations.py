@@ -93,13 +93,18 @@ class StateEquations:
         self._missed = max(float((weight * residual**2).sum(dtype=np.float64)), 1.0)
         self.misfit = float((weight * residual**2).sum(dtype=np.float64) / seen.sum())
         single = slopes_of(signal, factors * slopes.by_tilt, exposures.factors)
-        # One matrix product per projection gives all sums of products that follow.
-        rows = [single, np.moveaxis(factors * slopes.unknowns, 0, 1), residual[:, None]]
-        z = np.concatenate(rows, axis=1) * np.sqrt(weight)[:, None]
+        n = len(self._which)
+        # One matrix product per projection gives all sums of products that follow; each part is written once.
+        z = np.empty((len(signal), 5 + n + 1, *signal.shape[1:]), np.float32)
+        root = np.sqrt(weight)
+        np.multiply(single, root[:, None], out=z[:, :5])
+        np.multiply(residual, root, out=z[:, -1])
+        root *= factors
+        for place, slope in enumerate(slopes.unknowns, 5):
+            np.multiply(slope, root, out=z[:, place])
         z = z.reshape(*z.shape[:2], -1)
         gram = np.matmul(z, z.transpose(0, 2, 1)).astype(np.float64)
         top = float(signal.max())
-        n = len(self._which)
         widths = np.array([_SHIFT_PRIOR_PX] * 2 + [_TILT_PRIOR_DEG, FACTOR_PRIOR, BACKGROUND_PRIOR * top])
         own = gram[:, :5, :5] + np.diag(widths**-2)
         cross = gram[:, :5, 5 : 5 + n]

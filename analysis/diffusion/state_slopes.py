@@ -98,8 +98,8 @@ class StateSlopes:
     signal: Stack
     """(tilt, y, x) over `columns`, of the scale."""
     by_tilt: Stack
-    unknowns: Stack
-    """(unknown, tilt, y, x), of those asked for."""
+    unknowns: tuple[Stack, ...]
+    """One for each unknown that was asked for, in order."""
 
 
 def intensity(model: ParticleModel, composition: Volume, bow: float) -> Volume:
@@ -190,4 +190,4 @@ def state_slopes(
         found.append(np.asarray(0.5 * (second[0] + second[1]), np.float32))
     if "void" in which and void is not None:
         found += [leaving(lying(metal)) for metal in void.slopes(unheated.outside)]
-    return StateSlopes(signal, gain * by_tilt, np.stack(found)), model
+    return StateSlopes(signal, gain * by_tilt, tuple(found)), model

@@ -109,7 +109,12 @@ class CompositionTrajectory:
 
     def ln_tau_at(self, degree: float) -> float:
         """About where a degree of alloying is reached: linear between the nodes."""
-        return float(np.interp(degree, [self.degree(float(x)) for x in self._ln_tau], self._ln_tau))
+        return float(np.interp(degree, self._degrees, self._ln_tau))
+
+    @cached_property
+    def _degrees(self) -> NDArray[np.float64]:
+        """At the nodes."""
+        return np.array([self.degree(float(x)) for x in self._ln_tau])
 
     @property
     def range(self) -> tuple[float, float]:

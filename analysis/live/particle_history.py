@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from analysis.alloying.simulated_measurement import ITERATIONS, Reading
+from analysis.alloying.simulated_measurement import Reading, comparable_volume
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.arrhenius import Followed
 from analysis.diffusion.diffusivity_law import CONSTANT, DiffusivityLaw
@@ -26,7 +26,6 @@ from analysis.live.settings import AnalysisSettings
 from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Volume
-from analysis.tomography.reconstruction import reconstruct
 from analysis.tomography.tilt_series import FEWEST_TILTS, AlignedSeries, prepare, problems_of, usable
 from analysis.unheated.reference import POOR_MISFIT, NotCoreShell, Reference, fit_reference, reconstruct_crop
 from drivers.frames import Frame, FrameHeader, SeriesEnd
@@ -114,7 +113,7 @@ class ParticleHistory:
         used = len(series.tilts_deg)
         problems += problems_of(series, end)
         if used < FEWEST_TILTS or not (header.core and header.shell):
-            self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
+            self.last_volume = comparable_volume(series.aligned, series.tilts_deg)
             if not (header.core and header.shell):
                 problems.append("no core and shell named: reconstruction only")
             return [self._state(end, header, used, rejected, began, problems, series)]
@@ -171,7 +170,7 @@ class ParticleHistory:
             reference, self.last_volume = fit_reference(series, settings.seed, settings.spread, problems)
         except NotCoreShell as refusal:
             problems.append(str(refusal))
-            self.last_volume = reconstruct(series.aligned, series.tilts_deg, iterations=ITERATIONS)
+            self.last_volume = comparable_volume(series.aligned, series.tilts_deg)
             return _Numbers()
         self._reference = reference
         start = Estimate(0.0, float(reference.level_degree))

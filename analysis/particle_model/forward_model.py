@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.particle_model.blur import blur_reach_px, blurred
 from analysis.particle_model.surroundings import COARSE_PX, interpolation
 from analysis.tomography.device import projector_on
 from analysis.tomography.projector import Projector, Stack, Volume
-
-_PIXEL_VARIANCE = 1.0 / 12.0
-_BLUR_REACH = 3.5
-"""Standard deviations."""
 
 
 class ForwardModel:
@@ -33,13 +30,14 @@ class ForwardModel:
         parts = np.array([-1.0, 1.0]) * swept_deg / np.sqrt(12.0) if swept_deg else np.zeros(1)
         self._parts = len(parts)
         # The box reaches only some of the rows, and its parity with theirs must stay.
-        reach = int(np.ceil(0.5 * np.hypot(box[0], box[1]) + _BLUR_REACH * blur_px)) + 1
+        reach = int(np.ceil(0.5 * np.hypot(box[0], box[1]) + blur_reach_px(blur_px))) + 1
         self._margin = max(0, (rows - 2 * reach) // 2)
         self._particle = projector_on("auto", (tilts_deg[:, None] + parts).ravel(), box, rows - 2 * self._margin)
         coarse_rows = -(-rows // COARSE_PX)
         coarse = (coarse_rows, coarse_rows, -(-box[2] // COARSE_PX))
         self._around = Projector(tilts_deg, coarse)
-        self._up = interpolation(rows, coarse_rows), interpolation(box[2], coarse[2])
+        y, x = interpolation(rows, coarse_rows), interpolation(box[2], coarse[2])
+        self._up = np.float32(COARSE_PX) * y, np.ascontiguousarray(x.T)
         self._blur_px = blur_px
 
     def particle(self, box: Volume) -> Stack:
@@ -51,7 +49,9 @@ class ForwardModel:
 
     def around(self, coarse: Volume) -> Stack:
         y, x = self._up
-        return np.asarray(COARSE_PX * (y @ self._around.forward(coarse) @ x.T), np.float32)
+        rows = y @ self._around.forward(coarse)
+        # One product for all tilts: a stack of small ones takes twice as long.
+        return np.asarray((rows.reshape(-1, x.shape[0]) @ x).reshape(*rows.shape[:2], -1))
 
     def particle_back(self, stack: Stack) -> Volume:
         seen = blurred(stack[:, self._margin : self._rows - self._margin], self._blur_px)
@@ -61,16 +61,5 @@ class ForwardModel:
 
     def around_back(self, stack: Stack) -> Volume:
         y, x = self._up
-        return self._around.backward(np.asarray(COARSE_PX * (y.T @ stack @ x), np.float32))
-
-
-def blurred(stack: Stack, blur_px: float) -> Stack:
-    """Blur projections of a volume to what a probe of this size sees.
-
-    Voxels and detector rows both average over a pixel across the axis; along it only one of them does, so less blur is
-    left to add across.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    across_px = float(np.sqrt(max(blur_px**2 - _PIXEL_VARIANCE, 0.04)))
-    return np.asarray(gaussian_filter(stack, (0.0, across_px, blur_px), truncate=_BLUR_REACH, mode="constant"))
+        columns = (stack.reshape(-1, x.shape[1]) @ x.T).reshape(*stack.shape[:2], -1)
+        return self._around.backward(np.asarray(y.T @ columns, np.float32))

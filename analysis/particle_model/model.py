@@ -16,7 +16,7 @@ from analysis.particle_model.forward_model import ForwardModel
 from analysis.particle_model.response import SignalResponse
 from analysis.particle_model.surfaces import face_fractions, occupancy
 from analysis.particle_model.surroundings import Matrices, along_axes, coat_layers, interpolation
-from analysis.tomography.projector import Stack, Volume
+from analysis.tomography.projector import Stack, Volume, in_vectors
 
 _LEAST_OCCUPANCY = 0.02
 
@@ -130,7 +130,7 @@ class ParticleModel:
         reach = float(np.hypot(z - 0.5 * (depth - 1), y - 0.5 * (height - 1)).max()) + 0.5 + margin_px
         low = max(0, int(np.floor(0.5 * self.rows - reach)))
         first, last = self.first_column + int(x.min()) - margin_px, self.first_column + int(x.max()) + 1 + margin_px
-        return slice(low, self.rows - low), slice(max(0, first), min(columns, last))
+        return slice(low, self.rows - low), in_vectors(slice(max(0, first), min(columns, last)), columns)
 
     def coats(self) -> list[Volume]:
         """Layers that follow the particle, on the surroundings' grid."""

@@ -35,9 +35,11 @@ figure.moving img { max-width: 100%; }
                figure { margin: .4rem 0; } figure svg { max-height: 8.2cm; } }
 """
 _METHODS = (
-    "Tilt series were aligned and reconstructed by maximum-likelihood iterations (MLEM); the degree of alloying "
-    "is one minus the spread of the composition over its spread before heating, referred to simulations of the "
-    "unheated and of the fully alloyed particle with the series' own noise, missing wedge and blur (Mychinko et "
+    "Tilt series were aligned and reconstructed by maximum-likelihood iterations (expectation maximisation, 20 "
+    "updates by up to four ordered subsets of the tilts: Hudson and Larkin, IEEE Trans. Med. Imaging 13 (1994) 601); "
+    "the degree of alloying is one minus the spread of the composition over its spread before heating, referred to "
+    "simulations of the unheated and of the fully alloyed particle with the series' own noise, missing wedge and "
+    "blur (Mychinko et "
     "al., Small 17 (2021) 2102348, Methods; Skorikov et al., ACS Nano 13 (2019) 13421). D is the maximum- "
     "likelihood value over all recorded projections of a model that solves Fick's second law inside the "
     "particle's own shape; a pulse counts with the time at temperature that its ramp was worth. Activation energy "

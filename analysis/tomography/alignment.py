@@ -162,7 +162,7 @@ def match_profiles(stack: Stack, start: NDArray[np.float64]) -> NDArray[np.float
 
 def _match_projections(stack: Stack, tilts_deg: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shifts onto the re-projection of a quick reconstruction, and how well each projection agrees with it there."""
-    volume = reconstruct(stack, tilts_deg, iterations=_MATCHING_ITERATIONS)
+    volume = reconstruct(stack, tilts_deg, iterations=_MATCHING_ITERATIONS, method="osem")
     depth, rows, columns = volume.shape
     model = projector_on("auto", tilts_deg, (depth, rows, columns)).forward(volume)
     shifts = np.array([cross_correlation_shift(m, p) for m, p in zip(model, stack, strict=True)])

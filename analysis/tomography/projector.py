@@ -22,6 +22,7 @@ Volume = NDArray[np.float32]
 Stack = NDArray[np.float32]
 """(tilt, y, x)"""
 
+_COLUMNS_AT_ONCE = 8
 FRACTIONS = 512
 """Of a detector row, at which footprints are looked up."""
 
@@ -37,7 +38,8 @@ class Projector:
     """
 
     def __init__(self, tilts_deg: NDArray[np.float64], shape: tuple[int, int, int], rows: int | None = None) -> None:
-        angles = np.radians(np.atleast_1d(np.asarray(tilts_deg, np.float64)))
+        self.tilts_deg = np.atleast_1d(np.asarray(tilts_deg, np.float64))
+        angles = np.radians(self.tilts_deg)
         self.shape = shape
         self.rows = shape[1] if rows is None else rows
         self._cos, self._sin = np.cos(angles), np.sin(angles)
@@ -63,6 +65,14 @@ class Projector:
         volume = np.zeros(self.shape, np.float32)
         _backward(volume, padded, self._cos, self._sin, self._footprint)
         return volume
+
+
+def in_vectors(columns: slice, most: int) -> slice:
+    """Columns with a few more beside them, where an image of so many has them: as processors take them at once."""
+    more = -(columns.stop - columns.start) % _COLUMNS_AT_ONCE
+    right = min(more, most - columns.stop)
+    left = min(more - right, columns.start)
+    return slice(columns.start - left, columns.stop + right)
 
 
 def project(volume: Volume, tilts_deg: NDArray[np.float64]) -> Stack:

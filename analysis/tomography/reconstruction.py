@@ -1,12 +1,14 @@
-"""MLEM and SIRT, batch or incremental.
+"""MLEM, OSEM and SIRT, batch or incremental.
 
 Expectation maximisation (as in Mychinko et al., Small 2021) multiplies the volume by the back-projected ratio of data
-to model: the maximum-likelihood iteration for Poisson counts, which keeps the volume positive. SIRT adds the
-back-projected residual, normalised by row and column sums.
+to model: the maximum-likelihood iteration for Poisson counts, which keeps the volume positive. With ordered subsets
+(Hudson and Larkin, IEEE Trans. Med. Imaging 13 (1994) 601) each iteration is over every second, third or fourth tilt in
+turn, and comes about as far as one over all. SIRT adds the back-projected residual, normalised by row and column sums.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,8 +17,10 @@ from numpy.typing import NDArray
 from analysis.tomography.device import Device, projector_on
 from analysis.tomography.projector import Projector, Stack, Volume
 
-Method = Literal["mlem", "sirt"]
+Method = Literal["mlem", "osem", "sirt"]
 _TINY = np.float32(1e-6)
+_MOST_SUBSETS, _LEAST_TILTS = 4, 16
+"""Of a subset: with fewer, what each asks for is too different."""
 _VOLUMES, _STACKS = 5, 14
 """That aligning and reconstructing hold at once, in single precision."""
 
@@ -33,7 +37,8 @@ class Reconstruction:
     Parameters
     ----------
     shape : (z, y, x) voxels; y and x must equal the projections' rows and columns
-    method : ``mlem`` (Poisson likelihood, positive) or ``sirt`` (least squares, clipped at zero)
+    method : ``mlem`` (Poisson likelihood, positive), ``osem`` (the same by ordered subsets of the tilts, up to four
+        times as fast), or ``sirt`` (least squares, clipped at zero)
     device : where it is computed: ``cpu``, ``cuda``, or ``auto`` for the GPU where there is one and it is worth it
     """
 
@@ -53,15 +58,27 @@ class Reconstruction:
         self._tilts_deg.append(float(tilt_deg))
 
     def iterate(self, n: int) -> None:
-        """Run n iterations over every projection taken so far, from the present volume."""
+        """Run n iterations over the projections taken so far, from the present volume.
+
+        With ordered subsets as many more as it takes for each projection to count alike.
+        """
         if not self._projections:
             return
         stack = np.stack(self._projections)
         if self._volume is None:
             self._volume = _uniform(stack, self.shape)
-        projector = projector_on(self.device, np.asarray(self._tilts_deg), self.shape)
-        step = _mlem if self.method == "mlem" else _sirt
-        self._volume = projector.home(step(projector.array(self._volume), projector.array(stack), projector, n))
+        tilts_deg = np.asarray(self._tilts_deg)
+        if self.method == "sirt":
+            projector = projector_on(self.device, tilts_deg, self.shape)
+            found = _sirt(projector.array(self._volume), projector.array(stack), projector, n)
+        else:
+            subsets = _ordered_subsets(tilts_deg) if self.method == "osem" else [np.arange(len(tilts_deg))]
+            projectors = [projector_on(self.device, tilts_deg[s], self.shape) for s in subsets]
+            projector = projectors[0]
+            data = [projector.array(np.maximum(stack[s], 0.0)) for s in subsets]
+            # What was handed out before stays as it was.
+            found = _mlem(projector.array(self._volume.copy()), data, projectors, -(-n // len(subsets)))
+        self._volume = projector.home(found)
 
     def volume(self) -> Volume:
         """The present volume (z, y, x), in projection units per voxel edge."""
@@ -91,13 +108,32 @@ def _uniform(stack: Stack, shape: tuple[int, int, int]) -> Volume:
     return np.ascontiguousarray(np.broadcast_to(per_slice.astype(np.float32), shape))
 
 
-def _mlem(volume: Volume, stack: Stack, projector: Projector, n: int) -> Volume:
-    sensitivity = np.maximum(projector.backward(np.ones_like(stack)), _TINY)
-    data = np.maximum(stack, 0.0)
-    for _ in range(n):
-        ratio = np.divide(data, np.maximum(projector.forward(volume), _TINY), dtype=np.float32)
-        volume = volume * np.divide(projector.backward(ratio), sensitivity, dtype=np.float32)
+def _ordered_subsets(tilts_deg: NDArray[np.float64]) -> list[NDArray[np.intp]]:
+    """Every so manieth tilt in order of angle, each subset half-way between those before it."""
+    order = np.argsort(tilts_deg, kind="stable")
+    n = int(np.clip(len(order) // _LEAST_TILTS, 1, _MOST_SUBSETS))
+    return [order[first::n] for first in ((0, 2, 1, 3) if n == _MOST_SUBSETS else range(n))]
+
+
+def _mlem(volume: Volume, data: Sequence[Stack], projectors: Sequence[Projector], passes: int) -> Volume:
+    """In place; one update by each part of the data in turn."""
+    sensitivities = [p.array(_sensitivity(p)) for p in projectors]
+    for _ in range(passes):
+        for projector, part, sensitivity in zip(projectors, data, sensitivities, strict=True):
+            ratio = projector.forward(volume)
+            np.maximum(ratio, _TINY, out=ratio)
+            np.divide(part, ratio, out=ratio)
+            step = projector.backward(ratio)
+            step /= sensitivity
+            volume *= step
     return volume
+
+
+def _sensitivity(projector: Projector) -> Volume:
+    """(z, y, 1) how much of a voxel all projections together see; the same all along the axis."""
+    depth, rows, _ = projector.shape
+    line = Projector(projector.tilts_deg, (depth, rows, 1), projector.rows)
+    return np.maximum(line.backward(np.ones((len(line.tilts_deg), line.rows, 1), np.float32)), _TINY)
 
 
 def _sirt(volume: Volume, stack: Stack, projector: Projector, n: int) -> Volume:

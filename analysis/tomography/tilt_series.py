@@ -13,7 +13,7 @@ from analysis.tomography.alignment import Alignment, align, shifted
 from analysis.tomography.clipping import Clipping, clipping_of
 from analysis.tomography.noise import Noise, darkest_level
 from analysis.tomography.projections import Projections
-from analysis.tomography.projector import Stack
+from analysis.tomography.projector import Stack, in_vectors
 from analysis.tomography.tilt_axis import believed_axis, turned
 from analysis.tomography.total_signal import diffracting, entered
 from drivers.frames import Frame, FrameHeader, SeriesEnd
@@ -173,9 +173,8 @@ def crop_around_particle(aligned: Stack) -> tuple[slice, slice]:
     hit_y, hit_x = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     reach = max(rows / 2 - hit_y[0], hit_y[-1] + 1 - rows / 2) + _MARGIN_PX
     low = max(0, int(np.floor(rows / 2 - reach)))
-    return slice(low, rows - low), slice(
-        max(0, int(hit_x[0]) - _MARGIN_PX), min(columns, int(hit_x[-1]) + 1 + _MARGIN_PX)
-    )
+    beside = slice(max(0, int(hit_x[0]) - _MARGIN_PX), min(columns, int(hit_x[-1]) + 1 + _MARGIN_PX))
+    return slice(low, rows - low), in_vectors(beside, columns)
 
 
 def problems_of(series: AlignedSeries, end: SeriesEnd) -> list[str]:

@@ -19,6 +19,7 @@ from analysis.particle_model.response import SignalResponse
 from analysis.particle_model.surfaces import distance_to, redistanced
 from analysis.particle_model.surroundings import COARSE_PX
 from analysis.tomography.projections import Projections
+from analysis.tomography.projector import in_vectors
 from analysis.unheated.conjugate_gradients import Unknowns
 from analysis.unheated.linear_projections import NUISANCES, LinearProjections
 from analysis.unheated.segmentation import TwoPhase
@@ -130,14 +131,14 @@ def _first_model(start: TwoPhase, projections: Projections, first_column: int) -
     half_z, half_y = (
         min(size // 2, int(np.ceil(np.abs(hit - 0.5 * (size - 1)).max() + 0.5)) + _MARGIN_PX) for hit in (z, y)
     )
-    first = max(0, int(x[0]) - _MARGIN_PX)
-    last = min(start.mask.shape[2], int(x[-1]) + 1 + _MARGIN_PX)
-    first -= (last - first) % 2 if first else 0  # transforms of a prime length are three times as slow
+    width = start.mask.shape[2]
+    beside = slice(max(0, int(x[0]) - _MARGIN_PX), min(width, int(x[-1]) + 1 + _MARGIN_PX))
+    columns = in_vectors(beside, width)
     middle = 0.5 * size
     box = (
         slice(int(np.ceil(middle)) - half_z, int(middle) + half_z),
         slice(int(np.ceil(middle)) - half_y, int(middle) + half_y),
-        slice(first, last),
+        columns,
     )
     coarse = -(-rows // COARSE_PX)
     return ParticleModel(
@@ -146,9 +147,9 @@ def _first_model(start: TwoPhase, projections: Projections, first_column: int) -
         shell_level=start.shell_level,
         core_step=start.core_level - start.shell_level,
         blur_px=start.blur_px,
-        surroundings=np.zeros((coarse, coarse, -(-(last - first) // COARSE_PX)), np.float32),
+        surroundings=np.zeros((coarse, coarse, -(-(columns.stop - columns.start) // COARSE_PX)), np.float32),
         rows=rows,
-        first_column=first_column + first,
+        first_column=first_column + columns.start,
         swept_deg=projections.swept_deg,
         response=SignalResponse(top=float(np.quantile(projections.raw, _TOP))),
     )

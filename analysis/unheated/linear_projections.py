@@ -15,9 +15,12 @@ from analysis.particle_model.surroundings import along_axes
 from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Stack, Volume
 from analysis.unheated.conjugate_gradients import Unknowns, conjugate_gradients
+from analysis.unheated.patterns import Patterns
 from analysis.unheated.sensitivity import Sensitivity
+from analysis.unheated.smooth_fields import SmoothField
 
 _CG_STEPS = 30
+"""Fewer would do for the misfit, not for levels and volume, which can make up for each other."""
 _LEVEL_PRIOR, _BLUR_PRIOR_PX2, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 0.2, 0.3, 0.3, 0.2
 _CURVATURE_PRIOR, _MIXED_PRIOR_PX2, _MIXED_STEP_PX2 = 0.1, 1.0, 0.3
 _COAT_PRIOR = 0.05
@@ -50,11 +53,11 @@ class LinearProjections:
         cautious: bool = False,
     ) -> None:
         self._model, self._exposures = model, exposures
-        self._smooth_px, self._surface_prior = scale
+        smooth_px, self._surface_prior = scale
         stack, seen = projections.moved(exposures.shifts_px, model.columns)
         tilts_deg = projections.tilts_deg + exposures.tilt_errors_deg
         self._scene, scattered, by_tilt = model.projected(model.composition, tilts_deg)
-        self._gain = exposures.factors.astype(np.float32)[:, None, None] * model.response.slope(scattered)
+        gain = exposures.factors.astype(np.float32)[:, None, None] * model.response.slope(scattered)
         projected = exposures.exposed(model.response.signal(scattered))
         self._top = float(projected.max())
         self._residual, self._weight = projections.missed(projected, stack, seen)
@@ -69,53 +72,56 @@ class LinearProjections:
         by_mixed = self._scene.particle(model.metal * more_mixed * np.float32(model.core_step / _MIXED_STEP_PX2))
         self._everywhere = np.stack(
             [
-                self._gain * self._scene.particle(model.metal) * np.float32(_LEVEL_PRIOR * model.shell_level),
-                self._gain
+                gain * self._scene.particle(model.metal) * np.float32(_LEVEL_PRIOR * model.shell_level),
+                gain
                 * self._scene.particle(model.metal * model.composition)
                 * np.float32(_LEVEL_PRIOR * model.core_step),
                 by_blur * np.float32(_BLUR_PRIOR_PX2),
                 model.response.by_curvature(scattered) * np.float32(_CURVATURE_PRIOR),
-                self._gain * by_mixed * np.float32(_MIXED_PRIOR_PX2),
-                *(self._gain * self._surroundings(layer) for layer in self._coats),
+                gain * by_mixed * np.float32(_MIXED_PRIOR_PX2),
+                *(gain * self._surroundings(layer) for layer in self._coats),
             ]
         )
         self._priors = np.array(
             [_SHIFT_PRIOR_PX, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, FACTOR_PRIOR, BACKGROUND_PRIOR * self._top]
         )
-        own_slopes = slopes_of(projected, self._gain * by_tilt, exposures.factors)
-        self._per_tilt = own_slopes * self._priors.astype(np.float32)[:, None, None]
-        weighted = (self._weight * part for part in self._everywhere)
-        own = [[float(np.vdot(part, other)) for other in self._everywhere] for part in weighted]
-        self._everywhere_own = np.array(own) + np.eye(len(own))
-        own_of_tilts = np.einsum("tiyx,tyx,tjyx->tij", self._per_tilt, self._weight, self._per_tilt, optimize=True)
+        per_tilt = slopes_of(projected, gain * by_tilt, exposures.factors)
+        per_tilt *= self._priors.astype(np.float32)[:, None, None]
+        flat = self._everywhere.reshape(len(self._everywhere), -1)
+        self._everywhere_own = (flat * self._weight.ravel() @ flat.T).astype(np.float64) + np.eye(len(flat))
+        rows = per_tilt.reshape(*per_tilt.shape[:2], -1)
+        own_of_tilts = np.matmul(rows * self._weight.reshape(len(rows), 1, -1), rows.transpose(0, 2, 1))
         self._per_tilt_own = own_of_tilts.astype(np.float64) + np.eye(5)
+        self._patterns = Patterns(gain, self._everywhere, per_tilt)
         self._outside = self._surface_prior * (model.shell_level - model.displaced) * occupancy_slope(model.outside)
         self._interface = self._surface_prior * model.core_step * occupancy_slope(model.interface)
-        waves, cells = _squared_waves(model.outside.shape), _squared_waves(model.surroundings.shape)
-        self._surface_waves = np.exp(-0.5 * self._smooth_px**2 * waves)
-        self._cell_waves = model.shell_level * (_CELL_PRIOR + _CLOUD_PRIOR * np.exp(-0.5 * _CLOUD_CELLS**2 * cells))
+        self._surface = SmoothField(model.outside.shape, smooth_px)
+        self._around = SmoothField(model.surroundings.shape)
+        clouds = np.exp(-0.5 * _CLOUD_CELLS**2 * self._around.squares)
+        self._cell_waves = np.float32(model.shell_level) * (_CELL_PRIOR + _CLOUD_PRIOR * clouds)
         self._stiffness = self._find_stiffness()
         self._free = self._not_at_bounds(free)
 
     def forward(self, unknowns: Unknowns) -> Stack:
         """Change of the projections."""
-        box = self._outside * self._moved(unknowns[0]) + self._interface * self._moved(unknowns[1])
-        change = self._gain * self._surroundings(self._cells(unknowns[2]), box)
-        change += np.tensordot(unknowns[3].astype(np.float32), self._everywhere, 1)
-        change += np.einsum("ti,tiyx->tyx", unknowns[4].astype(np.float32), self._per_tilt)
-        return change
+        return self._weighted(unknowns, np.ones_like(self._weight))
+
+    def _weighted(self, unknowns: Unknowns, weight: Stack) -> Stack:
+        box = self._outside * self._surface.voxels(unknowns[0]) + self._interface * self._surface.voxels(unknowns[1])
+        scattered = self._surroundings(self._cells(unknowns[2]), box)
+        return self._patterns.change(scattered, unknowns[3], unknowns[4], weight)
 
     def backward(self, change: Stack) -> Unknowns:
         """The exact adjoint of `forward`."""
-        scattered = self._gain * change
+        scattered, everywhere, per_tilt = self._patterns.told(change)
         box = self._scene.particle_back(scattered)
         displaced = along_axes(self._model.metal * box, self._model.coarser)
         return [
-            self._surface_waves * to_waves(self._outside * box),
-            self._surface_waves * to_waves(self._interface * box),
-            self._cell_waves * to_waves(self._scene.around_back(scattered) - displaced),
-            np.tensordot(self._everywhere, change, 3).astype(np.float64),
-            np.einsum("tiyx,tyx->ti", self._per_tilt, change).astype(np.float64),
+            self._surface.waves(self._outside * box),
+            self._surface.waves(self._interface * box),
+            self._cell_waves * self._around.waves(self._scene.around_back(scattered) - displaced),
+            everywhere,
+            per_tilt,
         ]
 
     def step(self, way: Unknowns | None) -> tuple[ParticleModel, Exposures, Unknowns]:
@@ -131,7 +137,8 @@ class LinearProjections:
         right[3][4] -= self._model.mixed_px2 / _MIXED_PRIOR_PX2
         right[3] *= self._free
         found = conjugate_gradients(self._bounded, right, self._precondition_bounded, _CG_STEPS)
-        moved = [np.clip(self._surface_prior * self._moved(f), -1.0, 1.0).astype(np.float32) for f in found[:2]]
+        fields = (self._surface_prior * self._surface.voxels(f) for f in found[:2])
+        moved = [np.clip(f, -1.0, 1.0).astype(np.float32) for f in fields]
         model = self._model
         levels = 1.0 + _LEVEL_PRIOR * found[3][:2]
         around = self._cells(found[2])
@@ -166,7 +173,7 @@ class LinearProjections:
             ((s.outside_per_px, self._outside), (s.interface_per_px, self._interface))
         ):
             mean = np.asarray(slope / slope.sum(), np.float32)
-            gradient[place] = self._surface_waves * to_waves(mean) * np.float32(-per_px * self._surface_prior)
+            gradient[place] = self._surface.waves(mean) * np.float32(-per_px * self._surface_prior)
         gradient[3][:_COATS_FROM] = (
             s.shell_level * _LEVEL_PRIOR,
             s.core_step * _LEVEL_PRIOR,
@@ -214,15 +221,15 @@ class LinearProjections:
         return found
 
     def _normal(self, unknowns: Unknowns) -> Unknowns:
-        image = self.backward(self._weight * self.forward(unknowns))
+        image = self.backward(self._weighted(unknowns, self._weight))
         return [a + b for a, b in zip(image, unknowns, strict=True)]
 
     def _nothing(self) -> Unknowns:
         """All unknowns at zero."""
         return [
-            np.zeros(self._model.outside.shape, np.float32),
-            np.zeros(self._model.outside.shape, np.float32),
-            np.zeros(self._model.surroundings.shape, np.float32),
+            np.zeros_like(self._surface.amplitudes),
+            np.zeros_like(self._surface.amplitudes),
+            np.zeros_like(self._cell_waves),
             np.zeros(len(self._everywhere)),
             np.zeros((len(self._exposures.factors), 5)),
         ]
@@ -233,13 +240,9 @@ class LinearProjections:
         inside = -displaced if box is None else box - displaced
         return self._scene.around(field) + self._scene.particle(np.asarray(inside, np.float32))
 
-    def _moved(self, waves: NDArray[np.floating]) -> Volume:
-        """Displacement of a surface, over its prior, from unknowns of unit variance."""
-        return from_waves(self._surface_waves * waves)
-
     def _cells(self, waves: NDArray[np.floating]) -> Volume:
         """Surroundings from unknowns of unit variance."""
-        return from_waves(self._cell_waves * waves)
+        return self._around.voxels(self._cell_waves * waves)
 
     def _precondition(self, unknowns: Unknowns) -> Unknowns:
         """A rough inverse of the normal equations.
@@ -263,34 +266,16 @@ class LinearProjections:
         cells = self._model.surroundings.shape
         z, y = (np.pi * np.arange(n) / n for n in cells[:2])
         across = np.hypot(z[:, None], y)[:, :, None] + np.pi / cells[0]
-        forms = (self._surface_waves**2, self._surface_waves**2, self._cell_waves**2 / across)
+        surface = self._surface.amplitudes**2
+        forms = (surface, surface, self._cell_waves**2 / across)
         steep = [np.abs(f) > _STEEP * np.abs(f).max() for f in (self._outside, self._interface)]
         found = []
         for place, form in enumerate(forms):
-            probe = np.random.default_rng(0).standard_normal(zero[place].shape).astype(np.float32)
+            shape = self._outside.shape if place < 2 else zero[place].shape
+            probe = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
             if place < 2:
-                probe = to_waves(probe * steep[place])
+                probe = self._surface.waves(probe * steep[place]) / self._surface.amplitudes
             seen = self.forward([*zero[:place], probe, *zero[place + 1 :]])
             size = float((self._weight * seen**2).sum()) / float(np.vdot(probe, probe * form))
             found.append(np.asarray(1.0 + size * form, np.float32))
         return found
-
-
-def to_waves(field: Volume) -> Volume:
-    """A field as cosine waves, which keep its scalar products; edges reflect."""
-    from scipy.fft import dctn
-
-    return np.asarray(dctn(field, norm="ortho"))
-
-
-def from_waves(waves: NDArray[np.floating]) -> Volume:
-    """The field of these cosine waves."""
-    from scipy.fft import idctn
-
-    return np.asarray(idctn(waves, norm="ortho"))
-
-
-def _squared_waves(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Squared wave numbers of the cosine waves, in radians per voxel."""
-    z, y, x = ((np.pi * np.arange(n) / n) ** 2 for n in shape)
-    return np.asarray(z[:, None, None] + y[:, None] + x, np.float32)

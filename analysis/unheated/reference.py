@@ -8,7 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.alloying.simulated_measurement import ITERATIONS, AlloyingCurve, Reading, SimulatedMeasurement, aspect_of
+from analysis.alloying.simulated_measurement import (
+    AlloyingCurve,
+    Reading,
+    SimulatedMeasurement,
+    aspect_of,
+    comparable_volume,
+)
 from analysis.alloying.spread import SPREADS
 from analysis.diffusion.diffusivity_law import DiffusivityLaw
 from analysis.diffusion.trajectory import CompositionTrajectory
@@ -18,7 +24,6 @@ from analysis.results import Estimate
 from analysis.tomography.alignment import shifted
 from analysis.tomography.noise import Noise, estimate_noise
 from analysis.tomography.projector import Volume
-from analysis.tomography.reconstruction import reconstruct
 from analysis.tomography.tilt_series import AlignedSeries, crop_around_particle
 from analysis.unheated.first_state import FirstState, fit_first_state
 from analysis.unheated.segmentation import TwoPhase, find_two_phases, touches_neighbour
@@ -147,7 +152,7 @@ def fit_reference(series: AlignedSeries, seed: int, spread: str, problems: list[
         raise NotCoreShell("the first tilt series was taken after heating: there is no unalloyed state to compare with")
     rows, columns = crop_around_particle(series.aligned)
     aligned = np.ascontiguousarray(series.aligned[:, rows, columns])
-    start = find_two_phases(aligned, tilts_deg, reconstruct(aligned, tilts_deg, iterations=ITERATIONS))
+    start = find_two_phases(aligned, tilts_deg, comparable_volume(aligned, tilts_deg))
     _check_start(start)
     noise = estimate_noise(series.raw, header.gain)
     first = fit_first_state(series.projections(noise), start, columns.start)
@@ -203,7 +208,7 @@ def reconstruct_crop(series: AlignedSeries, exposures: Exposures, crop: tuple[sl
     even = (series.raw - exposures.backgrounds[:, None, None]) / exposures.factors[:, None, None]
     stack = shifted(np.asarray(even, np.float32), exposures.shifts_px)[:, crop[0], crop[1]]
     tilts_deg = series.tilts_deg + exposures.tilt_errors_deg
-    return reconstruct(np.ascontiguousarray(stack), tilts_deg, iterations=ITERATIONS)
+    return comparable_volume(np.ascontiguousarray(stack), tilts_deg)
 
 
 def _check_start(start: TwoPhase) -> None:

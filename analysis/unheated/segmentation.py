@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.images.main_body import main_body
-from analysis.particle_model.forward_model import blurred
+from analysis.particle_model.blur import blurred
 from analysis.tomography.projector import Projector, Stack, Volume
 
 _BLUR_PX = 1.0

@@ -11,7 +11,7 @@ from analysis.diffusion.fick import ROUGHLY, diffuse
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.model import ParticleModel
 from analysis.tomography.noise import Noise
-from analysis.tomography.projector import Stack
+from analysis.tomography.projector import Stack, Volume
 
 _DEGREE = 0.6
 """Of alloying, where a heated state tells most of D."""
@@ -49,10 +49,15 @@ def sensitivity(
     around = scene.around(model.surroundings)
     by_tau = scene.particle(model.metal * trajectory.at(ln_tau)[1] * np.float32(model.core_step))
 
-    def seen(changed: ParticleModel) -> Stack:
+    def heated(changed: ParticleModel) -> Volume:
         start, metal, faces = changed.composition, changed.metal, changed.face_fractions
         (alloyed,) = diffuse(start, metal, [tau_nm2], trajectory.voxel_nm, faces, growth=ROUGHLY)
-        scattered = changed.scene(tilts_deg).particle(changed.intensity(alloyed)) + around
+        return alloyed
+
+    alloyed = heated(model)
+
+    def seen(changed: ParticleModel, composition: Volume = alloyed) -> Stack:
+        scattered = changed.scene(tilts_deg).particle(changed.intensity(composition)) + around
         return changed.response.signal(scattered)
 
     plain = seen(model)
@@ -63,15 +68,19 @@ def sensitivity(
     score = weight * (told - np.float32(part) * plain)
     sharpness = float(np.vdot(score, told))
 
-    def slope(step: float, changed: ParticleModel) -> float:
-        return -float(np.vdot(score, seen(changed) - plain)) / (sharpness * step)
+    def slope(step: float, changed: ParticleModel, composition: Volume = alloyed) -> float:
+        return -float(np.vdot(score, seen(changed, composition) - plain)) / (sharpness * step)
+
+    def slope_of_way(step: float, changed: ParticleModel) -> float:
+        """Of what makes it alloy otherwise as well."""
+        return slope(step, changed, heated(changed))
 
     return Sensitivity(
-        outside_per_px=slope(_STEP_PX, replace(model, outside=model.outside - np.float32(_STEP_PX))),
-        interface_per_px=slope(_STEP_PX, replace(model, interface=model.interface - np.float32(_STEP_PX))),
+        outside_per_px=slope_of_way(_STEP_PX, replace(model, outside=model.outside - np.float32(_STEP_PX))),
+        interface_per_px=slope_of_way(_STEP_PX, replace(model, interface=model.interface - np.float32(_STEP_PX))),
         shell_level=slope(_LEVEL_STEP, replace(model, shell_level=model.shell_level * (1.0 + _LEVEL_STEP))),
         core_step=slope(_LEVEL_STEP, replace(model, core_step=model.core_step * (1.0 + _LEVEL_STEP))),
         curvature=slope(_CURVATURE_STEP, replace(model, response=model.response.bent(_CURVATURE_STEP))),
-        mixed_per_px2=slope(_MIXED_STEP_PX2, replace(model, mixed_px2=model.mixed_px2 + _MIXED_STEP_PX2)),
+        mixed_per_px2=slope_of_way(_MIXED_STEP_PX2, replace(model, mixed_px2=model.mixed_px2 + _MIXED_STEP_PX2)),
         blur_per_px2=slope(_BLUR_STEP_PX2, replace(model, blur_px=float(np.hypot(model.blur_px, _BLUR_STEP_PX2**0.5)))),
     )

@@ -72,7 +72,7 @@ def test_coarse_voxels_are_said_to_be():
     assert course.quality.startswith("poor: voxels of 2 nm")
 
 
-@pytest.mark.parametrize(("method", "within"), [("mlem", 0.002), ("sirt", 0.03)])
+@pytest.mark.parametrize(("method", "within"), [("mlem", 0.002), ("osem", 0.002), ("sirt", 0.03)])
 def test_a_reconstruction_keeps_the_total_intensity(method, within, ball):
     images = al.project(ball, TILTS)
     found = al.reconstruct(images, TILTS, method=method, aligned=True, iterations=20)

@@ -15,6 +15,7 @@ from drivers.errors import ConfigError
 
 class ReconstructionMethod(StrEnum):
     MLEM = "mlem"
+    OSEM = "osem"
     SIRT = "sirt"
 
 

@@ -167,5 +167,6 @@ def test_what_lies_around_a_particle_is_left_as_it_was(rng):
     start = rng.random(occupancy.shape).astype(np.float32)
     (whole,) = diffuse(start, occupancy, [3.0], 1.0)
     (alone,) = diffuse(start[2:6, 3:8, 4:9], occupancy[2:6, 3:8, 4:9], [3.0], 1.0)
-    np.testing.assert_array_equal(whole[2:6, 3:8, 4:9], alone)
+    # The mean, which is taken off first, is summed in another order.
+    np.testing.assert_allclose(whole[2:6, 3:8, 4:9], alone, atol=1e-6)
     np.testing.assert_array_equal(whole[occupancy == 0.0], start[occupancy == 0.0])

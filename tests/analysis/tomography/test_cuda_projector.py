@@ -37,7 +37,7 @@ def test_back_is_the_adjoint_of_forth_on_the_gpu():
 
 
 @needs_gpu
-@pytest.mark.parametrize("method", ["mlem", "sirt"])
+@pytest.mark.parametrize("method", ["mlem", "osem", "sirt"])
 def test_a_reconstruction_is_the_same(method):
     rng = np.random.default_rng(3)
     volume = np.zeros((48, 48, 40), np.float32)

@@ -5,6 +5,7 @@ from analysis.tomography.projector import Projector, _backward, _forward, projec
 from simulators.rays import line_integrals
 
 TILTS = np.arange(-70.0, 71.0, 7.0)
+ALL_ROUND = np.array([-180.0, -133.0, -95.0, -90.0, -89.99, -45.0, 0.0, 0.01, 30.0, 60.0, 90.0, 90.01, 120.0, 179.0])
 
 
 def test_projection_and_back_projection_are_adjoint(rng):
@@ -14,6 +15,27 @@ def test_projection_and_back_projection_are_adjoint(rng):
     left = float(np.sum(projector.forward(volume).astype(np.float64) * stack))
     right = float(np.sum(volume.astype(np.float64) * projector.backward(stack)))
     assert left == pytest.approx(right, rel=1e-5)
+
+
+def test_it_is_adjoint_in_every_single_weight_whatever_the_tilt(rng):
+    volume = rng.random((7, 9, 1)).astype(np.float32)
+    for rows in (5, 9, 14):
+        for tilt_deg in ALL_ROUND:
+            projector = Projector(np.array([tilt_deg]), volume.shape, rows=rows)
+            units = np.eye(rows, dtype=np.float32)
+            weights = np.array([projector.backward(unit[None, :, None]).ravel() for unit in units])
+            np.testing.assert_allclose(
+                projector.forward(volume)[0, :, 0], weights @ volume.ravel(), rtol=1e-5, atol=1e-5
+            )
+
+
+def test_a_volume_turned_by_a_right_angle_projects_as_one_tilted_by_it(rng):
+    volume = np.zeros((24, 24, 3), np.float32)
+    volume[6:18, 6:18] = rng.random((12, 12, 3))
+    turned = np.ascontiguousarray(np.rot90(volume, axes=(0, 1)))
+    for tilt_deg in (-60.0, -10.0, 0.0, 35.0):
+        here, there = (project(v, np.array([t])) for v, t in ((volume, tilt_deg + 90.0), (turned, tilt_deg)))
+        np.testing.assert_allclose(here, there, atol=2e-3 * here.max())
 
 
 def test_projection_conserves_mass_at_every_tilt(rng):
