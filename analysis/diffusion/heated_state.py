@@ -94,6 +94,11 @@ class HeatedState:
         return self.point.ln_tau
 
     @property
+    def poorly_told(self) -> bool:
+        """Whether the model misses much of it, and not so much that it tells no tau at all, be it none or all."""
+        return MISSED < self.misfit < _NO_MISFIT
+
+    @property
     def misfit_ln_std(self) -> float:
         """`ln_std`, wider where the model misses by more than the noise."""
         return float(self.ln_std * max(1.0, self.misfit) ** 0.5)

@@ -23,7 +23,8 @@ _NUMBER = re.compile(r"[+-]?\d[\d.]*")
 
 def contradiction_of(reference: Reference, heated: list[FittedState]) -> str:
     """Where projections and reconstructions tell of two different particles, in words: then D is neither's."""
-    told = [h for h in heated if h.told_ln_tau is not None]
+    # One at an end of what can be told bounds D, which is a claim as well where the model misses it.
+    told = [h for h in heated if h.told_ln_tau is not None or h.state.poorly_told]
     if not told:
         return ""
     by_projections = reference.curve.degree(np.exp([h.state.ln_tau for h in told]))
