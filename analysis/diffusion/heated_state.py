@@ -94,8 +94,8 @@ class HeatedState:
         return self.point.ln_tau
 
     @property
-    def poorly_told(self) -> bool:
-        """Whether the model misses much of it, and not so much that it tells no tau at all, be it none or all."""
+    def missed(self) -> bool:
+        """Whether the model misses it by much, though not by so much that it tells no tau."""
         return MISSED < self.misfit < _NO_MISFIT
 
     @property
@@ -135,21 +135,20 @@ def fit_heated_state(
     def freed(point: StatePoint, exposures: Exposures, causes: tuple[str, ...], rounds: int) -> _Fit:
         """The best on the way from there with such causes free; a step that makes it worse is taken by half."""
         best: _Fit | None = None
-        part, left = 1.0, rounds
-        begun = point.change.void
-        while left >= 0:
+        part, left, begun = 1.0, rounds, point.change.void
+        while True:
             which = with_causes(causes) if left else UNKNOWNS if HOLLOW in causes else WHOLE
             equations = StateEquations(*what, point, exposures, which, usual_misfit)
             if best is None or equations.misfit < best[0].misfit:
                 best, part = (equations, point, exposures), 1.0
             else:
                 part *= 0.5
-            if left:
-                point, exposures = _stepped(*best, trajectory, part)
+            if not left:
+                break
+            point, exposures = _stepped(*best, trajectory, part)
             void = point.change.void
             vanishes = begun is not None and void is not None and void.radius_px < _VANISHES * begun.radius_px
-            left = min(left - 1, 0) if vanishes else left - 1
-        assert best is not None, "the last round is one without a step"
+            left = 0 if vanishes else left - 1
         if best[0] is not equations:
             best = StateEquations(*what, *best[1:], which, usual_misfit), *best[1:]
         return best

@@ -23,8 +23,8 @@ _NUMBER = re.compile(r"[+-]?\d[\d.]*")
 
 def contradiction_of(reference: Reference, heated: list[FittedState]) -> str:
     """Where projections and reconstructions tell of two different particles, in words: then D is neither's."""
-    # One at an end of what can be told bounds D, which is a claim as well where the model misses it.
-    told = [h for h in heated if h.told_ln_tau is not None or h.state.poorly_told]
+    # A state that looks unheated, or fully alloyed, only bounds D: a claim as well, and not one to trust when missed.
+    told = [h for h in heated if h.told_ln_tau is not None or h.state.missed]
     if not told:
         return ""
     by_projections = reference.curve.degree(np.exp([h.state.ln_tau for h in told]))

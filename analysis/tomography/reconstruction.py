@@ -109,7 +109,7 @@ def _uniform(stack: Stack, shape: tuple[int, int, int]) -> Volume:
 
 
 def _ordered_subsets(tilts_deg: NDArray[np.float64]) -> list[NDArray[np.intp]]:
-    """Every so manieth tilt in order of angle, each subset half-way between those before it."""
+    """Every second, third or fourth tilt in order of angle, one subset far from the next; all tilts where few."""
     order = np.argsort(tilts_deg, kind="stable")
     n = int(np.clip(len(order) // _LEAST_TILTS, 1, _MOST_SUBSETS))
     return [order[first::n] for first in ((0, 2, 1, 3) if n == _MOST_SUBSETS else range(n))]
