@@ -41,7 +41,7 @@ class PicturePanel(DrawnRows):
         self.border_title = title
         self._pixels: NDArray[np.uint8] | None = None
         self._rims: NDArray[np.uint8] | None = None
-        self._instead = "waiting for data"
+        self._instead = "no picture yet"
         self._shown_step, self._due_s = "", 0.0
         self._later: Timer | None = None
         self._pixel_nm = 0.0

@@ -65,7 +65,7 @@ class Plot(DrawnRows):
 def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple[float, float] | None = None) -> Text:
     """Render curves into `width` x `height` characters, the left-most for the y axis, the last line for x."""
     if not curves or width < 16 or height < 3:
-        return Text("waiting for data", style="dim")
+        return Text("nothing to draw yet", style="dim")
     ys = [v for c in curves for v in c.y]
     low, high = y_range if y_range else (min(ys), max(ys))
     if high - low < 1e-9:
