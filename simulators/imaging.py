@@ -105,6 +105,8 @@ class View:
             along = along - self.shear * heights[:, None]
         image = np.zeros((rows, columns), np.float32)
         for density, voxel_nm in densities:
+            if not density.any():
+                continue
             lines = line_integrals(density, voxel_nm, self.centre_nm[:2], self.tilt_deg, heights)
             image += _resample(lines, voxel_nm, along)
         for aside in beside:

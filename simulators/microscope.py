@@ -14,7 +14,7 @@ from drivers.errors import ConfigError, DeviceError
 from drivers.interfaces import DriverContext, Scan, ScanSettings, StagePosition
 from drivers.units import electrons_per_nm2
 from simulators.chip import WINDOW_OFFSETS_C
-from simulators.imaging import Optics, Response, View, attenuation, brightest, detect, exposed, scatterers
+from simulators.imaging import Optics, Response, View, attenuation, brightest, detect, exposed
 from simulators.imperfect.beam_path import BeamPath, bright_tilts_deg, magnified, membranes, neighbours, response
 from simulators.imperfect.imperfections import NONE, of_the_microscope
 from simulators.places import Place, places
@@ -227,17 +227,15 @@ class SimulatedMicroscope:
     def _know_brightest(self, twin: Twin) -> None:
         flaws = self._flaws
         if flaws.told():
-            metals = [scatterers(*p.shown, 0.01 * flaws.composition_bow_percent)[0] for p in twin.particles]
-            top = max(brightest(metal) for metal in metals)
+            top = max(brightest(p.metal) for p in twin.particles)
             self._attenuation = attenuation(top, 0.01 * flaws.attenuation_percent)
             self._response = response(flaws, top)
 
     def _render(self, pixel_nm: float, shape: tuple[int, int], tilt_deg: float) -> NDArray[np.float32]:
         image, flaws = np.zeros(shape, np.float32), self._flaws
         for particle, view in self.views(pixel_nm, shape, tilt_deg):
-            metal, coat = scatterers(*particle.shown, 0.01 * flaws.composition_bow_percent)
-            beside = neighbours(particle.specimen, flaws)
-            path = BeamPath(metal, (coat,), beside, self._bright_deg, 0.01 * flaws.diffraction_percent)
+            beside, brighter = neighbours(particle.specimen, flaws), 0.01 * flaws.diffraction_percent
+            path = BeamPath(particle.metal, (particle.coat,), beside, self._bright_deg, brighter)
             image += path.seen(replace(view, attenuation=self._attenuation), tilt_deg)
         if membrane := membranes(flaws, _MEMBRANE_BAND_NM):
             image += self._view(Place(""), pixel_nm, shape, tilt_deg).of(beside=membrane)

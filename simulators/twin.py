@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from drivers.recorded.folder import SessionFolder
 from simulators.diffusion import diffuse, regular_solution
+from simulators.imaging import scatterers
 from simulators.imperfect.imperfections import Imperfections
 from simulators.places import Place
 from simulators.reshaping import rounded
@@ -36,8 +37,8 @@ class Particle:
         self._before_nm2 = (0.5 * flaws.interface_nm) ** 2
         self.gold = diffuse(self.voxels.gold, self.voxels, self._before_nm2, self._relative_d)
         self.tau_nm2 = 0.0
-        self.shown = self.voxels, self.gold
-        """Voxels and gold fraction in the shape that heating has left."""
+        self._bow = 0.01 * flaws.composition_bow_percent
+        self._show(self.voxels, self.gold)
         self._start_spread = math.sqrt(fraction * (1.0 - fraction))
 
     def heat(self, tau_nm2: float) -> None:
@@ -46,7 +47,12 @@ class Particle:
             self.gold = diffuse(self.gold, self.voxels, tau_nm2, self._relative_d, before_nm2)
             self.tau_nm2 += tau_nm2
             gold = segregated(self.specimen, self.voxels, self.gold, self.tau_nm2)
-            self.shown = rounded(self.specimen, self.voxels, gold, self.tau_nm2)
+            self._show(*rounded(self.specimen, self.voxels, gold, self.tau_nm2))
+
+    def _show(self, voxels: Voxels, gold: NDArray[np.float32]) -> None:
+        """Voxels and gold fraction in the shape that heating has left, and what of them scatters."""
+        self.shown = voxels, gold
+        self.metal, self.coat = scatterers(voxels, gold, self._bow)
 
     def alloying(self) -> float:
         """True degree of alloying: how much of the composition's spread is gone, 0..1."""

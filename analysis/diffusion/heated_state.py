@@ -65,7 +65,7 @@ MISSED = 2.0
 """Times the usual one, from which what would explain it is told."""
 _NO_MISFIT = 100.0
 """Times the usual one, above which a series tells no tau."""
-_TRIED = 10
+_TRIED, _TILTS_TO_BEGIN = 10, 20
 
 _Fit: TypeAlias = tuple[StateEquations, StatePoint, Exposures]
 
@@ -281,7 +281,9 @@ def _start(
     projections: Projections, model: ParticleModel, trajectory: CompositionTrajectory, bow: float, law: DiffusivityLaw
 ) -> tuple[StatePoint, Exposures]:
     """Shifts moved along the tilt axis onto the model, the most likely of a few ln tau, and the scale there."""
-    scene = model.scene(projections.tilts_deg, projections.swept_deg)
+    # So many tell well enough where to begin.
+    some = projections.some(slice(None, None, max(1, len(projections.tilts_deg) // _TILTS_TO_BEGIN)))
+    scene = model.scene(some.tilts_deg, some.swept_deg)
     around = scene.around(model.surroundings)
 
     def signal(ln_tau: float) -> NDArray[np.float32]:
@@ -289,18 +291,18 @@ def _start(
         return model.response.signal(scene.particle(intensity(model, composition, bow)) + around)
 
     alloyed = signal(trajectory.range[1])
-    shifts = projections.shifts_px.copy()
-    profile = projections.moved(shifts, model.columns)[0].sum(axis=(0, 1))
-    shifts[:, 1] += cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
-    stack, seen = projections.moved(shifts, model.columns)
-    _, weight = projections.missed(alloyed, stack, seen)
+    profile = some.moved(some.shifts_px, model.columns)[0].sum(axis=(0, 1))
+    along_px = cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
+    stack, seen = some.moved(some.shifts_px + np.array([0.0, along_px]), model.columns)
+    _, weight = some.missed(alloyed, stack, seen)
     tried = []
     for ln_tau in np.linspace(*trajectory.range, _TRIED):
         projected = signal(float(ln_tau))
         scale = float(np.vdot(weight * projected, stack) / np.vdot(weight * projected, projected))
-        missed, own = projections.missed(np.float32(scale) * projected, stack, seen)
+        missed, own = some.missed(np.float32(scale) * projected, stack, seen)
         # One weight for all, but where clipping makes it a signal's own.
-        of_each = weight if projections.ceiling is None else own
+        of_each = weight if some.ceiling is None else own
         tried.append((float(np.vdot(of_each, missed**2)), float(ln_tau), scale))
     _, best, scale = min(tried)
-    return StatePoint(best, bow, law, scale, Change.none()), Exposures.of(projections).with_shifts(shifts)
+    shifts_px = projections.shifts_px + np.array([0.0, along_px])
+    return StatePoint(best, bow, law, scale, Change.none()), Exposures.of(projections).with_shifts(shifts_px)

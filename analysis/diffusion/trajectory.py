@@ -39,7 +39,10 @@ class CompositionTrajectory:
         self._metal = model.metal[self._inside]
         self.voxel_nm = voxel_nm
         start = model.composition[self._inside]
-        self._nearest = _nearest(self._inside)
+        order = np.zeros(self._inside.shape, np.int32)
+        order[self._inside] = np.arange(len(start))
+        self._continued = order[_nearest(self._inside)]
+        """Of each voxel, which one inside it takes after."""
         self.mean = float(np.vdot(self._metal, start) / self._metal.sum(dtype=np.float64))
         self._start = self._spread(start)
         ladder = _FIRST_PX2 * voxel_nm**2 * _RATIO ** np.arange(_MOST_NODES)
@@ -71,9 +74,14 @@ class CompositionTrajectory:
         by_slope, by_peak = self._bends.slopes(first, value, law.beside(self.about))
         return self._volume(by_slope), self._volume(by_peak)
 
+    def foresee(self) -> None:
+        """Have at hand what `by_law` needs."""
+        if self._bending:
+            _ = self._bends
+
     @cached_property
     def _bends(self) -> _Bends:
-        """Four more simulations, which no particle needs before it is heated."""
+        """Five more simulations, which no particle needs before it is heated."""
         return _Bends(self._model, np.exp(self._ln_tau) / self.voxel_nm**2, self._inside, self.about)
 
     def _weights(self, ln_tau: float) -> tuple[int, list[float], list[float]]:
@@ -91,9 +99,7 @@ class CompositionTrajectory:
 
     def _volume(self, inside: NDArray[np.float32]) -> Volume:
         """Continued beyond the particle, whose surface may move."""
-        whole = np.zeros(self._inside.shape, np.float32)
-        whole[self._inside] = inside
-        return whole[self._nearest]
+        return inside[self._continued]
 
     def degree(self, ln_tau: float) -> float:
         """Degree of alloying: how much of the composition's spread is gone, 0..1."""

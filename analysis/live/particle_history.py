@@ -126,6 +126,11 @@ class ParticleHistory:
             *self._diffusivity(header.simulated),
         ]
 
+    def foresee(self) -> None:
+        """What the first heated series will ask for, computed while its tilts are taken."""
+        if self._reference is not None:
+            self._reference.trajectory.foresee()
+
     def followed(self) -> Followed | None:
         """How far the particle has diffused in its states so far; nothing before it was heated."""
         if self._reference is None or not self._states:

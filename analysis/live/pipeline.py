@@ -71,6 +71,9 @@ class Pipeline:
         if isinstance(item, Frame):
             frames = self._frames.setdefault(item.header.step, [])
             frames.append(item)
+            if len(frames) == 1 and item.header.heat and item.header.particle in self._particles:
+                with surviving(f"{item.header.step}, as it begins"), one_blas_thread():
+                    self._particles[item.header.particle].foresee()
             if self._picture_px is None:
                 return []
             if len(frames) == 1:

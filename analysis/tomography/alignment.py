@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import get_num_threads
 from numpy.typing import NDArray
 
 from analysis.tomography.device import projector_on
@@ -27,6 +28,7 @@ _UPSAMPLING = 20
 _MATCHING_ITERATIONS = 6
 _DARK_BORDER = 0.15
 _MATCHED_PX = 0.1
+_PIXELS_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,13 @@ def shifted(stack: Stack, shifts_px: NDArray[np.float64]) -> Stack:
     rows, columns = stack.shape[1:]
     out = np.empty_like(stack, dtype=np.float32)
     along_y, along_x = (_waves_moved(n + 2 * pad, s) for n, s in zip((rows, columns), shifts_px.T, strict=True))
-    for i, image in enumerate(stack):
-        wide = np.pad(np.asarray(image, np.float32), pad, mode="edge")
-        waves = rfft2(wide) * along_y[i, :, None] * along_x[i, : wide.shape[1] // 2 + 1]
-        out[i] = irfft2(waves, wide.shape)[pad : pad + rows, pad : pad + columns]
+    along_x = along_x[:, : columns // 2 + pad + 1]
+    at_once, threads = max(1, _PIXELS_AT_ONCE // (rows * columns)), get_num_threads()
+    for i in range(0, len(stack), at_once):
+        some = slice(i, i + at_once)
+        wide = np.pad(np.asarray(stack[some], np.float32), ((0, 0), (pad, pad), (pad, pad)), mode="edge")
+        waves = rfft2(wide, workers=threads) * along_y[some, :, None] * along_x[some, None, :]
+        out[some] = irfft2(waves, wide.shape[1:], workers=threads)[:, pad : pad + rows, pad : pad + columns]
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,10 @@ class Projections:
     """Tilt gone through during each exposure."""
     ceiling: float | None = None
     """Intensity at which the detector clips."""
+
+    def some(self, which: slice) -> Projections:
+        """Some of the tilts."""
+        return replace(self, raw=self.raw[which], tilts_deg=self.tilts_deg[which], shifts_px=self.shifts_px[which])
 
     def missed(self, signal: Stack, stack: Stack, seen: Stack) -> tuple[Stack, Stack]:
         """What a model with this signal misses of moved projections, and its weight: one over the variance.

@@ -82,11 +82,13 @@ def coarse_axis(stack: Stack) -> float:
     small = stack[:, :rows, :columns].reshape(len(stack), rows // step, step, columns // step, step).mean(axis=(2, 4))
     small = smoothed(small)
     bright = np.where(small > _FAINT * np.percentile(small, 99.5), small, 0.0)
+    along_x = _change_along_axis(bright)
+    if along_x <= _BAD:
+        return 0.0
     angles_deg = np.arange(-90.0 + _COARSE_DEG, 90.1, _COARSE_DEG)
     change = {float(a): _change_along_axis(turned(bright, float(a))) for a in angles_deg}
     best_deg = min(change, key=lambda a: change[a])
-    clearly = change[0.0] > _BAD and change[best_deg] < min(_GOOD, _BETTER * change[0.0])
-    return best_deg if clearly else 0.0
+    return best_deg if change[best_deg] < min(_GOOD, _BETTER * along_x) else 0.0
 
 
 def _change_along_axis(stack: Stack) -> float:

@@ -19,19 +19,19 @@ def conjugate_gradients(
     left = [r.copy() for r in right]
     preconditioned = precondition(left)
     way = [e.copy() for e in preconditioned]
-    size = start = _dot(left, preconditioned)
+    size = start = dot(left, preconditioned)
     for _ in range(steps):
         image = apply(way)
-        step = size / _dot(way, image)
+        step = size / dot(way, image)
         found = [f + step * w for f, w in zip(found, way, strict=True)]
         left = [r - step * i for r, i in zip(left, image, strict=True)]
         preconditioned = precondition(left)
-        before, size = size, _dot(left, preconditioned)
+        before, size = size, dot(left, preconditioned)
         if size < _DONE * start:
             break
         way = [e + (size / before) * w for e, w in zip(preconditioned, way, strict=True)]
     return found
 
 
-def _dot(a: Sequence[NDArray[np.floating]], b: Sequence[NDArray[np.floating]]) -> float:
+def dot(a: Sequence[NDArray[np.floating]], b: Sequence[NDArray[np.floating]]) -> float:
     return sum(float(np.vdot(p, q)) for p, q in zip(a, b, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,15 @@ from analysis.particle_model.surfaces import occupancy_slope, redistanced
 from analysis.particle_model.surroundings import along_axes
 from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Stack, Volume
-from analysis.unheated.conjugate_gradients import Unknowns, conjugate_gradients
+from analysis.unheated.conjugate_gradients import Unknowns, conjugate_gradients, dot
 from analysis.unheated.patterns import Patterns
 from analysis.unheated.sensitivity import Sensitivity
 from analysis.unheated.smooth_fields import SmoothField
 
 _CG_STEPS = 30
 """Fewer would do for the misfit, not for levels and volume, which can make up for each other."""
+_COLUMN_CG_STEPS = 20
+"""For what else a nuisance could be: told to a hundredth by then, where a bound of D still grows."""
 _LEVEL_PRIOR, _BLUR_PRIOR_PX2, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 0.2, 0.3, 0.3, 0.2
 _CURVATURE_PRIOR, _MIXED_PRIOR_PX2, _MIXED_STEP_PX2 = 0.1, 1.0, 0.3
 _COAT_PRIOR = 0.05
@@ -29,6 +32,7 @@ _CELL_PRIOR, _CLOUD_PRIOR, _CLOUD_CELLS = 0.02, 0.05, 1.5
 _STEEP = 0.2
 _NUISANCES_FROM, _COATS_FROM = 3, 5
 """Places among what is one for all projections."""
+_NUISANCES = range(_NUISANCES_FROM, _COATS_FROM)
 NUISANCES = ("response", "interface")
 """None unless the projections tell it: a signal that is not proportional, metals that are mixed before any heat."""
 
@@ -135,8 +139,7 @@ class LinearProjections:
         right[4] -= self._exposures.away(_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, self._top)
         right[3][3] -= self._model.response.curvature / _CURVATURE_PRIOR
         right[3][4] -= self._model.mixed_px2 / _MIXED_PRIOR_PX2
-        right[3] *= self._free
-        found = conjugate_gradients(self._bounded, right, self._precondition_bounded, _CG_STEPS)
+        found = self._solved(right, self._free, _CG_STEPS)
         fields = (self._surface_prior * self._surface.voxels(f) for f in found[:2])
         moved = [np.clip(f, -1.0, 1.0).astype(np.float32) for f in fields]
         model = self._model
@@ -164,28 +167,61 @@ class LinearProjections:
         With the prior it is the Cramer-Rao bound of a fit to this tilt series: gradient, inverse information, gradient.
         The first is that of a proportional response and of sharp metals, the second what not knowing these adds.
         """
-        known, free = (self._std_of(s, nuisances=n) for n in (False, True))
-        return known, float(np.sqrt(max(free**2 - known**2, 0.0)))
-
-    def _std_of(self, s: Sensitivity, *, nuisances: bool) -> float:
         gradient = self._nothing()
         for place, (per_px, slope) in enumerate(
             ((s.outside_per_px, self._outside), (s.interface_per_px, self._interface))
         ):
             mean = np.asarray(slope / slope.sum(), np.float32)
             gradient[place] = self._surface.waves(mean) * np.float32(-per_px * self._surface_prior)
-        gradient[3][:_COATS_FROM] = (
+        gradient[3][:_NUISANCES_FROM] = (
             s.shell_level * _LEVEL_PRIOR,
             s.core_step * _LEVEL_PRIOR,
             s.blur_per_px2 * _BLUR_PRIOR_PX2,
-            s.curvature * _CURVATURE_PRIOR,
-            s.mixed_per_px2 * _MIXED_PRIOR_PX2,
         )
-        self._free = np.ones(len(self._everywhere))
-        self._free[_NUISANCES_FROM:_COATS_FROM] = float(nuisances)
-        gradient[3] *= self._free
-        found = conjugate_gradients(self._bounded, gradient, self._precondition_bounded, _CG_STEPS)
-        return float(np.sqrt(sum(float(np.vdot(g, f)) for g, f in zip(gradient, found, strict=True))))
+        known = dot(gradient, self._solved_without_nuisances(gradient, _CG_STEPS))
+        own = np.array([s.curvature * _CURVATURE_PRIOR, s.mixed_per_px2 * _MIXED_PRIOR_PX2])
+        left = own - [dot(column, gradient) for column in self._made_up_for]
+        return float(np.sqrt(known)), float(np.sqrt(max(float(left @ np.linalg.solve(self._information, left)), 0.0)))
+
+    def told_of(self, name: str) -> float:
+        """By how many standard deviations a nuisance is above none, everything else free."""
+        which = NUISANCES.index(name)
+        right = self.backward(self._weight * self._residual)
+        left = float(right[3][_NUISANCES_FROM + which]) - dot(self._made_up_for[which], right)
+        return left / float(np.sqrt(self._information[which, which] * max(1.0, self.misfit)))
+
+    @cached_property
+    def _nuisance_images(self) -> list[Unknowns]:
+        """What the normal equations make of one unit of each nuisance."""
+        units = [self._nothing() for _ in _NUISANCES]
+        for unit, place in zip(units, _NUISANCES, strict=True):
+            unit[3][place] = 1.0
+        return [self._normal(unit) for unit in units]
+
+    @cached_property
+    def _made_up_for(self) -> list[Unknowns]:
+        """For each nuisance, how all else would have to change to look like one unit of it."""
+        return [self._solved_without_nuisances(image, _COLUMN_CG_STEPS) for image in self._nuisance_images]
+
+    @cached_property
+    def _information(self) -> NDArray[np.float64]:
+        """Of the nuisances, all else free: what of each is left that nothing else can look like (Schur complement)."""
+        images = self._nuisance_images
+        own = np.array([image[3][list(_NUISANCES)] for image in images])
+        return own - [[dot(column, image) for image in images] for column in self._made_up_for]
+
+    def _solved_without_nuisances(self, right: Unknowns, steps: int) -> Unknowns:
+        return self._solved(right, self._not_at_bounds(()), steps)
+
+    def _solved(self, right: Unknowns, free: NDArray[np.float64], steps: int) -> Unknowns:
+        """The normal equations, with only some of what is one for all projections `free`."""
+
+        def masked(unknowns: Unknowns) -> Unknowns:
+            return [*unknowns[:3], unknowns[3] * free, unknowns[4]]
+
+        return conjugate_gradients(
+            lambda u: masked(self._normal(u)), masked(right), lambda u: masked(self._precondition(u)), steps
+        )
 
     def _not_at_bounds(self, free: Collection[str]) -> NDArray[np.float64]:
         """0 for a nuisance that is not asked for, or is none and would become less than none, else 1."""
@@ -196,29 +232,6 @@ class LinearProjections:
             wants = float(np.vdot(self._everywhere[place], self._weight * self._residual))
             mask[place] = float(name in free and (value > 0.0 or wants > 0.0))
         return mask
-
-    def told_of(self, name: str) -> float:
-        """By how many standard deviations a nuisance is above none, everything else free."""
-        place = _NUISANCES_FROM + NUISANCES.index(name)
-        self._free = self._not_at_bounds(())
-        self._free[place] = 1.0
-        unit = self._nothing()
-        unit[3][place] = 1.0
-        right = self.backward(self._weight * self._residual)
-        right[3] *= self._free
-        column = conjugate_gradients(self._bounded, unit, self._precondition_bounded, _CG_STEPS)
-        found = sum(float(np.vdot(c, r)) for c, r in zip(column, right, strict=True))
-        return found / float(np.sqrt(max(float(column[3][place]), 1e-30) * max(1.0, self.misfit)))
-
-    def _bounded(self, unknowns: Unknowns) -> Unknowns:
-        image = self._normal(unknowns)
-        image[3] = image[3] * self._free
-        return image
-
-    def _precondition_bounded(self, unknowns: Unknowns) -> Unknowns:
-        found = self._precondition(unknowns)
-        found[3] = found[3] * self._free
-        return found
 
     def _normal(self, unknowns: Unknowns) -> Unknowns:
         image = self.backward(self._weighted(unknowns, self._weight))

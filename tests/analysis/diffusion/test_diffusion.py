@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.diffusion.diffusivity_law import DiffusivityLaw
-from analysis.diffusion.fick import _shared, _stage, diffuse
+from analysis.diffusion.fick import _fastest_decay, _shared, _stage, diffuse
 from analysis.particle_model.surfaces import face_fractions, occupancy
 from tests.analysis.peers.ball import radial_diffusion
 
@@ -151,7 +151,7 @@ def test_times_must_rise():
 
 
 def test_the_kernel_is_the_same_compiled_and_plain(rng):
-    c, inside = rng.random((5, 6, 7)).astype(np.float32), (rng.random((5, 6, 7)) > 0.3).astype(np.float32)
+    c, inside = rng.random((5, 6, 7)).astype(np.float32), np.pad((rng.random((3, 4, 5)) > 0.3).astype(np.float32), 1)
     inside[2, 3] = 0.0  # a line without a particle
     compiled, plain = inside.copy(), inside.copy()
     cells = (*(_shared(inside, axis) for axis in range(3)), inside)
@@ -159,6 +159,27 @@ def test_the_kernel_is_the_same_compiled_and_plain(rng):
     _stage(terms, cells, compiled, weights)
     _stage.py_func(terms, cells, plain, weights)
     np.testing.assert_allclose(compiled, plain, atol=1e-5)
+
+
+def test_steps_are_as_long_as_the_fastest_pattern_lets_them(rng):
+    """Slivers that a surface cuts decay fastest: the bound holds for them, and is no wider than it must be."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    w = np.pad(rng.random((8, 9, 10)).astype(np.float32) ** 2, 1)
+    w[w < 0.02] = 0.0
+    faces = tuple(np.minimum(_shared(np.sqrt(w), axis), 5.0 * _shared(w, axis)).astype(np.float32) for axis in range(3))
+    capacity = np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
+    root = np.sqrt(capacity.astype(np.float64))
+
+    def decay(pattern):
+        even = pattern.reshape(w.shape) * root
+        flux = [f * (np.roll(even, -1, axis) - even) for axis, f in enumerate(faces)]
+        return (-root * sum(f - np.roll(f, 1, axis) for axis, f in enumerate(flux))).ravel()
+
+    operator = LinearOperator((w.size, w.size), matvec=decay, dtype=float)
+    (fastest,) = eigsh(operator, k=1, which="LA", return_eigenvectors=False)
+    bound = _fastest_decay((*faces, capacity))
+    assert fastest * (1.0 - 1e-5) < bound < 1.05 * fastest
 
 
 def test_what_lies_around_a_particle_is_left_as_it_was(rng):
