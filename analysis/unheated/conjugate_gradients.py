@@ -20,6 +20,8 @@ def conjugate_gradients(
     preconditioned = precondition(left)
     way = [e.copy() for e in preconditioned]
     size = start = dot(left, preconditioned)
+    if start == 0.0:
+        return found
     for _ in range(steps):
         image = apply(way)
         step = size / dot(way, image)

@@ -22,8 +22,6 @@ from analysis.unheated.smooth_fields import SmoothField
 
 _CG_STEPS = 30
 """Fewer would do for the misfit, not for levels and volume, which can make up for each other."""
-_COLUMN_CG_STEPS = 20
-"""For what else a nuisance could be: told to a hundredth by then, where a bound of D still grows."""
 _LEVEL_PRIOR, _BLUR_PRIOR_PX2, _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 0.2, 0.3, 0.3, 0.2
 _CURVATURE_PRIOR, _MIXED_PRIOR_PX2, _MIXED_STEP_PX2 = 0.1, 1.0, 0.3
 _COAT_PRIOR = 0.05
@@ -139,7 +137,7 @@ class LinearProjections:
         right[4] -= self._exposures.away(_SHIFT_PRIOR_PX, _TILT_PRIOR_DEG, self._top)
         right[3][3] -= self._model.response.curvature / _CURVATURE_PRIOR
         right[3][4] -= self._model.mixed_px2 / _MIXED_PRIOR_PX2
-        found = self._solved(right, self._free, _CG_STEPS)
+        found = self._solved(right, self._free)
         fields = (self._surface_prior * self._surface.voxels(f) for f in found[:2])
         moved = [np.clip(f, -1.0, 1.0).astype(np.float32) for f in fields]
         model = self._model
@@ -173,54 +171,55 @@ class LinearProjections:
         ):
             mean = np.asarray(slope / slope.sum(), np.float32)
             gradient[place] = self._surface.waves(mean) * np.float32(-per_px * self._surface_prior)
-        gradient[3][:_NUISANCES_FROM] = (
+        gradient[3][:_COATS_FROM] = (
             s.shell_level * _LEVEL_PRIOR,
             s.core_step * _LEVEL_PRIOR,
             s.blur_per_px2 * _BLUR_PRIOR_PX2,
+            s.curvature * _CURVATURE_PRIOR,
+            s.mixed_per_px2 * _MIXED_PRIOR_PX2,
         )
-        known = dot(gradient, self._solved_without_nuisances(gradient, _CG_STEPS))
-        own = np.array([s.curvature * _CURVATURE_PRIOR, s.mixed_per_px2 * _MIXED_PRIOR_PX2])
-        left = own - [dot(column, gradient) for column in self._made_up_for]
-        return float(np.sqrt(known)), float(np.sqrt(max(float(left @ np.linalg.solve(self._information, left)), 0.0)))
+        plain = np.ones(len(self._everywhere))
+        plain[list(_NUISANCES)] = 0.0
+        known = dot(gradient, self._solved(gradient, plain))
+        through = np.array([dot(column, gradient) for column in self._nuisance_columns])
+        added = float(through @ np.linalg.solve(self._nuisance_covariance, through))
+        return float(np.sqrt(known)), float(np.sqrt(max(added, 0.0)))
 
     def told_of(self, name: str) -> float:
-        """By how many standard deviations a nuisance is above none, everything else free."""
-        which = NUISANCES.index(name)
+        """By how many standard deviations a nuisance is above none, the other one none and everything else free."""
+        own, other = NUISANCES.index(name), 1 - NUISANCES.index(name)
         right = self.backward(self._weight * self._residual)
-        left = float(right[3][_NUISANCES_FROM + which]) - dot(self._made_up_for[which], right)
-        return left / float(np.sqrt(self._information[which, which] * max(1.0, self.misfit)))
+        found = [dot(column, right) for column in self._nuisance_columns]
+        covariance = self._nuisance_covariance
+        of_other = float(covariance[own, other] / covariance[other, other])
+        variance = float(covariance[own, own] - of_other * covariance[own, other])
+        return (found[own] - of_other * found[other]) / float(np.sqrt(max(variance, 1e-30) * max(1.0, self.misfit)))
 
     @cached_property
-    def _nuisance_images(self) -> list[Unknowns]:
-        """What the normal equations make of one unit of each nuisance."""
+    def _nuisance_columns(self) -> list[Unknowns]:
+        """Of the inverse of the normal equations, everything free.
+
+        To eliminate all else instead would be to take large numbers from each other: what the response bends, a level
+        nearly makes up for.
+        """
         units = [self._nothing() for _ in _NUISANCES]
         for unit, place in zip(units, _NUISANCES, strict=True):
             unit[3][place] = 1.0
-        return [self._normal(unit) for unit in units]
+        return [self._solved(unit, np.ones(len(self._everywhere))) for unit in units]
 
     @cached_property
-    def _made_up_for(self) -> list[Unknowns]:
-        """For each nuisance, how all else would have to change to look like one unit of it."""
-        return [self._solved_without_nuisances(image, _COLUMN_CG_STEPS) for image in self._nuisance_images]
+    def _nuisance_covariance(self) -> NDArray[np.float64]:
+        found = np.array([column[3][list(_NUISANCES)] for column in self._nuisance_columns])
+        return np.asarray(0.5 * (found + found.T), np.float64)
 
-    @cached_property
-    def _information(self) -> NDArray[np.float64]:
-        """Of the nuisances, all else free: what of each is left that nothing else can look like (Schur complement)."""
-        images = self._nuisance_images
-        own = np.array([image[3][list(_NUISANCES)] for image in images])
-        return own - [[dot(column, image) for image in images] for column in self._made_up_for]
-
-    def _solved_without_nuisances(self, right: Unknowns, steps: int) -> Unknowns:
-        return self._solved(right, self._not_at_bounds(()), steps)
-
-    def _solved(self, right: Unknowns, free: NDArray[np.float64], steps: int) -> Unknowns:
+    def _solved(self, right: Unknowns, free: NDArray[np.float64]) -> Unknowns:
         """The normal equations, with only some of what is one for all projections `free`."""
 
         def masked(unknowns: Unknowns) -> Unknowns:
             return [*unknowns[:3], unknowns[3] * free, unknowns[4]]
 
         return conjugate_gradients(
-            lambda u: masked(self._normal(u)), masked(right), lambda u: masked(self._precondition(u)), steps
+            lambda u: masked(self._normal(u)), masked(right), lambda u: masked(self._precondition(u)), _CG_STEPS
         )
 
     def _not_at_bounds(self, free: Collection[str]) -> NDArray[np.float64]:

@@ -15,14 +15,20 @@ from analysis.particle_model.change import Change
 from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.forward_model import ForwardModel
 from analysis.particle_model.model import ParticleModel
+from analysis.particle_model.response import SignalResponse
 from analysis.particle_model.surroundings import interpolation
 from analysis.tomography.alignment import shifted
 from analysis.tomography.noise import Noise
 from analysis.tomography.projections import Projections
 from analysis.unheated.first_state import fit_first_state
-from analysis.unheated.linear_projections import LinearProjections
+from analysis.unheated.linear_projections import (
+    _CURVATURE_PRIOR,
+    _MIXED_PRIOR_PX2,
+    NUISANCES,
+    LinearProjections,
+)
 from analysis.unheated.segmentation import TwoPhase
-from analysis.unheated.sensitivity import sensitivity
+from analysis.unheated.sensitivity import Sensitivity, sensitivity
 
 TILTS = np.arange(-70.0, 71.0, 5.0)
 ROWS = 48
@@ -123,6 +129,54 @@ def test_what_a_series_leaves_open_of_d_falls_with_the_root_of_the_dose(rng):
         stds.append(linear.stds_of(sensitivity(truth, path, TILTS, known.noise))[0])
     assert 1.3 < stds[0] / stds[1] < 2.1
     assert 0.0005 < stds[0] < 0.05
+
+
+def test_what_nuisances_leave_open_is_what_the_whole_equations_say(rng):
+    """As SciPy solves them to the end; ours stop after thirty steps."""
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    particle = replace(model(), response=SignalResponse(top=900.0))
+    raw = noisy(particle, particle.composition, rng, jitter_px=0.0)
+    linear = LinearProjections(particle, recorded(raw), STRAIGHT, (1.5, 6.0))
+    shapes = [u.shape for u in linear.backward(np.zeros((29, ROWS, 32), np.float32))]
+    ends = np.cumsum([int(np.prod(s)) for s in shapes])
+
+    def parted(flat):
+        parts = np.split(np.asarray(flat, np.float64).ravel(), ends[:-1])
+        sized = [p.reshape(s) for p, s in zip(parts, shapes, strict=True)]
+        return [*(p.astype(np.float32) for p in sized[:3]), *sized[3:]]
+
+    def together(unknowns):
+        return np.concatenate([np.ravel(u) for u in unknowns]).astype(np.float64)
+
+    equations = LinearOperator((ends[-1],) * 2, matvec=lambda u: together(linear._normal(parted(u))), dtype=float)
+    preconditioner = LinearOperator((ends[-1],) * 2, matvec=lambda u: together(linear._precondition(parted(u))))
+    units = np.zeros((2, ends[-1]))
+    units[[0, 1], [ends[2] + 3, ends[2] + 4]] = 1.0  # curvature of the response, mixed metals
+    covariance = [cg(equations, u, rtol=1e-5, maxiter=300, M=preconditioner)[0][units.any(axis=0)] for u in units]
+    nothing = Sensitivity(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    for which in ((1.0, 0.0), (0.0, 1.0), (2.0, 1.0)):
+        asked = replace(nothing, curvature=which[0] / _CURVATURE_PRIOR, mixed_per_px2=which[1] / _MIXED_PRIOR_PX2)
+        expected = float(np.sqrt(np.array(which) @ np.array(covariance) @ np.array(which)))
+        known, added = linear.stds_of(asked)
+        assert known == 0.0
+        assert added == pytest.approx(expected, rel=0.1)
+
+
+def test_a_response_that_bends_is_told_and_a_straight_one_is_not(rng):
+    straight = model()
+    top = float(straight.projected(straight.composition, TILTS)[1].max())
+    straight = replace(straight, response=SignalResponse(top=top))
+    bent = replace(straight, response=straight.response.bent(0.2))
+
+    def about_straight(particle):
+        signal = particle.response.signal(particle.projected(particle.composition, TILTS)[1])
+        raw = np.zeros((len(TILTS), ROWS, 50), np.float32)
+        raw[:, :, particle.columns] = rng.poisson(np.maximum(signal, 0.0))
+        return LinearProjections(straight, recorded(raw), STRAIGHT, (1.5, 6.0))
+
+    assert all(abs(about_straight(straight).told_of(name)) < 4.0 for name in NUISANCES)
+    assert about_straight(bent).told_of("response") > 4.0
 
 
 @pytest.mark.parametrize("n", [47, 48, 50])
