@@ -102,10 +102,13 @@ class Pipeline:
         if self._keep_volume is not None and particle.last_volume is not None:
             self._keep_volume(end.step, particle.last_volume, frames[0].header.pixel_nm)
         states = [r for r in results if isinstance(r, StateResult)]
-        laws: list[Result] = []
+        together: list[Result] = []
+        if self._picture_px is not None and particle.last_volume is not None and states:
+            cut = _in_field(particle.last_volume, frames[0].image.shape[0])
+            together.append(_preview(frames[0].header, states[0].frames, cut, self._picture_px))
         with surviving(f"{end.step}, all particles together"):
-            laws += law_of(results, self.followed(), self._settings)
-        return [*(r for r in results if r not in states), *laws, *states]
+            together += law_of(results, self.followed(), self._settings)
+        return [*(r for r in results if r not in states), *together, *states]
 
     def _add_to_map(self, frame: Frame) -> None:
         """A frame of an EDX map is summed at once; what it tells is asked for when no other is waiting."""
@@ -179,18 +182,7 @@ class Pipeline:
         self._previews_s += time.monotonic() - began_s
         if count % _PREVIEW_EVERY:
             return []
-        cut = running.volume()[:, :, _SLAB // 2]
-        pixels = _as_picture(cut, side_px)
-        return [
-            Preview(
-                step=step,
-                particle=frame.header.particle,
-                frames=count,
-                shape=pixels.shape,
-                pixels=pixels.tobytes(),
-                pixel_nm=frame.header.pixel_nm * stride_for(cut.shape, side_px),
-            )
-        ]
+        return [_preview(frame.header, count, running.volume()[:, :, _SLAB // 2], side_px)]
 
     @property
     def _late(self) -> bool:
@@ -233,6 +225,25 @@ def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:
         weight = np.roll(weight, round(0.5 * (profile.size - 1) - centre), axis)
     left = (signal.shape[1] - _SLAB) // 2
     return np.ascontiguousarray(signal[:, left : left + _SLAB])
+
+
+def _in_field(volume: Volume, rows: int) -> NDArray[np.float32]:
+    """The middle cut (z, y) of a reconstruction as far as running ones reach: dark around that of a window."""
+    cut = volume[:, :, volume.shape[2] // 2]
+    beside = [(max(0, rows - n) // 2, max(0, rows - n) - max(0, rows - n) // 2) for n in cut.shape]
+    return np.pad(cut, beside)
+
+
+def _preview(header: FrameHeader, frames: int, cut: NDArray[np.float32], side_px: int) -> Preview:
+    pixels = _as_picture(cut, side_px)
+    return Preview(
+        step=header.step,
+        particle=header.particle,
+        frames=frames,
+        shape=pixels.shape,
+        pixels=pixels.tobytes(),
+        pixel_nm=header.pixel_nm * stride_for(cut.shape, side_px),
+    )
 
 
 def _as_picture(slice_: NDArray[np.float32], side_px: int) -> NDArray[np.uint8]:

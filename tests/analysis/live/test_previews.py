@@ -8,7 +8,7 @@ from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Preview
 from analysis.tomography.reconstruction import Reconstruction
-from drivers.frames import Frame, FrameHeader
+from drivers.frames import Frame, FrameHeader, SeriesEnd
 
 
 class Clock:
@@ -44,3 +44,23 @@ def test_previews_take_no_time_from_what_waits(monkeypatch, every_s, wanted):
         clock.now_s += every_s
         given += sum(isinstance(result, Preview) for result in live.feed(frame))
     assert given == wanted
+
+
+def test_the_last_picture_is_of_the_whole_series_however_little_time_there_was():
+    live, seen = Pipeline(AnalysisSettings(picture_px=48)), frames(40)
+    end = SeriesEnd(seq=40, step="c00/A/tilt", particle="A", frames=40, planned=40)
+    given = [r for item in (*seen, end) for r in live.feed(item) if isinstance(r, Preview)]
+    last = given[-1]
+    assert last.frames == 40
+    assert last.pixel_nm == 1.0
+    cut = np.frombuffer(last.pixels, np.uint8).reshape(last.shape)
+    assert cut.shape == (48, 48)
+    z, y = np.mgrid[:48, :48] - 23.5
+    inside = np.hypot(z, y)
+    assert np.median(cut[inside < 8]) > 3 * np.median(cut[inside > 18])
+
+
+def test_without_a_screen_there_are_no_pictures():
+    live, seen = Pipeline(AnalysisSettings()), frames(40)
+    end = SeriesEnd(seq=40, step="c00/A/tilt", particle="A", frames=40, planned=40)
+    assert not [r for item in (*seen, end) for r in live.feed(item) if isinstance(r, Preview)]
