@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from math import inf
 from time import monotonic
@@ -14,10 +15,11 @@ from textual.containers import Container, Grid, Horizontal, Vertical, VerticalSc
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import ContentSwitcher, Footer, RichLog
+from textual.widgets import ContentSwitcher, RichLog
 
 from controller import events as ev
 from controller.monitor.asked_line import STOP, AskedLine
+from controller.monitor.keys_footer import KeysFooter
 from controller.monitor.keys_help import KeysHelp
 from controller.monitor.panels.alloying import AlloyingPlot
 from controller.monitor.panels.arrhenius import ArrheniusPlot
@@ -44,7 +46,14 @@ _ASK_AGAIN_S = 4.0
 _AGE_S = 1.0
 _LAID_OUT_S = (0.15, 1.0)
 """After a change of the terminal's size, on a fast machine and on a busy one."""
+_SETTLED_S = 2.0
 _LOG_STYLES = {"warning": "yellow", "error": "bold red"}
+
+
+def _spare_what_stays() -> None:
+    """From garbage collection: to go through all that was imported takes a while, which keys wait for."""
+    gc.collect()
+    gc.freeze()
 
 
 class MonitorApp(App[None]):
@@ -104,7 +113,7 @@ class MonitorApp(App[None]):
         with ContentSwitcher(initial="now", id="sheets"):
             yield from self._sheets()
         with Horizontal(id="bottom"):
-            yield Footer(show_command_palette=False)
+            yield KeysFooter(show_command_palette=False)
             yield StopButton(id="stop")
 
     def _sheets(self) -> ComposeResult:
@@ -149,6 +158,8 @@ class MonitorApp(App[None]):
             self._panels.query_one(name).border_title = "log"
         self.run_worker(self._listen(), name="events", exclusive=True)
         self.set_interval(_AGE_S, self._grow_older)
+        if not self.is_headless:
+            self.set_timer(_SETTLED_S, _spare_what_stays)
 
     async def _listen(self) -> None:
         async for event in self._source.events():
