@@ -227,7 +227,7 @@ class SimulatedMicroscope:
     def _know_brightest(self, twin: Twin) -> None:
         flaws = self._flaws
         if flaws.told():
-            top = max(brightest(p.metal) for p in twin.particles)
+            top = max(brightest(p.scatters[0]) for p in twin.particles)
             self._attenuation = attenuation(top, 0.01 * flaws.attenuation_percent)
             self._response = response(flaws, top)
 
@@ -235,7 +235,8 @@ class SimulatedMicroscope:
         image, flaws = np.zeros(shape, np.float32), self._flaws
         for particle, view in self.views(pixel_nm, shape, tilt_deg):
             beside, brighter = neighbours(particle.specimen, flaws), 0.01 * flaws.diffraction_percent
-            path = BeamPath(particle.metal, (particle.coat,), beside, self._bright_deg, brighter)
+            metal, coat = particle.scatters
+            path = BeamPath(metal, (coat,), beside, self._bright_deg, brighter)
             image += path.seen(replace(view, attenuation=self._attenuation), tilt_deg)
         if membrane := membranes(flaws, _MEMBRANE_BAND_NM):
             image += self._view(Place(""), pixel_nm, shape, tilt_deg).of(beside=membrane)

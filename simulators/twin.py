@@ -50,9 +50,9 @@ class Particle:
             self._show(*rounded(self.specimen, self.voxels, gold, self.tau_nm2))
 
     def _show(self, voxels: Voxels, gold: NDArray[np.float32]) -> None:
-        """Voxels and gold fraction in the shape that heating has left, and what of them scatters."""
+        """Voxels and gold fraction in the shape that heating has left, and what of it scatters: metal and coat."""
         self.shown = voxels, gold
-        self.metal, self.coat = scatterers(voxels, gold, self._bow)
+        self.scatters = scatterers(voxels, gold, self._bow)
 
     def alloying(self) -> float:
         """True degree of alloying: how much of the composition's spread is gone, 0..1."""

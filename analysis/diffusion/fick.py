@@ -29,7 +29,7 @@ ROUGHLY = 0.15
 _QUARTIC = 0.6
 """q above: the mean of nx^4 + ny^4 + nz^4 over all directions."""
 _POWERS, _LEAST = 16, 1e-3
-"""Rounds of the bound of the fastest decay; the part of its last value that a voxel keeps, so that it stays above 0."""
+"""Rounds of the bound of the fastest decay; the part of its last value that a voxel keeps at least."""
 _MOST_MADE_UP = 0.4
 """Steps of a quarter voxel^2 and less stay stable with this; what they miss is of the start and soon outgrown."""
 
@@ -100,7 +100,7 @@ def _fastest_decay(cells: tuple[NDArray[np.float32], ...]) -> float:
     """A close bound of how fast any pattern decays, per voxel^2 of tau.
 
     Of a positive x, the largest ratio of what the Laplacian with all signs made positive gives to it (Collatz and
-    Wielandt). From ones it is Gershgorin's bound, twice too wide where one sliver is faster than all around it.
+    Wielandt). From ones it is Gershgorin's bound, up to twice too wide where one sliver is faster than all around it.
     """
     x, grown = (cells[3] > 0.0).astype(np.float32), np.zeros_like(cells[3])
     bound = np.inf

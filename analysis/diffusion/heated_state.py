@@ -282,7 +282,8 @@ def _start(
 ) -> tuple[StatePoint, Exposures]:
     """Shifts moved along the tilt axis onto the model, the most likely of a few ln tau, and the scale there."""
     # So many tell well enough where to begin.
-    some = projections.some(slice(None, None, max(1, len(projections.tilts_deg) // _TILTS_TO_BEGIN)))
+    in_order = np.argsort(projections.tilts_deg)
+    some = projections.some(in_order[:: max(1, len(in_order) // _TILTS_TO_BEGIN)])
     scene = model.scene(some.tilts_deg, some.swept_deg)
     around = scene.around(model.surroundings)
 

@@ -75,13 +75,13 @@ class CompositionTrajectory:
         return self._volume(by_slope), self._volume(by_peak)
 
     def foresee(self) -> None:
-        """Have at hand what `by_law` needs."""
+        """Have at hand how the way bends, which the first heated state needs."""
         if self._bending:
             _ = self._bends
 
     @cached_property
     def _bends(self) -> _Bends:
-        """Five more simulations, which no particle needs before it is heated."""
+        """Four more simulations beside a plain one, which no particle needs before it is heated."""
         return _Bends(self._model, np.exp(self._ln_tau) / self.voxel_nm**2, self._inside, self.about)
 
     def _weights(self, ln_tau: float) -> tuple[int, list[float], list[float]]:

@@ -104,8 +104,9 @@ class Pipeline:
         states = [r for r in results if isinstance(r, StateResult)]
         together: list[Result] = []
         if self._picture_px is not None and particle.last_volume is not None and states:
-            cut = _in_field(particle.last_volume, frames[0].image.shape[0])
-            together.append(_preview(frames[0].header, states[0].frames, cut, self._picture_px))
+            with surviving(f"{end.step}, its picture"):
+                rows, used = frames[0].image.shape[0], states[0].frames
+                together.append(_picture_of(particle.last_volume, frames[0].header, used, rows, self._picture_px))
         with surviving(f"{end.step}, all particles together"):
             together += law_of(results, self.followed(), self._settings)
         return [*(r for r in results if r not in states), *together, *states]
@@ -227,15 +228,18 @@ def _centred_slab(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(signal[:, left : left + _SLAB])
 
 
-def _in_field(volume: Volume, rows: int) -> NDArray[np.float32]:
-    """The middle cut (z, y) of a reconstruction as far as running ones reach: dark around that of a window."""
-    cut = volume[:, :, volume.shape[2] // 2]
-    beside = [(max(0, rows - n) // 2, max(0, rows - n) - max(0, rows - n) // 2) for n in cut.shape]
-    return np.pad(cut, beside)
+def _picture_of(volume: Volume, header: FrameHeader, used: int, rows: int, side_px: int) -> Preview:
+    """The cut (z, y) through the middle of what is bright, as far as running ones reach: dark around a window's."""
+    bright = np.where(volume > 0.3 * volume.max(), volume, 0.0).sum(axis=(0, 1), dtype=np.float64)
+    cut = volume[:, :, round(float(bright @ np.arange(bright.size)) / max(float(bright.sum()), 1e-9))]
+    lacks = [max(0, rows - n) for n in cut.shape]
+    return _preview(header, used, np.pad(cut, [(n // 2, n - n // 2) for n in lacks]), side_px, _brightest(cut))
 
 
-def _preview(header: FrameHeader, frames: int, cut: NDArray[np.float32], side_px: int) -> Preview:
-    pixels = _as_picture(cut, side_px)
+def _preview(
+    header: FrameHeader, frames: int, cut: NDArray[np.float32], side_px: int, top: float | None = None
+) -> Preview:
+    pixels = _as_picture(cut, side_px, top)
     return Preview(
         step=header.step,
         particle=header.particle,
@@ -246,7 +250,11 @@ def _preview(header: FrameHeader, frames: int, cut: NDArray[np.float32], side_px
     )
 
 
-def _as_picture(slice_: NDArray[np.float32], side_px: int) -> NDArray[np.uint8]:
+def _as_picture(slice_: NDArray[np.float32], side_px: int, top: float | None = None) -> NDArray[np.uint8]:
     small = shrunk(slice_, stride_for(slice_.shape, side_px))
-    top = float(np.percentile(small, 99.5))
+    top = _brightest(small) if top is None else top
     return np.asarray(np.clip(small * (255.0 / top if top > 0 else 0.0), 0, 255), np.uint8)
+
+
+def _brightest(picture: NDArray[np.float32]) -> float:
+    return float(np.percentile(picture, 99.5))

@@ -21,7 +21,7 @@ class OnScreen(Result, frozen=True, kw_only=True):
 
 
 class Preview(OnScreen, frozen=True, kw_only=True, tag="preview"):
-    """An orthoslice of the running reconstruction, for the screen only."""
+    """An orthoslice of the running reconstruction, at the end of the finished one, for the screen only."""
 
     step: str
     particle: str

@@ -79,7 +79,7 @@ def shifted(stack: Stack, shifts_px: NDArray[np.float64]) -> Stack:
     out = np.empty_like(stack, dtype=np.float32)
     along_y, along_x = (_waves_moved(n + 2 * pad, s) for n, s in zip((rows, columns), shifts_px.T, strict=True))
     along_x = along_x[:, : columns // 2 + pad + 1]
-    at_once, threads = max(1, _PIXELS_AT_ONCE // (rows * columns)), get_num_threads()
+    at_once, threads = max(1, _PIXELS_AT_ONCE // ((rows + 2 * pad) * (columns + 2 * pad))), get_num_threads()
     for i in range(0, len(stack), at_once):
         some = slice(i, i + at_once)
         wide = np.pad(np.asarray(stack[some], np.float32), ((0, 0), (pad, pad), (pad, pad)), mode="edge")

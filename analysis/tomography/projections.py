@@ -29,7 +29,7 @@ class Projections:
     ceiling: float | None = None
     """Intensity at which the detector clips."""
 
-    def some(self, which: slice) -> Projections:
+    def some(self, which: NDArray[np.intp]) -> Projections:
         """Some of the tilts."""
         return replace(self, raw=self.raw[which], tilts_deg=self.tilts_deg[which], shifts_px=self.shifts_px[which])
 

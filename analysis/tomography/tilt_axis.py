@@ -83,7 +83,7 @@ def coarse_axis(stack: Stack) -> float:
     small = smoothed(small)
     bright = np.where(small > _FAINT * np.percentile(small, 99.5), small, 0.0)
     along_x = _change_along_axis(bright)
-    if along_x <= _BAD:
+    if not along_x > _BAD:  # nor where nothing can be told
         return 0.0
     angles_deg = np.arange(-90.0 + _COARSE_DEG, 90.1, _COARSE_DEG)
     change = {float(a): _change_along_axis(turned(bright, float(a))) for a in angles_deg}

@@ -31,6 +31,8 @@ _STEEP = 0.2
 _NUISANCES_FROM, _COATS_FROM = 3, 5
 """Places among what is one for all projections."""
 _NUISANCES = range(_NUISANCES_FROM, _COATS_FROM)
+_MOST_ALIKE = 0.99
+"""Two nuisances at most, as a correlation."""
 NUISANCES = ("response", "interface")
 """None unless the projections tell it: a signal that is not proportional, metals that are mixed before any heat."""
 
@@ -181,36 +183,36 @@ class LinearProjections:
         plain = np.ones(len(self._everywhere))
         plain[list(_NUISANCES)] = 0.0
         known = dot(gradient, self._solved(gradient, plain))
-        through = np.array([dot(column, gradient) for column in self._nuisance_columns])
-        added = float(through @ np.linalg.solve(self._nuisance_covariance, through))
-        return float(np.sqrt(known)), float(np.sqrt(max(added, 0.0)))
+        own = [float(column[3][n]) for column, n in zip(self._nuisance_columns, _NUISANCES, strict=True)]
+        left = np.array([dot(column, gradient) / o for column, o in zip(self._nuisance_columns, own, strict=True)])
+        # What one of them looks like to the other, all else free; thirty steps must not make it more than it can be.
+        most = _MOST_ALIKE / float(np.sqrt(own[0] * own[1]))
+        alike = float(self._normal(self._nuisance_columns[0])[3][_NUISANCES[1]]) / own[0]
+        across = float(np.clip(alike, -most, most))
+        information = np.array([[1.0 / own[0], across], [across, 1.0 / own[1]]])
+        return float(np.sqrt(known)), float(np.sqrt(left @ np.linalg.solve(information, left)))
 
     def told_of(self, name: str) -> float:
         """By how many standard deviations a nuisance is above none, the other one none and everything else free."""
-        own, other = NUISANCES.index(name), 1 - NUISANCES.index(name)
-        right = self.backward(self._weight * self._residual)
-        found = [dot(column, right) for column in self._nuisance_columns]
-        covariance = self._nuisance_covariance
-        of_other = float(covariance[own, other] / covariance[other, other])
-        variance = float(covariance[own, own] - of_other * covariance[own, other])
-        return (found[own] - of_other * found[other]) / float(np.sqrt(max(variance, 1e-30) * max(1.0, self.misfit)))
+        column = self._nuisance_columns[NUISANCES.index(name)]
+        variance = float(column[3][_NUISANCES[NUISANCES.index(name)]])
+        found = dot(column, self.backward(self._weight * self._residual))
+        return found / float(np.sqrt(variance * max(1.0, self.misfit)))
 
     @cached_property
     def _nuisance_columns(self) -> list[Unknowns]:
-        """Of the inverse of the normal equations, everything free.
+        """Of the inverse of the normal equations, each with the other nuisance held at none.
 
-        To eliminate all else instead would be to take large numbers from each other: what the response bends, a level
-        nearly makes up for.
+        To eliminate all else would be to take large numbers from each other: what the response bends, a level nearly
+        makes up for.
         """
-        units = [self._nothing() for _ in _NUISANCES]
-        for unit, place in zip(units, _NUISANCES, strict=True):
-            unit[3][place] = 1.0
-        return [self._solved(unit, np.ones(len(self._everywhere))) for unit in units]
-
-    @cached_property
-    def _nuisance_covariance(self) -> NDArray[np.float64]:
-        found = np.array([column[3][list(_NUISANCES)] for column in self._nuisance_columns])
-        return np.asarray(0.5 * (found + found.T), np.float64)
+        columns = []
+        for place in _NUISANCES:
+            unit, free = self._nothing(), np.ones(len(self._everywhere))
+            free[list(_NUISANCES)] = 0.0
+            unit[3][place] = free[place] = 1.0
+            columns.append(self._solved(unit, free))
+        return columns
 
     def _solved(self, right: Unknowns, free: NDArray[np.float64]) -> Unknowns:
         """The normal equations, with only some of what is one for all projections `free`."""

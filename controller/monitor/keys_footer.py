@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual.app import ComposeResult
 from textual.widgets import Footer
 
 
@@ -15,14 +16,20 @@ class KeysFooter(Footer):
 
     _shown: tuple[tuple[object, ...], ...] = ()
 
+    def compose(self) -> ComposeResult:
+        # Before it knows of any keys, it shows none.
+        self._shown = self._acting() if self._bindings_ready else ()
+        yield from super().compose()
+
     async def recompose(self) -> None:
-        acting = tuple(
+        if not self.is_attached or self._acting() == self._shown:
+            return
+        await super().recompose()
+        self.mutate_reactive(Footer.compact)
+
+    def _acting(self) -> tuple[tuple[object, ...], ...]:
+        return tuple(
             (key, active.binding.description, active.enabled)
             for key, active in self.screen.active_bindings.items()
             if active.binding.show
         )
-        if acting == self._shown:
-            return
-        self._shown = acting
-        await super().recompose()
-        self.mutate_reactive(Footer.compact)

@@ -115,7 +115,7 @@ class FramePicture(PicturePanel):
 
 
 class SlicePicture(PicturePanel):
-    """An orthoslice of the running reconstruction, beside that of the particle's first series where there is room."""
+    """An orthoslice of the reconstruction so far, beside that of the particle's first series where there is room."""
 
     def __init__(self, title: str, *, id: str) -> None:
         super().__init__(title, id=id)

@@ -1,5 +1,6 @@
-"""Pictures of the running volume: while frames come one by one, not while a heap of them waits."""
+"""Pictures of the volume: of the running one while frames come one by one, not while a heap of them waits."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -8,7 +9,9 @@ from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Preview
 from analysis.tomography.reconstruction import Reconstruction
-from drivers.frames import Frame, FrameHeader, SeriesEnd
+from drivers.frames import Frame, FrameHeader, HeatPulse, SeriesEnd
+
+HEAT = (HeatPulse(450.0, 15.0),)
 
 
 class Clock:
@@ -46,12 +49,15 @@ def test_previews_take_no_time_from_what_waits(monkeypatch, every_s, wanted):
     assert given == wanted
 
 
-def test_the_last_picture_is_of_the_whole_series_however_little_time_there_was():
-    live, seen = Pipeline(AnalysisSettings(picture_px=48)), frames(40)
-    end = SeriesEnd(seq=40, step="c00/A/tilt", particle="A", frames=40, planned=40)
-    given = [r for item in (*seen, end) for r in live.feed(item) if isinstance(r, Preview)]
-    last = given[-1]
-    assert last.frames == 40
+def until_its_end(live: Pipeline, count: int) -> list[Preview]:
+    end = SeriesEnd(seq=count, step="c00/A/tilt", particle="A", frames=count, planned=count)
+    return [r for item in (*frames(count), end) for r in live.feed(item) if isinstance(r, Preview)]
+
+
+def test_the_last_picture_is_of_the_whole_series():
+    """Running ones come every fourth tilt, when there is time; 42 is not one of them."""
+    last = until_its_end(Pipeline(AnalysisSettings(picture_px=48)), 42)[-1]
+    assert last.frames == 42
     assert last.pixel_nm == 1.0
     cut = np.frombuffer(last.pixels, np.uint8).reshape(last.shape)
     assert cut.shape == (48, 48)
@@ -60,7 +66,30 @@ def test_the_last_picture_is_of_the_whole_series_however_little_time_there_was()
     assert np.median(cut[inside < 8]) > 3 * np.median(cut[inside > 18])
 
 
+def test_a_small_window_in_a_wide_field_is_as_bright_as_by_itself():
+    z, y, x = np.mgrid[:20, :22, :30]
+    r = np.sqrt((z - 9.5) ** 2 + (y - 10.5) ** 2 + (x - 20) ** 2)
+    volume = (1.0 * (r < 8) + 1.0 * (r < 5)).astype(np.float32)
+    (first,) = frames(1)
+    last = pipeline._picture_of(volume, first.header, 71, 256, 256)
+    cut = np.frombuffer(last.pixels, np.uint8).reshape(last.shape)
+    assert cut.shape == (256, 256)
+    assert set(np.unique(cut)) == {0, 127, 255}
+    assert np.count_nonzero(cut == 255) == np.count_nonzero(r[:, :, 20] < 5)
+    at = np.argwhere(cut).mean(axis=0)
+    assert np.allclose(at, 127.5, atol=0.6)
+
+
 def test_without_a_screen_there_are_no_pictures():
-    live, seen = Pipeline(AnalysisSettings()), frames(40)
-    end = SeriesEnd(seq=40, step="c00/A/tilt", particle="A", frames=40, planned=40)
-    assert not [r for item in (*seen, end) for r in live.feed(item) if isinstance(r, Preview)]
+    assert not until_its_end(Pipeline(AnalysisSettings()), 42)
+
+
+def test_what_the_first_heated_series_asks_for_is_computed_as_it_begins(monkeypatch):
+    live, asked = Pipeline(AnalysisSettings()), []
+    monkeypatch.setattr(pipeline.ParticleHistory, "foresee", lambda history: asked.append(history.name))
+    until_its_end(live, 12)
+    heated = [Frame(msgspec.structs.replace(f.header, step="c01/A/tilt", heat=HEAT), f.image) for f in frames(3)]
+    assert not asked
+    for frame in heated:
+        live.feed(frame)
+    assert asked == ["A"]

@@ -32,3 +32,10 @@ def test_random_displacements_are_found_to_a_fifth_of_a_pixel(seed, core_shell):
     for column, modes in ((0, np.stack([np.cos(angles), np.sin(angles)], axis=1)), (1, np.ones((len(TILTS), 1)))):
         rest = left[:, column] - modes @ np.linalg.lstsq(modes, left[:, column], rcond=None)[0]
         assert np.sqrt(np.mean(rest**2)) < 0.2, f"seed {seed}"
+
+
+def test_a_stack_is_moved_in_parts_as_in_one(rng, monkeypatch):
+    stack, shifts_px = rng.random((7, 20, 23)).astype(np.float32), rng.uniform(-3.0, 3.0, (7, 2))
+    whole = shifted(stack, shifts_px)
+    monkeypatch.setattr("analysis.tomography.alignment._PIXELS_AT_ONCE", 2 * 34 * 37)
+    np.testing.assert_array_equal(shifted(stack, shifts_px), whole)
