@@ -293,8 +293,8 @@ def _start(
 
     alloyed = signal(trajectory.range[1])
     profile = some.moved(some.shifts_px, model.columns)[0].sum(axis=(0, 1))
-    along_px = cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]
-    stack, seen = some.moved(some.shifts_px + np.array([0.0, along_px]), model.columns)
+    along_px = np.array([0.0, cross_correlation_shift(alloyed.sum(axis=(0, 1))[None], profile[None])[1]])
+    stack, seen = some.moved(some.shifts_px + along_px, model.columns)
     _, weight = some.missed(alloyed, stack, seen)
     tried = []
     for ln_tau in np.linspace(*trajectory.range, _TRIED):
@@ -305,5 +305,5 @@ def _start(
         of_each = weight if some.ceiling is None else own
         tried.append((float(np.vdot(of_each, missed**2)), float(ln_tau), scale))
     _, best, scale = min(tried)
-    shifts_px = projections.shifts_px + np.array([0.0, along_px])
-    return StatePoint(best, bow, law, scale, Change.none()), Exposures.of(projections).with_shifts(shifts_px)
+    exposures = Exposures.of(projections).with_shifts(projections.shifts_px + along_px)
+    return StatePoint(best, bow, law, scale, Change.none()), exposures

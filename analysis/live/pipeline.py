@@ -103,7 +103,7 @@ class Pipeline:
             self._keep_volume(end.step, particle.last_volume, frames[0].header.pixel_nm)
         states = [r for r in results if isinstance(r, StateResult)]
         together: list[Result] = []
-        if self._picture_px is not None and particle.last_volume is not None and states:
+        if self._picture_px is not None and particle.last_volume is not None:
             with surviving(f"{end.step}, its picture"):
                 rows, used = frames[0].image.shape[0], states[0].frames
                 together.append(_picture_of(particle.last_volume, frames[0].header, used, rows, self._picture_px))

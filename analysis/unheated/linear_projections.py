@@ -28,12 +28,11 @@ _COAT_PRIOR = 0.05
 _CELL_PRIOR, _CLOUD_PRIOR, _CLOUD_CELLS = 0.02, 0.05, 1.5
 """Of the shell's level: layers around the particle; coarse cells by themselves, and as clouds of such a radius."""
 _STEEP = 0.2
-_NUISANCES_FROM, _COATS_FROM = 3, 5
-"""Places among what is one for all projections."""
-_NUISANCES = range(_NUISANCES_FROM, _COATS_FROM)
+_PLACES, _COATS_FROM = {"response": 3, "interface": 4}, 5
+"""Among what is one for all projections: of the nuisances, and from where on of the coats."""
 _MOST_ALIKE = 0.99
 """Two nuisances at most, as a correlation."""
-NUISANCES = ("response", "interface")
+NUISANCES = tuple(_PLACES)
 """None unless the projections tell it: a signal that is not proportional, metals that are mixed before any heat."""
 
 
@@ -180,39 +179,43 @@ class LinearProjections:
             s.curvature * _CURVATURE_PRIOR,
             s.mixed_per_px2 * _MIXED_PRIOR_PX2,
         )
-        plain = np.ones(len(self._everywhere))
-        plain[list(_NUISANCES)] = 0.0
-        known = dot(gradient, self._solved(gradient, plain))
-        own = [float(column[3][n]) for column, n in zip(self._nuisance_columns, _NUISANCES, strict=True)]
-        left = np.array([dot(column, gradient) / o for column, o in zip(self._nuisance_columns, own, strict=True)])
+        known = dot(gradient, self._solved(gradient, self._free_with()))
+        response, interface = (self._columns[name] for name in NUISANCES)
+        own = [float(self._columns[name][3][place]) for name, place in _PLACES.items()]
+        left = np.array([dot(response, gradient), dot(interface, gradient)]) / own
         # What one of them looks like to the other, all else free; thirty steps must not make it more than it can be.
         most = _MOST_ALIKE / float(np.sqrt(own[0] * own[1]))
-        alike = float(self._normal(self._nuisance_columns[0])[3][_NUISANCES[1]]) / own[0]
+        alike = float(self._normal(response)[3][_PLACES["interface"]]) / own[0]
         across = float(np.clip(alike, -most, most))
         information = np.array([[1.0 / own[0], across], [across, 1.0 / own[1]]])
         return float(np.sqrt(known)), float(np.sqrt(left @ np.linalg.solve(information, left)))
 
     def told_of(self, name: str) -> float:
         """By how many standard deviations a nuisance is above none, the other one none and everything else free."""
-        column = self._nuisance_columns[NUISANCES.index(name)]
-        variance = float(column[3][_NUISANCES[NUISANCES.index(name)]])
+        column = self._columns[name]
         found = dot(column, self.backward(self._weight * self._residual))
-        return found / float(np.sqrt(variance * max(1.0, self.misfit)))
+        return found / float(np.sqrt(float(column[3][_PLACES[name]]) * max(1.0, self.misfit)))
 
     @cached_property
-    def _nuisance_columns(self) -> list[Unknowns]:
-        """Of the inverse of the normal equations, each with the other nuisance held at none.
+    def _columns(self) -> dict[str, Unknowns]:
+        """Each nuisance's, of the inverse of the normal equations with the other one held at none.
 
         To eliminate all else would be to take large numbers from each other: what the response bends, a level nearly
         makes up for.
         """
-        columns = []
-        for place in _NUISANCES:
-            unit, free = self._nothing(), np.ones(len(self._everywhere))
-            free[list(_NUISANCES)] = 0.0
-            unit[3][place] = free[place] = 1.0
-            columns.append(self._solved(unit, free))
+        columns = {}
+        for name, place in _PLACES.items():
+            unit = self._nothing()
+            unit[3][place] = 1.0
+            columns[name] = self._solved(unit, self._free_with(name))
         return columns
+
+    def _free_with(self, *names: str) -> NDArray[np.float64]:
+        """All that is one for all projections free, and of the nuisances these: 1, else 0."""
+        free = np.ones(len(self._everywhere))
+        for name, place in _PLACES.items():
+            free[place] = float(name in names)
+        return free
 
     def _solved(self, right: Unknowns, free: NDArray[np.float64]) -> Unknowns:
         """The normal equations, with only some of what is one for all projections `free`."""
@@ -226,13 +229,13 @@ class LinearProjections:
 
     def _not_at_bounds(self, free: Collection[str]) -> NDArray[np.float64]:
         """0 for a nuisance that is not asked for, or is none and would become less than none, else 1."""
-        mask = np.ones(len(self._everywhere))
-        for place, (name, value) in enumerate(
-            zip(NUISANCES, (self._model.response.curvature, self._model.mixed_px2), strict=True), _NUISANCES_FROM
-        ):
-            wants = float(np.vdot(self._everywhere[place], self._weight * self._residual))
-            mask[place] = float(name in free and (value > 0.0 or wants > 0.0))
-        return mask
+        values = {"response": self._model.response.curvature, "interface": self._model.mixed_px2}
+
+        def may_move(name: str) -> bool:
+            wants = float(np.vdot(self._everywhere[_PLACES[name]], self._weight * self._residual))
+            return values[name] > 0.0 or wants > 0.0
+
+        return self._free_with(*filter(may_move, free))
 
     def _normal(self, unknowns: Unknowns) -> Unknowns:
         image = self.backward(self._weighted(unknowns, self._weight))
