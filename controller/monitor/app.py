@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from math import inf
 from time import monotonic
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Grid, Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
@@ -21,21 +22,13 @@ from controller import events as ev
 from controller.monitor.asked_line import STOP, AskedLine
 from controller.monitor.keys_footer import KeysFooter
 from controller.monitor.keys_help import KeysHelp
-from controller.monitor.panels.alloying import AlloyingPlot
-from controller.monitor.panels.arrhenius import ArrheniusPlot
-from controller.monitor.panels.brief import Brief
-from controller.monitor.panels.chip import ChipPlot
-from controller.monitor.panels.edx import ElementMaps, SpectrumAndProfile
+from controller.monitor.keys_palette import KeysPalette, commands_of_keys
 from controller.monitor.panels.panel import Panel
-from controller.monitor.panels.picture import FramePicture, SlicePicture
 from controller.monitor.panels.plan import PlannedRow, PlanTable
-from controller.monitor.panels.plot import CLOCK
-from controller.monitor.panels.results import ResultsPanel
-from controller.monitor.panels.slices import SlicesSheet
-from controller.monitor.panels.states import StatesTable
 from controller.monitor.panels.status import AlarmLine, NextLine, ProgressLine, StatusLine, StopButton
 from controller.monitor.plain_characters import PlainCharacters
 from controller.monitor.plain_characters import wanted as plain_wanted
+from controller.monitor.sheets import sheets
 from controller.monitor.source import RemoteSession, Source
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
@@ -48,6 +41,10 @@ _LAID_OUT_S = (0.15, 1.0)
 """After a change of the terminal's size, on a fast machine and on a busy one."""
 _SETTLED_S = 2.0
 _LOG_STYLES = {"warning": "yellow", "error": "bold red"}
+
+
+def _on_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _spare_what_stays() -> None:
@@ -79,7 +76,7 @@ class MonitorApp(App[None]):
         Binding("z", "zoom", "zoom"),
         Binding("escape", "zoom(False)", "all panels", show=False),
         Binding("question_mark", "keys", "keys", key_display="?"),
-        Binding("1", "sheet('now')", "sheets", key_display="1-6"),
+        Binding("1", "sheet('now')", "sheets", key_display="1-6", tooltip="now"),
         Binding("2", "sheet('results-sheet')", "results", show=False),
         Binding("3", "sheet('slices-sheet')", "slices", show=False),
         Binding("4", "sheet('plan-sheet')", "plan", show=False),
@@ -111,44 +108,10 @@ class MonitorApp(App[None]):
         yield NextLine(id="next")
         yield AlarmLine(id="alarm")
         with ContentSwitcher(initial="now", id="sheets"):
-            yield from self._sheets()
+            yield from sheets()
         with Horizontal(id="bottom"):
             yield KeysFooter(show_command_palette=False)
             yield StopButton(id="stop")
-
-    def _sheets(self) -> ComposeResult:
-        """In the order of their keys."""
-        with Container(id="now"):
-            yield Brief(id="brief")
-            yield from self._now()
-        with Grid(id="results-sheet"):
-            yield AlloyingPlot("degree of alloying", "s at temperature", id="alloying-large", y_range=(0.0, 1.0))
-            yield ArrheniusPlot("log10 of D in m2/s, interval by interval", "1000/K", id="arrhenius-large")
-            with VerticalScroll(id="all-results-scroll"):
-                yield ResultsPanel(id="all-results")
-            yield StatesTable(id="states")
-        yield SlicesSheet(id="slices-sheet")
-        yield PlanTable(id="plan-sheet")
-        yield RichLog(id="log-sheet", wrap=True, min_width=20, max_lines=1000)
-        with Horizontal(id="edx-sheet"):
-            yield ElementMaps(id="maps-large")
-            yield SpectrumAndProfile(id="edx-large")
-
-    def _now(self) -> ComposeResult:
-        with Grid(id="panels"):
-            yield PlanTable(id="plan")
-            yield ChipPlot("chip", CLOCK, id="temperature")
-            with Horizontal(id="pictures"):
-                yield FramePicture("last frame", id="frame")
-                yield SlicePicture("orthoslice", id="slice")
-            yield ElementMaps(id="maps")
-            yield AlloyingPlot("degree of alloying", "s at temperature", id="alloying", y_range=(0.0, 1.0))
-            yield ArrheniusPlot("log10 of D in m2/s, interval by interval", "1000/K", id="arrhenius")
-            yield SpectrumAndProfile(id="edx")
-            with Vertical(id="words"):
-                with VerticalScroll(id="results-scroll"):
-                    yield ResultsPanel(id="results")
-                yield RichLog(id="log", wrap=True, min_width=20, max_lines=300)
 
     def on_mount(self) -> None:
         self._turn_to("alloying")
@@ -160,6 +123,8 @@ class MonitorApp(App[None]):
         self.set_interval(_AGE_S, self._grow_older)
         if not self.is_headless:
             self.set_timer(_SETTLED_S, _spare_what_stays)
+            if _on_terminal():
+                self.set_interval(_AGE_S, self._leave_with_terminal)
 
     async def _listen(self) -> None:
         async for event in self._source.events():
@@ -230,6 +195,11 @@ class MonitorApp(App[None]):
         """Nothing comes, and that is news."""
         if self._session.age_in_words() and self._session.finished is None:
             self._draw_soon()
+
+    def _leave_with_terminal(self) -> None:
+        """One whose line broke is none any more; it would be read as empty for ever, and not everybody hears SIGHUP."""
+        if not _on_terminal():
+            self.exit()
 
     def _say(self, text: str, time_s: float | None = None) -> None:
         at = f"{clock_time(time_s)} " if time_s is not None else ""
@@ -326,6 +296,14 @@ class MonitorApp(App[None]):
     def action_keys(self) -> None:
         """What all keys do."""
         self.push_screen(KeysHelp(self.BINDINGS))
+
+    def action_command_palette(self) -> None:
+        """Ctrl-P, as in any program of this kind."""
+        if not isinstance(self.screen, KeysPalette):
+            self.push_screen(KeysPalette())
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
+        yield from commands_of_keys(self, screen)
 
     def action_abort(self) -> None:
         """Aborting ends a session for good, so it is asked once more."""

@@ -15,6 +15,7 @@ from textual.widgets import Static
 _MORE = (
     ("arrows", "on 3: state and particle; on 4: a step, to skip or change before it begins, or take again"),
     ("1-6", "now, results, slices, plan, log, EDX"),
+    ("Ctrl-P", "what may be done now, found by its words"),
 )
 
 
