@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.alloying.counted_spread import relative_spread_std
 from analysis.alloying.spread import QUANTILES, SPREADS, Quantiles, degree_of, quantiles_of
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.particle_model.blur import blurred
@@ -236,11 +237,14 @@ class SimulatedMeasurement:
 
     def simulate(self, concentration: NDArray[np.float32]) -> Reading:
         """Put a composition through the chain. The same noise is drawn every time, so curves are smooth."""
-        rows, columns = self._crop
-        scattered = self._scene.particle(self.particle.intensity(concentration)) + self._around
-        whole = self.particle.response.signal(scattered)
-        ideal = columns_of(whole[:, rows], self.particle.first_column, columns)
-        return self.read(self._reconstructed(ideal))
+        return self.read(self._reconstructed(self._ideal(concentration)))
+
+    @cached_property
+    def counted_spread_std(self) -> float:
+        """Of the unheated particle's spread over its mean, by counting noise alone."""
+        ideal = self._ideal(self.particle.composition)
+        one, other = (self._reconstructed(ideal, more) for more in (1, 2))
+        return relative_spread_std(one, other, self._region)
 
     def alloyed_in_the_shape_of(self, volume: Volume) -> Reading:
         """What the particle would show fully alloyed, had it the shape that a reconstruction shows."""
@@ -256,8 +260,15 @@ class SimulatedMeasurement:
         most = min(max(1, round(self.particle.volume_px)), volume.size - 1)
         return np.asarray(volume > np.partition(volume.ravel(), -most)[-most])
 
-    def _reconstructed(self, ideal: Stack) -> Volume:
-        counted = self._noise.sample(ideal, np.random.default_rng(self._seed))
+    def _ideal(self, concentration: NDArray[np.float32]) -> Stack:
+        """The crop's projections without noise."""
+        rows, columns = self._crop
+        scattered = self._scene.particle(self.particle.intensity(concentration)) + self._around
+        whole = self.particle.response.signal(scattered)
+        return columns_of(whole[:, rows], self.particle.first_column, columns)
+
+    def _reconstructed(self, ideal: Stack, draw: int = 0) -> Volume:
+        counted = self._noise.sample(ideal, np.random.default_rng([self._seed, draw] if draw else self._seed))
         if self.ceiling is not None:
             counted = np.minimum(counted, np.float32(self.ceiling))
         return comparable_volume(counted, self._tilts_deg)

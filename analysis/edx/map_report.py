@@ -77,6 +77,8 @@ def as_json(result: MapResult) -> dict[str, Any]:
         "counts_std": _named(result.factors.lines, result.fit.std[0, : len(elements)]),
         "composition_at_pct": _named(elements, 100.0 * result.composition.fractions[0]),
         "composition_std_at_pct": _named(elements, 100.0 * result.composition.std[0]),
+        "composition_std_by_counting_at_pct": _named(elements, 100.0 * result.composition.noise_std[0]),
+        "composition_std_systematic_at_pct": _named(elements, 100.0 * result.composition.factor_std[0]),
         "composition_wt_pct": _named(elements, 100.0 * weights.fractions[0]),
         "composition_std_wt_pct": _named(elements, 100.0 * weights.std[0]),
         "quantified": bool(result.composition.above_limit[0].all()) and not result.impossible,
@@ -151,7 +153,8 @@ def _profile(elements: list[str], profile: RadialProfile) -> dict[str, Any]:
 
 
 def _fractions(elements: list[str], found: Composition) -> str:
-    return _at_pct(elements, found.fractions[0], found.std[0])
+    each = zip(elements, found.fractions[0], found.noise_std[0], found.factor_std[0], strict=True)
+    return ", ".join(f"{e} {100 * v:.1f} +- {100 * n:.1f} (stat) +- {100 * f:.1f} (syst) at%" for e, v, n, f in each)
 
 
 def _at_pct(elements: list[str], fractions: NDArray[np.float64], std: NDArray[np.float64], unit: str = "at%") -> str:

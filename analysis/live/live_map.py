@@ -89,9 +89,12 @@ class LiveMap:
 
 
 def _composition(found: MapResult) -> dict[str, Estimate]:
-    values, std = found.composition.fractions[0], found.composition.std[0]
-    each = zip(found.elements, values, std, strict=True)
-    return {element: Estimate(100.0 * float(v), 100.0 * float(s)) for element, v, s in each}
+    told = found.composition
+    each = zip(found.elements, told.fractions[0], told.noise_std[0], told.factor_std[0], strict=True)
+    return {
+        element: Estimate(100.0 * float(v), 100.0 * float(n), {"k-factors and shapes of lines": 100.0 * float(f)})
+        for element, v, n, f in each
+    }
 
 
 def _element_maps(found: MapResult) -> dict[str, NDArray[np.uint8]]:

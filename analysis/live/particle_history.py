@@ -129,7 +129,7 @@ class ParticleHistory:
     def foresee(self) -> None:
         """What the first heated series will ask for, computed while its tilts are taken."""
         if self._reference is not None:
-            self._reference.trajectory.foresee()
+            self._reference.foresee()
 
     def followed(self) -> Followed | None:
         """How far the particle has diffused in its states so far; nothing before it was heated."""
@@ -160,12 +160,12 @@ class ParticleHistory:
         low, middle, high = (
             float(reference.curve.degree(np.exp([state.ln_tau + n * state.ln_std]))[0]) for n in (-1.0, 0.0, 1.0)
         )
-        std = float(np.hypot(0.5 * (high - low) * max(1.0, state.misfit) ** 0.5, reference.estimate(middle).std))
+        std = 0.5 * (high - low) * max(1.0, state.misfit) ** 0.5
         return Provisional(
             step=header.step,
             particle=self.name,
             frames=len(series.tilts_deg),
-            alloying=Estimate(middle, std),
+            alloying=Estimate(middle, std, reference.estimate(middle).budget),
             simulated=header.simulated,
         )
 
@@ -178,7 +178,8 @@ class ParticleHistory:
             self.last_volume = comparable_volume(series.aligned, series.tilts_deg)
             return _Numbers()
         self._reference = reference
-        start = Estimate(0.0, float(reference.level_degree))
+        # By definition, however it was counted.
+        start = Estimate(0.0, 0.0, {"the unalloyed level": float(reference.level_degree)})
         particle = reference.measurement.particle
         return _Numbers(
             start,
@@ -254,7 +255,9 @@ class ParticleHistory:
             self._states.append(FittedState(header, degree, artefact, projections, state, reshaped, problems))
         told = state.ln_tau if np.isfinite(state.ln_std) and header.heat else None
         return _Numbers(
-            Estimate(degree, RESHAPED_DEGREE_STD) if reshaped else reference.estimate(degree, artefact, told),
+            Estimate(degree, reference.counted_degree_std, {"reshaped": RESHAPED_DEGREE_STD})
+            if reshaped
+            else reference.estimate(degree, artefact, told),
             reference.volume_nm3 * growth,
             _gold_fraction(reference, series),
             {name: degree_by(name) for name in SPREADS},

@@ -35,6 +35,7 @@ class Row:
     alloying: float | None = None
     """Degree in the last state that tells one."""
     alloying_std: float | None = None
+    alloying_std_systematic: float | None = None
     volume_nm3: float | None = None
     """Of the unheated particle."""
     quality: str = ""
@@ -120,6 +121,7 @@ def _of_states(session: str, particle: str, series: Sequence[StateResult]) -> di
         "heated_s": series[-1].heated_s if series else None,
         "alloying": degrees[-1].value if degrees else None,
         "alloying_std": degrees[-1].std if degrees else None,
+        "alloying_std_systematic": degrees[-1].std_systematic if degrees else None,
         "volume_nm3": series[0].volume_nm3 if series else None,
     }
 

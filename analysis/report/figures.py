@@ -65,7 +65,7 @@ def _alloying(fits: Sequence[DiffusivityResult]) -> ReportFigure:
     for n, fit in enumerate(fits):
         colour, mark = _COLOURS[n % len(_COLOURS)], _MARKS[n % len(_MARKS)]
         s, degree = np.array(fit.heated_s), np.array([m.value for m in fit.measured])
-        std = np.array([m.std for m in fit.measured])
+        std = np.array([m.total for m in fit.measured])
         curve.errorbar(s, degree, std, fmt=mark, color=colour, ms=5, capsize=2, label=f"{fit.particle}, measured")
         fitted = np.interp(s, fit.curve_s, fit.curve) if fit.curve else np.full(len(s), np.nan)
         if fit.curve:
@@ -73,7 +73,8 @@ def _alloying(fits: Sequence[DiffusivityResult]) -> ReportFigure:
             rest.errorbar(s, degree - fitted, std, fmt=mark, color=colour, ms=4, capsize=2)
         for at_s, measured, model in zip(s, fit.measured, fitted, strict=True):
             rows.append({"particle": fit.particle, "heated_s": at_s, "alloying": measured.value})
-            rows[-1] |= {"alloying_std": measured.std, "fitted": model}
+            rows[-1] |= {"alloying_std": measured.std, "alloying_std_systematic": measured.std_systematic}
+            rows[-1]["fitted"] = model
     rest.axhline(0.0, color=_GREY, lw=0.8)
     curve.set(ylabel="degree of alloying", ylim=(-0.05, 1.08))
     rest.set(xlabel="time at temperature (s)", ylabel="measured - fitted")

@@ -47,7 +47,7 @@ class EdxResult(Result, frozen=True, kw_only=True, tag="edx"):
     @property
     def known_at_pct(self) -> float:
         """Error of the worst-known element."""
-        return max((e.std for e in self.composition_at_pct.values()), default=math.inf)
+        return max((e.total for e in self.composition_at_pct.values()), default=math.inf)
 
     @property
     def headline(self) -> str:
@@ -72,7 +72,7 @@ class EdxResult(Result, frozen=True, kw_only=True, tag="edx"):
     def quantities(self) -> Iterator[ResultValue]:
         at: dict[str, float | None] = {"tilt_deg": self.tilt_deg, "heated_s": self.heated_s, "frames": self.frames}
         for element, estimate in self.composition_at_pct.items():
-            yield ResultValue(self.particle, f"{element}_fraction", estimate.value, estimate.std, "at%", at)
+            yield ResultValue(self.particle, f"{element}_fraction", estimate.value, estimate.total, "at%", at)
 
     def without_pictures(self) -> Self:
         return msgspec.structs.replace(self, pictures={})

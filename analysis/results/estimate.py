@@ -7,14 +7,35 @@ import math
 import msgspec
 
 
-class Estimate(msgspec.Struct, frozen=True):
-    """A value and its standard deviation."""
+class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value and its standard deviation, and besides what more counts would not lower, by cause."""
 
     value: float
     std: float
+    budget: dict[str, float] = {}
+    """Standard deviations by systematic cause, in the value's unit."""
+
+    @property
+    def std_systematic(self) -> float:
+        return math.hypot(*self.budget.values())
+
+    @property
+    def total(self) -> float:
+        """Standard deviation by all that is known to be unknown."""
+        return math.hypot(self.std, self.std_systematic)
+
+    @property
+    def both(self) -> str:
+        """With both standard deviations, where there are two."""
+        return pretty_both(self.value, self.std, self.std_systematic) if self.std_systematic else str(self)
+
+    def in_full(self) -> dict[str, object]:
+        """As plain data, with the systematic standard deviation."""
+        told = {"value": self.value, "std": self.std, "std_systematic": self.std_systematic}
+        return told | {"budget": [{"cause": c, "std": s} for c, s in self.budget.items()]}
 
     def __str__(self) -> str:
-        return pretty(self.value, self.std)
+        return pretty(self.value, self.total)
 
 
 class ResultValue(msgspec.Struct, frozen=True):

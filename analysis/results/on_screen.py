@@ -76,4 +76,4 @@ class Provisional(OnScreen, frozen=True, kw_only=True, tag="provisional"):
 
     def quantities(self) -> Iterator[ResultValue]:
         at: dict[str, float | None] = {"frames": self.frames}
-        yield ResultValue(self.particle, "alloying_so_far", self.alloying.value, self.alloying.std, "1", at)
+        yield ResultValue(self.particle, "alloying_so_far", self.alloying.value, self.alloying.total, "1", at)

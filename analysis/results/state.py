@@ -54,7 +54,7 @@ class StateResult(Result, frozen=True, kw_only=True, tag="state"):
             {
                 "step": self.step,
                 "heated_s": round(self.heated_s, 6),
-                "alloying": None if self.alloying is None else msgspec.to_builtins(self.alloying),
+                "alloying": None if self.alloying is None else self.alloying.in_full(),
                 "alloying_by_spread": self.alloying_by_spread,
                 "volume_nm3": self.volume_nm3,
                 "surface_to_volume_per_nm": self.surface_to_volume_per_nm,
@@ -72,7 +72,7 @@ class StateResult(Result, frozen=True, kw_only=True, tag="state"):
             yield f"{self.step}: {self.quality}"
 
     def words(self) -> Iterator[str]:
-        degree = f"alloying {self.alloying}" if self.alloying else "no alloying degree"
+        degree = f"alloying {self.alloying.both}" if self.alloying else "no alloying degree"
         volume = f", volume {self.volume_nm3:.0f} nm3" if self.volume_nm3 else ""
         gold = f", core element {100 * self.gold_fraction:.1f} at%" if self.gold_fraction else ""
         yield (
@@ -82,20 +82,20 @@ class StateResult(Result, frozen=True, kw_only=True, tag="state"):
         yield from (f"  left out {r}" for r in self.rejected)
 
     def quantities(self) -> Iterator[ResultValue]:
-        value, std = (self.alloying.value, self.alloying.std) if self.alloying else (None, None)
+        value, std = (self.alloying.value, self.alloying.total) if self.alloying else (None, None)
         at: dict[str, float | None] = {"heated_s": self.heated_s}
         yield ResultValue(self.particle, "alloying", value, std, "1", at)
         yield ResultValue(self.particle, "volume", self.volume_nm3, None, "nm3", at)
         yield ResultValue(self.particle, "gold_fraction", self.gold_fraction, None, "1", at)
 
     def row(self) -> dict[str, object] | None:
-        value, std = (self.alloying.value, self.alloying.std) if self.alloying else ("", "")
         return {
             "particle": self.particle,
             "step": self.step,
             "heated_s": self.heated_s,
-            "alloying": value,
-            "alloying_std": std,
+            "alloying": "" if self.alloying is None else self.alloying.value,
+            "alloying_std": "" if self.alloying is None else self.alloying.std,
+            "alloying_std_systematic": "" if self.alloying is None else self.alloying.std_systematic,
             "volume_nm3": self.volume_nm3,
             "gold_fraction": self.gold_fraction,
             "frames": self.frames,

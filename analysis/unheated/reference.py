@@ -95,6 +95,17 @@ class Reference:
         """Length over width."""
         return aspect_of(self.measurement.particle.metal > 0.5)
 
+    @property
+    def counted_degree_std(self) -> float:
+        """Of a degree of alloying, by the counting noise of one tilt series."""
+        simulated, alloyed = self.curve.readings[0].values, self.curve.alloyed.values
+        return self.measurement.counted_spread_std / float(simulated.std() - alloyed.std())
+
+    def foresee(self) -> None:
+        """Have at hand what the first heated state will ask for: how the way bends, what noise does to a degree."""
+        self.trajectory.foresee()
+        _ = self.counted_degree_std
+
     @cached_property
     def course(self) -> tuple[float, ...]:
         """Degree of alloying of the metals themselves at the nodes of `curve`."""
@@ -130,9 +141,18 @@ class Reference:
         likely to be right, and the difference over the root of two is in its error.
         """
         value = degree + 0.5 * artefact_degree
-        std = float(np.hypot(np.hypot(self.level_degree * (1.0 - degree), _DEGREE_STD), 0.5 * artefact_degree))
-        apart = 0.0 if ln_tau is None else value - float(self.curve.degree(np.exp([ln_tau]))[0])
-        return Estimate(value, float(np.hypot(std, np.sqrt(0.5) * apart)) if abs(apart) > 2.0 * std else std)
+        # The unheated state is counted as noisily, and matters less the more is alloyed.
+        std = self.counted_degree_std * float(np.hypot(1.0, 1.0 - degree))
+        budget = {
+            "the unalloyed level": self.level_degree * abs(1.0 - degree),
+            "streaks of the reconstruction": 0.5 * abs(artefact_degree),
+            "spread as a measure": _DEGREE_STD,
+        }
+        found = Estimate(value, std, {cause: size for cause, size in budget.items() if size > 0.0})
+        apart = 0.0 if ln_tau is None else abs(value - float(self.curve.degree(np.exp([ln_tau]))[0]))
+        if apart > 2.0 * found.total:
+            found = Estimate(value, std, found.budget | {"reconstruction against projections": np.sqrt(0.5) * apart})
+        return found
 
 
 class NotCoreShell(Exception):

@@ -50,5 +50,5 @@ def _degree(alloying: Estimate | None) -> str:
     """A degree far above one is no degree, but a sign of something else."""
     if alloying is None:
         return "-"
-    beyond = alloying.value - 1.0 > 2.0 * alloying.std
+    beyond = alloying.value - 1.0 > 2.0 * alloying.total
     return f"{alloying}{': above 1 by more than its error, see quality' if beyond else ''}"

@@ -84,7 +84,7 @@ def test_the_degree_is_told_before_the_series_ends_when_there_is_time(rng, monke
     (final,) = [r.alloying for r in results if isinstance(r, StateResult) and r.alloying is not None]
     assert 0.2 < final.value < 0.9
     for p in told:
-        assert abs(p.alloying.value - final.value) < 3.0 * np.hypot(p.alloying.std, final.std), p
+        assert abs(p.alloying.value - final.value) < 3.0 * np.hypot(p.alloying.total, final.total), p
 
 
 def test_poor_data_give_a_quality_in_words_and_no_number(rng, core_shell):

@@ -94,7 +94,7 @@ def test_a_particle_never_heated_gives_no_d_and_says_why(rng):
     first, second = (r for r in results if isinstance(r, StateResult))
     assert first.quality == "good"
     assert "not heated" in second.quality
-    assert abs(second.alloying.value) < 3 * second.alloying.std + 0.01
+    assert abs(second.alloying.value) < 3 * second.alloying.total + 0.01
 
 
 def test_tilts_that_lose_the_particle_or_saturate_are_named_and_left_out(rng):
@@ -133,7 +133,7 @@ def test_a_particle_that_rounds_off_gives_a_range_and_no_sigma(rng):
     assert state.shape_change > 0.3
     assert first.aspect_ratio == pytest.approx(40.0 / 18.0 * np.sqrt(4.0 / 3.0), rel=0.03)
     assert state.aspect_ratio == pytest.approx(1.0, abs=0.1)
-    assert abs(state.alloying.value - 1.0) < state.alloying.std
+    assert abs(state.alloying.value - 1.0) < state.alloying.total
     assert state.volume_nm3 == pytest.approx(first.volume_nm3, rel=0.08)
 
 

@@ -46,7 +46,7 @@ def test_a_rod_that_rounds_off_gets_a_range_that_holds_the_truth(seed):
     d, state = found[-2:]
     assert "reshaped" in state.quality
     # Of the twin after 15 s: alloyed to 98 %, its elongation decayed as exp(-tau / 12 nm2).
-    assert abs(state.alloying.value - 0.98) < state.alloying.std
+    assert abs(state.alloying.value - 0.98) < state.alloying.total
     assert state.aspect_ratio / found[0].aspect_ratio == pytest.approx((1 + 1.4 * np.exp(-7.5 / 12)) / 2.4, rel=0.05)
     assert not np.isfinite(d.diffusivities[0].std)
     # All but alloyed: the state cannot tell how fast it went.

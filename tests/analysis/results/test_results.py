@@ -85,3 +85,23 @@ def test_a_restarted_analysis_gives_the_same_result_once_more_and_a_newer_d_is_a
     newer = msgspec.structs.replace(BOUNDED, states=2)
     assert newer.identity != BOUNDED.identity
     assert newer.place == BOUNDED.place
+
+
+def test_an_estimate_tells_both_its_errors_and_shows_their_sum():
+    told = Estimate(0.34, 0.003, {"level": 0.003, "streaks": 0.002})
+    assert told.std_systematic == pytest.approx(math.hypot(0.003, 0.002))
+    assert told.total == pytest.approx(math.sqrt(0.003**2 + 0.003**2 + 0.002**2))
+    assert str(told) == "0.3400 +- 0.0047"
+    assert told.both == "0.3400 +- 0.0030 (stat) +- 0.0036 (syst)"
+    assert told.in_full() == {
+        "value": 0.34,
+        "std": 0.003,
+        "std_systematic": told.std_systematic,
+        "budget": [{"cause": "level", "std": 0.003}, {"cause": "streaks", "std": 0.002}],
+    }
+    alone = Estimate(0.34, 0.003)
+    assert alone.both == str(alone) == "0.3400 +- 0.0030"
+
+
+def test_old_results_are_read_without_a_budget():
+    assert msgspec.json.decode(b'{"value": 0.3, "std": 0.01}', type=Estimate) == Estimate(0.3, 0.01)
