@@ -16,6 +16,7 @@ from isal import isal_zlib  # the CRC-32 of zlib, four times as fast
 from numpy.typing import NDArray
 
 from drivers.errors import CorruptFrame
+from drivers.frame_slab import FrameSlab, SlabPlace, SlabReader
 
 Buffer = bytes | memoryview
 """A part on the wire."""
@@ -134,6 +135,8 @@ class _Wire(msgspec.Struct, frozen=True, tag=True):
     dtype: str
     crc32: int
     """Of the pixels, then the photons."""
+    place: SlabPlace | None = None
+    """Of the pixels, where they are not the second part."""
 
 
 _decoder = msgspec.msgpack.Decoder(_Wire | SeriesEnd)
@@ -150,10 +153,11 @@ def seq_of(item: StreamItem) -> int:
     return item.header.seq if isinstance(item, Frame) else item.seq
 
 
-def pack(item: StreamItem) -> list[Buffer]:
+def pack(item: StreamItem, slab: FrameSlab | None = None) -> list[Buffer]:
     """Three parts on the wire: a msgpack header, the pixels and the photons (each empty where there are none).
 
-    Pixels are the frame's own memory, not a copy of it: who sends them without one must leave the frame as it is.
+    Pixels are the frame's own memory, not a copy of it: who sends them without one must leave the frame as it is. With
+    a `slab` they are copied there, where they fit, and only their place is told.
     """
     if isinstance(item, SeriesEnd):
         return [msgspec.msgpack.encode(item, enc_hook=plain), b"", b""]
@@ -161,21 +165,29 @@ def pack(item: StreamItem) -> list[Buffer]:
     pixels = image.reshape(-1).view(np.uint8).data
     photons = b"" if item.photons is None else np.asarray(item.photons, "<u4").tobytes()
     rows, columns = image.shape
-    wire = _Wire(item.header, (rows, columns), image.dtype.str, isal_zlib.crc32(photons, isal_zlib.crc32(pixels)))
-    return [msgspec.msgpack.encode(wire, enc_hook=plain), pixels, photons]
+    crc32 = isal_zlib.crc32(photons, isal_zlib.crc32(pixels))
+    place = None if slab is None else slab.put(pixels)
+    wire = _Wire(item.header, (rows, columns), image.dtype.str, crc32, place)
+    return [msgspec.msgpack.encode(wire, enc_hook=plain), b"" if place else pixels, photons]
 
 
-def unpack(parts: Sequence[Buffer]) -> StreamItem:
-    """Rebuild an item in the memory of its parts; raises `CorruptFrame` when they are missing, cut or altered."""
+def unpack(parts: Sequence[Buffer], slabs: SlabReader | None = None) -> StreamItem:
+    """Rebuild an item in the memory of its parts; raises `CorruptFrame` when they are missing, cut or altered.
+
+    Pixels that are in shared memory are read by `slabs`.
+    """
     if len(parts) != 3:
         raise CorruptFrame(f"a frame has 3 parts, {len(parts)} arrived")
-    head, pixels, counted = parts
+    head, sent, counted = parts
     try:
         wire = _decoder.decode(head)
     except msgspec.DecodeError as error:
         raise CorruptFrame(f"the frame's header does not decode: {error}") from error
     if isinstance(wire, SeriesEnd):
         return wire
+    if wire.place is not None and slabs is None:
+        raise CorruptFrame("the frame is in memory of another process")
+    pixels = sent if wire.place is None or slabs is None else slabs.take(wire.place).data
     try:
         dtype = np.dtype(wire.dtype)
     except TypeError as error:

@@ -24,6 +24,7 @@ from analysis.live.settings import AnalysisSettings
 from analysis.results import Result, encode
 from analysis.tomography.projector import Volume
 from drivers.errors import CorruptFrame
+from drivers.frame_slab import SlabReader
 from drivers.frames import StreamItem, seq_of, unpack
 from drivers.recorded.folder import SessionFolder
 from drivers.requests import NoAnswer, Refused, RequestSocket
@@ -46,6 +47,7 @@ class Worker:
         self._subscription.subscribe(b"item")
         self._subscription.connect(frames)
         self._requests = RequestSocket(context, requests, linger_ms=2000)
+        self._slabs = SlabReader()
         self._next = 0
         self._answered = time.monotonic()
 
@@ -55,7 +57,7 @@ class Worker:
             if self._subscription.poll(0 if self._pipeline.pending else _POLL_MS):
                 _, *parts = self._subscription.recv_multipart()
                 try:
-                    item = unpack(parts)
+                    item = unpack(parts, self._slabs)
                 except CorruptFrame:
                     continue  # its number will be missed and asked for
                 if seq_of(item) > self._next:

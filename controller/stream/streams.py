@@ -1,6 +1,7 @@
 """The session on ZeroMQ: frames and events out, requests in.
 
-- ``frames`` (PUB): every stream item in order. A slow subscriber loses items, never holds up the session.
+- ``frames`` (PUB): every stream item in order, where possible with its pixels in shared memory. A slow subscriber loses
+  items, never holds up the session.
 - ``events`` (PUB): what the screen shows.
 - ``requests`` (ROUTER): answers the questions of `controller.stream.protocol`.
 
@@ -27,6 +28,7 @@ from controller.record.recorder import Recorder
 from controller.stream.door import Door
 from controller.stream.protocol import Command, Endpoints, EventsSoFar, session_questions
 from controller.stream.socket_folder import new_socket_folder
+from drivers.frame_slab import FrameSlab
 from drivers.frames import Frame, SeriesEnd, StreamItem, pack, seq_of
 from drivers.requests import NotUnderstood, Reply, answer_question, unpack_question
 from drivers.stream_requests import Head, Items, StreamHead, TakeResult
@@ -63,6 +65,7 @@ class Streams:
         self._frames = _bound(self._context.socket(zmq.PUB), self.endpoints["frames"], _FRAMES_HWM)
         self._events = _bound(self._context.socket(zmq.PUB), self.endpoints["events"])
         self._requests = _bound(self._asyncio.socket(zmq.ROUTER), self.endpoints["requests"])
+        self._slab = FrameSlab.where_possible()
         self._marks: dict[int, SeriesEnd] = {}
         self.next_seq = 0
         self.closed = False
@@ -83,7 +86,7 @@ class Streams:
         self._send_item(item)
 
     def _send_item(self, item: StreamItem) -> None:
-        self._frames.send_multipart([b"item", *pack(item)])
+        self._frames.send_multipart([b"item", *pack(item, self._slab)])
 
     async def serve(self) -> None:
         """Answer requests until cancelled."""
@@ -117,6 +120,8 @@ class Streams:
             self._door.close()
         self._requests.close(linger=500)
         self._context.destroy(linger=500)
+        if self._slab is not None:
+            self._slab.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _answers(

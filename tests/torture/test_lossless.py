@@ -31,7 +31,7 @@ import sys, time
 from pathlib import Path
 import zmq
 from analysis.live.worker import Worker
-from drivers.frames import seq_of
+from drivers.frames import Frame, seq_of
 
 class Counting:
     pending = False
@@ -39,6 +39,8 @@ class Counting:
         self.file, self.slow_s = open(path, "w", buffering=1), slow_s
     def feed(self, item):
         time.sleep(self.slow_s)
+        if isinstance(item, Frame):
+            assert (item.image == seq_of(item) % 60000).all(), seq_of(item)
         # Not ru_maxrss, which a process has from the one that started it.
         peak_mb = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
         self.file.write(f"{seq_of(item)} {peak_mb:.0f}\\n")
