@@ -41,12 +41,11 @@ def test_a_frame_that_is_taken_is_the_one_that_was_sent_and_one_too_late_is_gone
             sent, length, place = waiting.pop(int(rng.integers(len(waiting))))
             try:
                 found = reader.take(place)
-            except CorruptFrame as lost:
+            except CorruptFrame:
                 gone += 1
-                assert "written over" in str(lost)
-            else:
-                taken += 1
-                assert found.tobytes() == bytes(pixels(sent, length)), sent
+                continue
+            taken += 1
+            assert found.tobytes() == bytes(pixels(sent, length)), sent
     assert taken > 20
     assert gone > 20
 
