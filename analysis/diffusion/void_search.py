@@ -13,6 +13,8 @@ from analysis.tomography.projections import Projections
 
 _BEGINS, _LEAST_PX = 0.12, 2.0
 """Radius to begin with, over the cube root of the particle's volume: half a per cent of it."""
+_WORTH = 0.002
+"""Of chi2, that the ball must explain as it is, however bright what it takes; a tenth of what a void has to."""
 _SOFTER = 0.6
 """A Gaussian's sigma over the radius of the ball that it stands for."""
 
@@ -27,7 +29,7 @@ def void_near(
     """A small ball where what is missed is best explained by one; nothing where nothing is lacking.
 
     What is missed, weighted, goes back into the box (the score of a deficit there) and is summed over a ball. That
-    finds a place, not a size: steps do the rest.
+    finds a place, not a size: steps do the rest, where the ball itself explains a little.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -37,7 +39,8 @@ def void_near(
     )
     stack, seen = projections.moved(exposures.shifts_px, changed.columns)
     missed, weight = projections.missed(exposures.exposed(slopes.signal), stack, seen)
-    lacking = -changed.scene(tilts_deg, projections.swept_deg).particle_back(weight * missed)
+    scene = changed.scene(tilts_deg, projections.swept_deg)
+    lacking = -scene.particle_back(weight * missed)
     _, turned = point.change.of(model, projections.raw.shape[2])
     if turned is not None:
         lacking = turned.field_back(lacking)
@@ -45,4 +48,13 @@ def void_near(
     shining = np.where(model.outside < -radius_px, lacking, 0.0)
     summed = gaussian_filter(np.asarray(shining, np.float32), _SOFTER * radius_px)
     where = np.unravel_index(int(np.argmax(summed)), summed.shape)
-    return FittedVoid(np.array(where, np.float64), radius_px) if summed[where] > 0.0 else None
+    if not summed[where] > 0.0:
+        return None
+    begun = FittedVoid(np.array(where, np.float64), radius_px)
+    if turned is None:
+        ball = np.clip(0.5 + begun.depth(model.outside.shape), 0.0, 1.0) * model.metal
+        shadow = scene.particle(np.asarray(ball, np.float32))
+        score, information = float(np.vdot(lacking, ball)), float(np.vdot(weight * shadow, shadow))
+        if score <= 0.0 or score**2 < _WORTH * information * float(np.vdot(weight * missed, missed)):
+            return None
+    return begun

@@ -19,6 +19,7 @@ import msgspec
 import zmq
 
 from analysis.files.volume_file import write_volume
+from analysis.free_cores import following_free_cores
 from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
 from analysis.results import Result, encode
@@ -144,7 +145,8 @@ def main() -> int:
     with zmq.Context() as context:
         worker = Worker(context, arguments.frames, arguments.requests, pipeline, sys.stdin.readline().strip())
         try:
-            return worker.run()
+            with following_free_cores():
+                return worker.run()
         finally:
             context.destroy(linger=2000)
 

@@ -54,12 +54,13 @@ def analyse(
 
 
 def _in_order(source: Path, json_path: Path | None, spread: str) -> None:
+    from analysis.free_cores import following_free_cores
     from analysis.reanalysis.offline import Interrupted
     from analysis.reanalysis.offline import analyse as analyse_source
     from controller.monitor.console import print_result
 
     try:
-        with progress("tilt series analysed", counted=True) as show:
+        with progress("tilt series analysed", counted=True) as show, following_free_cores():
             told = analyse_source(source, print_result, spread=spread, hear=show)
     except Interrupted as interrupted:
         print(f"alloyscope: analyse was interrupted; {interrupted}", file=sys.stderr)
