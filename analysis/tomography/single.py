@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.tomography.device import Device, check_device
 from analysis.tomography.hot_pixels import without_hot_pixels
 from analysis.tomography.noise import darkest_level
 from analysis.tomography.projector import Stack, Volume
@@ -46,6 +47,7 @@ def reconstruct_series(
     iterations: int,
     aligned: bool = False,
     axis_deg: float | None = None,
+    device: Device = "auto",
 ) -> SingleReconstruction:
     """Leave out what is no image, remove the background, turn the tilt axis onto x, align, reconstruct.
 
@@ -54,12 +56,14 @@ def reconstruct_series(
     aligned : the images lie on one tilt axis already, in their middle
     axis_deg : the tilt axis from x, counter-clockwise on the screen; by default it is found, or, where `aligned`,
         along x
+    device : where it is computed, see `projector_on`
 
     Raises
     ------
     ValueError
         In words for a user, for a series that cannot give a volume: see `problem_of`.
     """
+    check_device(device)
     problem = problem_of(stack, tilts_deg)
     if problem is not None:
         raise ValueError(problem)
@@ -81,7 +85,7 @@ def reconstruct_series(
             raise ValueError(f"{words}; give it with --axis-deg, or let it be found and the images be aligned")
     else:
         intensity = turned(intensity, axis_deg)
-    volume = reconstruct(intensity, tilts_deg, iterations=iterations, method=method)
+    volume = reconstruct(intensity, tilts_deg, iterations=iterations, method=method, device=device)
     if abs(axis_deg) > _NEARER_TO_Y_DEG:
         # Along the axis then runs as the image's rows do, and across it as its columns do.
         volume = np.ascontiguousarray(volume[:, :, ::-1])

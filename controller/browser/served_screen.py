@@ -142,8 +142,8 @@ class ServedScreen(Server):
         )
 
     async def on_shutdown(self, app: web.Application) -> None:
-        for page in list(self._pages):
-            await page.close(code=1001, message=b"the server ends")
+        going = (page.close(code=1001, message=b"the server ends") for page in list(self._pages))
+        await asyncio.gather(*going, return_exceptions=True)  # one that does not answer holds up no other
 
     async def handle_index(self, request: web.Request) -> web.Response:
         """The page. Its addresses are those by which it was asked for, so that it can be reached through a tunnel."""

@@ -8,6 +8,7 @@ import mrcfile
 import numpy as np
 import pytest
 
+from analysis.tomography.cuda_projector import why_no_cuda
 from tests.command import ALLOYSCOPE, alloyscope
 
 
@@ -79,6 +80,16 @@ def test_bad_tilt_series_are_refused_with_what_to_do(tmp_path):
         arguments = ("reconstruct", "a.mrc", "--angles", "a.rawtlt", "--out", "v.mrc")
         refused(alloyscope(*arguments, cwd=tmp_path), *words)
         assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(not why_no_cuda(), reason="there is a GPU here, on which it would be computed")
+def test_a_gpu_that_is_not_there_is_not_taken_for_one(tmp_path):
+    write_manifest(tmp_path, np.random.default_rng(1).random((9, 32, 32)).astype(np.float32), 9)
+    arguments = ("reconstruct", "a.mrc", "--angles", "a.rawtlt", "--out", "v.mrc", "--device")
+    refused(alloyscope(*arguments, "cuda", cwd=tmp_path), "'cuda' was asked for", "use 'cpu'")
+    assert not (tmp_path / "v.mrc").exists()
+    done = alloyscope(*arguments, "cpu", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_empty_missing_and_foreign_files_are_refused(tmp_path):

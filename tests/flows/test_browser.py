@@ -197,11 +197,16 @@ def test_with_the_server_its_screens_end_also_those_that_nobody_reads(session_fi
         at, headers = socket_of(address)
 
         async def main() -> None:
-            async with aiohttp.ClientSession() as browser, browser.ws_connect(at, headers=headers) as socket:
-                await text_of(socket, "SIMULATED")
+            async with (
+                aiohttp.ClientSession() as browser,
+                browser.ws_connect(at, headers=headers) as one,
+                browser.ws_connect(at, headers=headers) as other,
+            ):
+                for socket in (one, other):
+                    await text_of(socket, "SIMULATED")
                 process.send_signal(number)
-                until = time.monotonic() + 15.0
-                while process.poll() is None:  # the page reads nothing in the meantime
+                until = time.monotonic() + 15.0  # what a page has to answer; not twice that
+                while process.poll() is None:  # the pages read nothing in the meantime
                     assert time.monotonic() < until, "the server does not end"
                     await asyncio.sleep(0.1)
 

@@ -19,6 +19,12 @@ class ReconstructionMethod(StrEnum):
     SIRT = "sirt"
 
 
+class ReconstructionDevice(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 def reconstruct(
     stack: Annotated[Path, typer.Argument(help="HAADF tilt series: MRC or TIFF stack, or a folder of single images")],
     out: Annotated[Path, typer.Option(help="volume to write, MRC (z, y, x)")],
@@ -32,6 +38,9 @@ def reconstruct(
         float | None,
         typer.Option("--axis-deg", min=-180, max=180, help="tilt axis from x, counter-clockwise; else it is found"),
     ] = None,
+    device: Annotated[
+        ReconstructionDevice, typer.Option(help="where it is computed; auto: on the GPU where there is one")
+    ] = ReconstructionDevice.AUTO,
     pixel_nm: Annotated[float | None, typer.Option("--pixel-nm", min=1e-6, help="instead of the file's")] = None,
 ) -> None:
     """Reconstruct a single tilt series."""
@@ -50,6 +59,7 @@ def reconstruct(
                 iterations=iterations,
                 aligned=not align,
                 axis_deg=axis_deg,
+                device=device.value,
             )
     except ValueError as error:
         raise ConfigError(str(stack), [str(error)]) from None
