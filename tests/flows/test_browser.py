@@ -205,7 +205,7 @@ def test_with_the_server_its_screens_end_also_those_that_nobody_reads(session_fi
                 for socket in (one, other):
                     await text_of(socket, "SIMULATED")
                 process.send_signal(number)
-                until = time.monotonic() + 15.0  # what a page has to answer; not twice that
+                until = time.monotonic() + 15.0
                 while process.poll() is None:  # the pages read nothing in the meantime
                     assert time.monotonic() < until, "the server does not end"
                     await asyncio.sleep(0.1)
