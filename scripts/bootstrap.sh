@@ -13,6 +13,7 @@ if ! "$python" -m venv --clear .venv 2>/dev/null; then
     apt-get install -y -qq "${python##*/}-venv"
     "$python" -m venv --clear .venv
 fi
+echo "bootstrap: installing what it needs into .venv, about a minute"
 # Compiled now, once: a session starts four processes, and a chip waits for some of them.
 if .venv/bin/python -m pip install -q --disable-pip-version-check uv 2>/dev/null; then
     VIRTUAL_ENV=.venv .venv/bin/uv pip sync -q --compile-bytecode --require-hashes requirements.lock

@@ -83,7 +83,7 @@ def page(
 def _head(story: SessionStory) -> Iterator[str]:
     begin = story.begin
     if begin.simulated:
-        yield '<div class="ribbon">SIMULATED: no matter behind these numbers</div>'
+        yield '<div class="ribbon">SIMULATED: no real specimen was measured</div>'
     kind = "imported" if begin.imported_from else "dry run" if begin.dry else "session"
     yield f"<h1>{escape(begin.session)}</h1>"
     yield f'<p class="small">{kind} of {escape(", ".join(begin.particles))}; began {escape(begin.utc or "untold")}</p>'
@@ -150,7 +150,15 @@ def _states(story: SessionStory) -> Iterator[str]:
     ]
     if rows:
         yield "<h2>States</h2>"
-        columns = ("particle", "heated (s)", "alloying", "volume (nm³)", "core's element (at%)", "tilts", "quality")
+        columns = (
+            "particle",
+            "heated (s)",
+            "alloying (± stat. and syst. together)",
+            "volume (nm³)",
+            "core's element (at%)",
+            "tilts",
+            "quality",
+        )
         yield _table(columns, rows)
 
 

@@ -16,13 +16,14 @@ from textual.containers import Horizontal
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import ContentSwitcher, RichLog
+from textual.widgets import ContentSwitcher
 
 from controller import events as ev
 from controller.monitor.asked_line import STOP, AskedLine
 from controller.monitor.keys_footer import KeysFooter
 from controller.monitor.keys_help import KeysHelp
 from controller.monitor.keys_palette import KeysPalette, commands_of_keys
+from controller.monitor.panels.log import SessionLog
 from controller.monitor.panels.panel import Panel
 from controller.monitor.panels.plan import PlannedRow, PlanTable
 from controller.monitor.panels.status import AlarmLine, NextLine, ProgressLine, StatusLine, StopButton
@@ -40,6 +41,8 @@ _AGE_S = 1.0
 _LAID_OUT_S = (0.15, 1.0)
 """After a change of the terminal's size, on a fast machine and on a busy one."""
 _SETTLED_S = 2.0
+_REPORTED_S = (6.0, 15.0, 40.0)
+"""After its end a session's report may be there."""
 _LOG_STYLES = {"warning": "yellow", "error": "bold red"}
 
 
@@ -144,6 +147,8 @@ class MonitorApp(App[None]):
             self.bell()
         if len(session.alarms) > alarms or isinstance(event, ev.Started | ev.RunStateChanged | ev.Finished):
             self._draw_soon(urgent=True)
+        for wait_s in _REPORTED_S if isinstance(event, ev.Finished) else ():
+            self.set_timer(wait_s, self.redraw)
         # What is being recorded turns up its own sheet, once.
         if session.map is not None and session.map.step != map_step:
             self._turn_to("edx")
@@ -205,7 +210,7 @@ class MonitorApp(App[None]):
         at = f"{clock_time(time_s)} " if time_s is not None else ""
         for name in ("#log", "#log-sheet"):
             style = next((s for word, s in _LOG_STYLES.items() if text.startswith(word)), "")
-            self._panels.query_one(name, RichLog).write(Text(at, style="dim") + Text(text, style=style))
+            self._panels.query_one(name, SessionLog).say(Text(at, style="dim") + Text(text, style=style))
 
     def on_resize(self) -> None:
         """There may be room for more panels than before, once they have been laid out."""

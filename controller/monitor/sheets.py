@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Container, Grid, Horizontal, Vertical, VerticalScroll
-from textual.widgets import RichLog
 
 from controller.monitor.panels.alloying import AlloyingPlot
 from controller.monitor.panels.arrhenius import ArrheniusPlot
 from controller.monitor.panels.brief import Brief
 from controller.monitor.panels.chip import ChipPlot
 from controller.monitor.panels.edx import ElementMaps, SpectrumAndProfile
+from controller.monitor.panels.log import SessionLog
 from controller.monitor.panels.picture import FramePicture, SlicePicture
 from controller.monitor.panels.plan import PlanTable
 from controller.monitor.panels.plot import CLOCK
@@ -32,7 +32,7 @@ def sheets() -> ComposeResult:
         yield StatesTable(id="states")
     yield SlicesSheet(id="slices-sheet")
     yield PlanTable(id="plan-sheet")
-    yield RichLog(id="log-sheet", wrap=True, min_width=20, max_lines=1000)
+    yield SessionLog(id="log-sheet", most=1000)
     with Horizontal(id="edx-sheet"):
         yield ElementMaps(id="maps-large")
         yield SpectrumAndProfile(id="edx-large")
@@ -52,4 +52,4 @@ def _now() -> ComposeResult:
         with Vertical(id="words"):
             with VerticalScroll(id="results-scroll"):
                 yield ResultsPanel(id="results")
-            yield RichLog(id="log", wrap=True, min_width=20, max_lines=300)
+            yield SessionLog(id="log", most=300)

@@ -16,10 +16,12 @@ def timeline(session: SessionFile) -> Iterator[str]:
     for particle in session.particles:
         if particle.choose:
             yield f"  {particle.name} is chosen before its first recording: {particle.choose}"
-    at_s = 0.0
+    at_s, steps = 0.0, 0
     for step in Plan(session).steps():
         yield f"  {clock_time(at_s)}  {step.id:<18} {step.describe()}"
         at_s += step.estimate_s()
+        steps += 1
     for name, dose in Dose(session).by_particle().items():
         yield f"dose on {name}: {dose:.3g} electrons per nm2"
+    yield f"{steps} steps can be run as they are written"
     yield f"estimated duration: {clock_time(at_s)} (h:mm:ss, without waiting for people)"

@@ -66,6 +66,11 @@ def test_its_plan_its_log_and_its_last_frame_are_there(session_file, tmp_path, r
             frame = app.query_one("#frame")
             assert "deg" in str(frame.border_subtitle)
             assert "next: alloyscope report" in str(app.query_one("#next", Static).render())
+            made = session.folder / "report" / "report.html"
+            made.parent.mkdir()
+            made.touch()
+            app.redraw()
+            assert f"report: {made}"[:100] in str(app.query_one("#next", Static).render())
             await pilot.press("4")
             await settled(pilot)
             rows = app.query_one("#plan-sheet", PlanTable)

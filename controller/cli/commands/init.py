@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+_SHAPES = "cube, sphere, octahedron, rod, pentagonal-rod, bipyramid"
 _LONG = "rod"
 """Whatever has a length, where its shape is not told."""
 
@@ -18,7 +19,7 @@ def init(
     particle: Annotated[str | None, typer.Option(help="its name; part of files' names")] = None,
     core: Annotated[str | None, typer.Option(help="metal of the core, such as Au")] = None,
     shell: Annotated[str | None, typer.Option(help="metal of the shell, such as Ag")] = None,
-    shape: Annotated[str | None, typer.Option(help="for the twin: cube, sphere, octahedron, rod ...")] = None,
+    shape: Annotated[str | None, typer.Option(help=f"for the twin: {_SHAPES}")] = None,
     width_nm: Annotated[float | None, typer.Option(help="of the particle")] = None,
     length_nm: Annotated[float | None, typer.Option(help="of a long one")] = None,
     temperature_c: Annotated[float | None, typer.Option(help="of the pulses, in C")] = None,
@@ -29,7 +30,7 @@ def init(
     microscope: Annotated[str, typer.Option(help="backend, as `devices` lists them")] = "simulated",
     force: Annotated[bool, typer.Option("--force", help="replace a file that is there")] = False,
 ) -> None:
-    """Write a session file with comments, by a few questions or options; what is not asked has a usual value."""
+    """Write a session file with comments; asks for what no option gives, and Enter takes what is usual."""
     from controller.plan.first_file import FirstFile, write_first_file
 
     usual = FirstFile()
@@ -42,21 +43,24 @@ def init(
         return str(typer.prompt(question, default=default)) if asked else str(default)
 
     first = FirstFile(
-        title=answer(title, "title of the session; none for its metals and temperature", usual.title),
+        title=answer(title, "title of the session; left empty, its metals and temperature", usual.title),
         particle=answer(particle, "name of the particle", usual.particle),
         core=answer(core, "metal of its core", usual.core),
         shell=answer(shell, "metal of its shell", usual.shell),
-        shape=answer(
-            shape, "its shape: cube, sphere, octahedron, rod, pentagonal-rod, bipyramid", _LONG if long else usual.shape
-        ),
+        shape=answer(shape, f"its shape: {_SHAPES}", _LONG if long else usual.shape),
         width_nm=answer(width_nm, "its width, nm", usual.width_nm),
-        length_nm=answer(length_nm, "its length, nm; none where it is as long as wide", usual.length_nm),
+        length_nm=answer(length_nm, "its length, nm; left empty where it is as long as wide", usual.length_nm),
         temperature_c=answer(temperature_c, "temperature of the pulses, C", usual.temperature_c),
         pulses_s=answer(pulses_s, "how long each pulse lasts, s", usual.pulses_s),
-        pixel_nm=answer(pixel_nm, "pixel size, nm; none for one that suits it", usual.pixel_nm),
+        pixel_nm=answer(pixel_nm, "pixel size, nm; left empty, one that suits it", usual.pixel_nm),
         tilt_deg=answer(tilt_deg, "highest tilt to both sides, deg", usual.tilt_deg),
         chip=chip,
         microscope=microscope,
     )
     write_first_file(path, first, force=force)
     print(f"{path} written; next: alloyscope check {path}, then alloyscope dry-run {path}")
+    if microscope == usual.microscope and (first.core, first.shell) != (usual.core, usual.shell):
+        print(
+            f"the twin mixes {first.core} and {first.shell} with the D of {usual.core} and {usual.shell}, and "
+            "30 % of its atoms are core: write what you expect into the file"
+        )

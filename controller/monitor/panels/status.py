@@ -53,7 +53,7 @@ class StatusLine(Words):
             number = len(session.alarms)
             out.append(f"  ⚠ {number} warning{'s' if number > 1 else ''}, x: seen", style="bold red")
         elif session.progress is not None and session.progress.waits:
-            out.append("  all well; it waits for the analysis", style="cyan")
+            out.append("  all well; the plan waits for the analysis", style="cyan")
         elif session.progress is not None:
             out.append("  ✓ all well", style="green")
         self.say(out)
@@ -107,7 +107,11 @@ class NextLine(Words):
         if session.finished is not None and started is not None and (not session.lacks or Path(folder).is_dir()):
             whole = session.finished.reason == "completed" or started.watches
             again = "" if whole else f"alloyscope resume {folder} goes on; "
-            self.say(Text(f" next: {again}alloyscope report {folder}", no_wrap=True, overflow="ellipsis"))
+            made = Path(folder) / "report" / "report.html"
+            words = f"next: {again}alloyscope report {folder}"
+            if whole and made.is_file():
+                words = f"report: {made}"
+            self.say(Text(f" {words}", no_wrap=True, overflow="ellipsis"))
             return
         if p is None or started is None:
             self.say(Text())

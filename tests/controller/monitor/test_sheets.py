@@ -237,3 +237,32 @@ def test_only_what_can_go_on_is_told_to(source, watches, reason, told):
     words = in_sheet(source, "1", lambda app, _: str(app.query_one("#next", Static).render()), given)
     assert ("alloyscope resume sessions/nc2" in words) is told
     assert "alloyscope report sessions/nc2" in words
+
+
+LONG = "heated to 450 C (+- 2.3 C by the chip's calibration, 11 % of D) for 15 s, quenched"
+
+
+@pytest.mark.parametrize("shown", ["2", "5"], ids=["while neither log is shown", "while the other log is shown"])
+def test_what_was_told_of_another_sheet_is_broken_where_the_log_ends(source, shown):
+    async def main() -> None:
+        app = MonitorApp(source(planned()))
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settled(pilot)
+            await pilot.press(shown)
+            await settled(pilot)
+            app._say(LONG)
+            await pilot.press("1")
+            await settled(pilot)
+            log = app.query_one("#log")
+            await widths_follow(pilot, log)
+            await pilot.resize_terminal(160, 45)
+            await settled(pilot)
+            await widths_follow(pilot, log)
+
+    async def widths_follow(pilot, log) -> None:
+        last = " ".join(line.text.strip() for line in log.lines)
+        assert last.endswith(LONG), last
+        widths = [len(line.text.rstrip()) for line in log.lines]
+        assert log.size.width - 15 < max(widths) <= log.size.width, (widths, log.size)
+
+    asyncio.run(main())

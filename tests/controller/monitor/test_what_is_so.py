@@ -121,7 +121,7 @@ def test_the_first_line_says_whether_all_is_well(source):
         return words(app), app.query_one("#alarm", Static).display
 
     waits = ev.StepProgress(734.0, "c04/NC2/tilt", 9, 19, 71, 71, 1387.0, 0.0, waits=True)
-    assert "all well; it waits for the analysis" in on_screen(source, [*well, waits], lambda app, _: words(app))
+    assert "all well; the plan waits for the analysis" in on_screen(source, [*well, waits], lambda app, _: words(app))
     shown, alarm = on_screen(source, story(), look)
     assert "1 warning, x: seen" in shown
     assert alarm
