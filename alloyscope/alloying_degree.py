@@ -106,7 +106,7 @@ def degrees_of(states: Sequence[ParticleState], told_by: Sequence[StateResult]) 
     """One degree per state, from what the analysis said of each."""
     degrees = []
     for result in told_by:
-        value, std = (None, None) if result.alloying is None else (result.alloying.value, result.alloying.std)
+        value, std = (None, None) if result.alloying is None else (result.alloying.value, result.alloying.total)
         degrees.append(told(value, std, "1", result.quality))
     heated_s = np.cumsum([s.heated_s for s in states])
     return AlloyingDegrees(tuple(degrees), heated_s, any(s.simulated for s in states))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,8 @@ def following_free_cores() -> Iterator[None]:
     system keeps no such account, nothing is changed."""
     import numba
 
-    if not _STAT.is_file() or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
+    here = threading.current_thread() is threading.main_thread()
+    if not (here and _STAT.is_file() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL):
         yield
         return
     before = numba.get_num_threads()
@@ -73,12 +75,17 @@ def following_free_cores() -> Iterator[None]:
 
     def look(*_: object) -> None:
         nonlocal last
-        now = core_times()
+        try:
+            now = core_times()
+        except (OSError, ValueError):  # of the kernel's account; as many as before, then
+            return
         numba.set_num_threads(threads_for(numba.get_num_threads(), cores, last, now))
         last = now
 
     # Numba's number of threads is each thread's own, so that no other one could set it between two loops.
     signal.signal(signal.SIGALRM, look)
+    signal.siginterrupt(signal.SIGALRM, False)  # nor may it cut a library's reading or writing short
+    # ZeroMQ's own time limits (RCVTIMEO) begin anew with every alarm: sockets are polled here.
     signal.setitimer(signal.ITIMER_REAL, _EVERY_S, _EVERY_S)
     try:
         yield

@@ -18,7 +18,8 @@ from drivers.errors import CorruptFrame
 
 _BYTES = 1 << 27
 _HEAD = 64
-"""Bytes before the ring: how many were ever written, or begun to be, and up to which of these a reader has taken."""
+"""Bytes before the ring: how many were ever written, or begun to be, and up to which of these the first of its readers
+has taken."""
 _WRITTEN, _TAKEN = 0, 1
 _NAME = "alloyscope-frames"
 _FIT = 4
@@ -43,14 +44,21 @@ class FrameSlab:
     def __init__(self, size: int = _BYTES) -> None:
         self._size = size
         self._file = os.memfd_create(_NAME)
-        os.ftruncate(self._file, _HEAD + size)
-        self._counts, self._ring = _opened(self._file)
+        try:
+            os.ftruncate(self._file, _HEAD + size)
+            self._counts, self._ring = _opened(self._file)
+        except OSError:
+            os.close(self._file)
+            raise
         self._memory = f"/proc/{os.getpid()}/fd/{self._file}"
 
     @classmethod
     def where_possible(cls) -> FrameSlab | None:
-        """Only Linux has such memory."""
-        return cls() if hasattr(os, "memfd_create") else None
+        """Only Linux has such memory, and not everywhere gives it; sockets do as well."""
+        try:
+            return cls() if hasattr(os, "memfd_create") else None
+        except OSError:
+            return None
 
     def put(self, pixels: memoryview) -> SlabPlace | None:
         """Write pixels; nothing where they would better go through a socket."""
@@ -58,8 +66,9 @@ class FrameSlab:
         if not _LEAST <= length <= self._size // _FIT:
             return None
         at = int(self._counts[_WRITTEN])
-        # Whoever keeps up has all frames in the same few pages; none of them is cut by the ring's end.
-        if self.unread == 0 or at % self._size + length > self._size:
+        # Who keeps up has all frames in the same pages, a quarter of them so that a second reader may be a little late;
+        # none of them is cut by the ring's end.
+        if (self.unread == 0 and at % self._size >= self._size // _FIT) or at % self._size + length > self._size:
             at += -at % self._size
         self._counts[_WRITTEN] = at + length  # first, so that a reader of what was there sees that it is gone
         begin = at % self._size

@@ -226,6 +226,11 @@ class SimulatedMeasurement:
         return int(np.sum(apart.min(axis=0) > far) + np.sum(apart.min(axis=1) > far))
 
     @property
+    def tilts(self) -> int:
+        """How many."""
+        return len(self._tilts_deg)
+
+    @property
     def span_deg(self) -> float:
         """Of its tilts."""
         return float(np.ptp(self._tilts_deg))

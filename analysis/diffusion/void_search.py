@@ -51,7 +51,7 @@ def void_near(
     if not summed[where] > 0.0:
         return None
     begun = FittedVoid(np.array(where, np.float64), radius_px)
-    if turned is None:
+    if turned is None:  # else the ball would have to be turned with it; a turned state is tried as it is
         ball = np.clip(0.5 + begun.depth(model.outside.shape), 0.0, 1.0) * model.metal
         shadow = scene.particle(np.asarray(ball, np.float32))
         score, information = float(np.vdot(lacking, ball)), float(np.vdot(weight * shadow, shadow))

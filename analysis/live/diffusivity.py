@@ -94,7 +94,12 @@ def diffusivity_of(
         diffusivities=_diffusivities(fit, _response(reference) | dict(fit.budget) | outside, reference.first_ln_std),
         by_curve=_diffusivities(by_curve, outside),
         heated_s=tuple(float(t) for t in total),
-        measured=tuple(reference.estimate(h.degree, h.artefact_degree, h.told_ln_tau) for h in heated),
+        measured=tuple(
+            reference.estimate(
+                h.degree, h.artefact_degree, h.told_ln_tau, counts=h.counts_over(reference.measurement.tilts)
+            )
+            for h in heated
+        ),
         uncorrected=tuple(float(d / degree[-1]) if degree[-1] > 0 else 0.0 for d in degree),
         d_of_c=_d_of_c(reference, fit),
         by_interval=_by_interval(heated, seconds.sum(axis=1), surface) if keeping and not contradiction else (),

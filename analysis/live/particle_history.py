@@ -253,11 +253,11 @@ class ParticleHistory:
                     f"what would explain it best: {state.suspect}"
                 )
             self._states.append(FittedState(header, degree, artefact, projections, state, reshaped, problems))
-        told = state.ln_tau if np.isfinite(state.ln_std) and header.heat else None
+        told = state.ln_tau if np.isfinite(state.ln_std) and header.heat and not reshaped else None
+        counts = len(series.tilts_deg) * state.point.scale / reference.measurement.tilts
+        found = reference.estimate(degree, artefact, told, counts=counts)
         return _Numbers(
-            Estimate(degree, reference.counted_degree_std, {"reshaped": RESHAPED_DEGREE_STD})
-            if reshaped
-            else reference.estimate(degree, artefact, told),
+            Estimate(degree, found.std, {"reshaped": RESHAPED_DEGREE_STD}) if reshaped else found,
             reference.volume_nm3 * growth,
             _gold_fraction(reference, series),
             {name: degree_by(name) for name in SPREADS},

@@ -49,6 +49,7 @@ class Worker:
         self._subscription.connect(frames)
         self._requests = RequestSocket(context, requests, linger_ms=2000)
         self._slabs = SlabReader()
+        self._told: set[str] = set()
         self._next = 0
         self._answered = time.monotonic()
 
@@ -59,7 +60,8 @@ class Worker:
                 _, *parts = self._subscription.recv_multipart()
                 try:
                     item = unpack(parts, self._slabs)
-                except CorruptFrame:
+                except CorruptFrame as damage:
+                    self._tell_once(str(damage))
                     continue  # its number will be missed and asked for
                 if seq_of(item) > self._next:
                     self._fetch(seq_of(item))
@@ -75,6 +77,11 @@ class Worker:
                     self._fetch(head.next_seq)
                 elif head.closed:
                     return 0
+
+    def _tell_once(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            print(f"asked for again: {words}", file=sys.stderr, flush=True)
 
     def _feed(self, item: StreamItem) -> None:
         if seq_of(item) != self._next:

@@ -21,7 +21,7 @@ session = al.open_session(Path({folder!r}))
 session.table()"""
 _ALLOYING = """fits = {r.particle: r for r in session.results if isinstance(r, DiffusivityResult)}
 for fit in fits.values():
-    degree, std = zip(*((m.value, m.std) for m in fit.measured))
+    degree, std = zip(*((m.value, m.total) for m in fit.measured))
     plt.errorbar(fit.heated_s, degree, std, fmt="o", label=fit.particle)
     plt.plot(fit.curve_s, fit.curve)
     print(*fit.words(), sep="\\n")

@@ -12,17 +12,17 @@ class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
 
     value: float
     std: float
-    budget: dict[str, float] = {}
-    """Standard deviations by systematic cause, in the value's unit."""
+    budget: dict[str, float] | None = None
+    """Standard deviations by systematic cause, in the value's unit; None where `std` is all, as in older results."""
 
     @property
-    def std_systematic(self) -> float:
-        return math.hypot(*self.budget.values())
+    def std_systematic(self) -> float | None:
+        return None if self.budget is None else math.hypot(*self.budget.values())
 
     @property
     def total(self) -> float:
         """Standard deviation by all that is known to be unknown."""
-        return math.hypot(self.std, self.std_systematic)
+        return math.hypot(self.std, self.std_systematic or 0.0)
 
     @property
     def both(self) -> str:
@@ -30,9 +30,12 @@ class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
         return pretty_both(self.value, self.std, self.std_systematic) if self.std_systematic else str(self)
 
     def in_full(self) -> dict[str, object]:
-        """As plain data, with the systematic standard deviation."""
-        told = {"value": self.value, "std": self.std, "std_systematic": self.std_systematic}
-        return told | {"budget": [{"cause": c, "std": s} for c, s in self.budget.items()]}
+        """As plain data, with the systematic standard deviation where there is one."""
+        told: dict[str, object] = {"value": self.value, "std": self.std}
+        if self.budget is None:
+            return told
+        causes = [{"cause": cause, "std": std} for cause, std in self.budget.items()]
+        return told | {"std_systematic": self.std_systematic, "budget": causes}
 
     def __str__(self) -> str:
         return pretty(self.value, self.total)

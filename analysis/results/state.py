@@ -95,7 +95,7 @@ class StateResult(Result, frozen=True, kw_only=True, tag="state"):
             "heated_s": self.heated_s,
             "alloying": "" if self.alloying is None else self.alloying.value,
             "alloying_std": "" if self.alloying is None else self.alloying.std,
-            "alloying_std_systematic": "" if self.alloying is None else self.alloying.std_systematic,
+            "alloying_std_systematic": None if self.alloying is None else self.alloying.std_systematic,
             "volume_nm3": self.volume_nm3,
             "gold_fraction": self.gold_fraction,
             "frames": self.frames,

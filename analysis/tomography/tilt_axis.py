@@ -29,8 +29,8 @@ _DONE_DEG = 0.03
 _COARSE_DEG = 15.0
 _COARSE_PX = 64
 """Images are binned to about so many pixels for a first look at all directions."""
-_BAD, _GOOD, _BETTER = 0.01, 0.05, 0.25
-"""Change from tilt to tilt of the profile along x, where it is no axis; along one that is; and this against that."""
+_GOOD, _BETTER = 0.05, 0.25
+"""Change from tilt to tilt of the profile along an axis, at most; and over that along x and along most directions."""
 
 
 def find_tilt_axis(stack: Stack, tilts_deg: NDArray[np.float64]) -> float:
@@ -83,12 +83,14 @@ def coarse_axis(stack: Stack) -> float:
     small = smoothed(small)
     bright = np.where(small > _FAINT * np.percentile(small, 99.5), small, 0.0)
     along_x = _change_along_axis(bright)
-    if not along_x > _BAD:  # nor where nothing can be told
+    # Nor where x may be one as well: of a rod that turns about itself no profile changes much, along or across.
+    if not along_x > _GOOD:
         return 0.0
     angles_deg = np.arange(-90.0 + _COARSE_DEG, 90.1, _COARSE_DEG)
     change = {float(a): _change_along_axis(turned(bright, float(a))) for a in angles_deg}
     best_deg = min(change, key=lambda a: change[a])
-    return best_deg if change[best_deg] < min(_GOOD, _BETTER * along_x) else 0.0
+    usual = min(along_x, float(np.median(list(change.values()))))
+    return best_deg if change[best_deg] < min(_GOOD, _BETTER * usual) else 0.0
 
 
 def _change_along_axis(stack: Stack) -> float:

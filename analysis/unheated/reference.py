@@ -39,6 +39,7 @@ _NOT_FOUND = "no core-shell particle was found in the first tilt series"
 _WORST_LEVEL = 0.08
 _MARGIN_PX = 5
 _LEVEL_STD, _DEGREE_STD = 0.001, 0.003
+_DISAGREE = "reconstruction against projections"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Reference:
 
     @property
     def counted_degree_std(self) -> float:
-        """Of a degree of alloying, by the counting noise of one tilt series."""
+        """Of a degree of alloying by the standard deviation, by the counting noise of the first tilt series."""
         simulated, alloyed = self.curve.readings[0].values, self.curve.alloyed.values
         return self.measurement.counted_spread_std / float(simulated.std() - alloyed.std())
 
@@ -134,24 +135,28 @@ class Reference:
         start, cleared = self.reading.cleared(self.artefacts), now.cleared(self.artefacts)
         return self.curve.measured(start, cleared) - self.curve.measured(self.reading, now)
 
-    def estimate(self, degree: float, artefact_degree: float = 0.0, ln_tau: float | None = None) -> Estimate:
+    def estimate(
+        self, degree: float, artefact_degree: float = 0.0, ln_tau: float | None = None, *, counts: float = 1.0
+    ) -> Estimate:
         """A degree of alloying with its error: that of the unalloyed level fades as alloying proceeds.
 
         Where it differs by more than that from the degree at the `ln_tau` that the projections tell, either is as
-        likely to be right, and the difference over the root of two is in its error.
+        likely to be right, and the difference over the root of two is in its error. Its tilt series has so many
+        `counts`, over the first one's.
         """
         value = degree + 0.5 * artefact_degree
-        # The unheated state is counted as noisily, and matters less the more is alloyed.
-        std = self.counted_degree_std * float(np.hypot(1.0, 1.0 - degree))
+        # The unheated state's noise matters less the more is alloyed.
+        std = self.counted_degree_std * float(np.hypot(counts**-0.5, 1.0 - degree))
         budget = {
             "the unalloyed level": self.level_degree * abs(1.0 - degree),
             "streaks of the reconstruction": 0.5 * abs(artefact_degree),
             "spread as a measure": _DEGREE_STD,
         }
-        found = Estimate(value, std, {cause: size for cause, size in budget.items() if size > 0.0})
+        kept = {cause: size for cause, size in budget.items() if size > 0.0}
+        found = Estimate(value, std, kept)
         apart = 0.0 if ln_tau is None else abs(value - float(self.curve.degree(np.exp([ln_tau]))[0]))
         if apart > 2.0 * found.total:
-            found = Estimate(value, std, found.budget | {"reconstruction against projections": np.sqrt(0.5) * apart})
+            found = Estimate(value, std, kept | {_DISAGREE: float(np.sqrt(0.5)) * apart})
         return found
 
 

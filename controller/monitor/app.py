@@ -47,7 +47,7 @@ _LOG_STYLES = {"warning": "yellow", "error": "bold red"}
 
 
 def _on_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def _spare_what_stays() -> None:

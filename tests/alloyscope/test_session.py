@@ -1,9 +1,12 @@
 """A session folder, written by the project's own recorder, read back by the façade."""
 
+import msgspec
 import numpy as np
 import pytest
 
 import alloyscope as al
+from alloyscope.alloying_degree import degrees_of
+from analysis.results import Estimate
 from drivers.frames import Frame, FrameHeader, SpectrumHeader
 from drivers.recorded.step_file import StepFile
 
@@ -113,3 +116,11 @@ def test_read_gives_what_a_path_is(session_folder, tmp_path, rng):
         al.read(tmp_path / "broken.mrc")
     with pytest.raises(ValueError, match=r"^folder: .*no journal"):
         al.read(tmp_path)
+
+
+def test_a_degree_shows_the_whole_of_its_error(session_folder):
+    with pytest.warns(UserWarning, match="1 of 2 lines"):
+        (read,) = al.open_session(session_folder).results
+    state = msgspec.structs.replace(read, alloying=Estimate(0.25, 0.003, {"level": 0.004}))
+    one = al.ParticleState(np.ones((9, 32, 32)), np.arange(-60, 61, 15), 0.8)
+    assert degrees_of([one], [state]).std.tolist() == [pytest.approx(0.005)]

@@ -72,6 +72,23 @@ def test_a_process_beside_others_that_want_every_core_takes_one():
     assert (done.returncode, done.stdout) == (0, "gave way True\n"), done.stderr
 
 
+_IN_A_THREAD = """
+import threading
+from analysis.free_cores import following_free_cores
+def follow():
+    with following_free_cores():
+        print("nothing changed")
+thread = threading.Thread(target=follow)
+thread.start()
+thread.join()
+"""
+
+
+def test_beside_the_main_thread_nothing_is_changed():
+    done = subprocess.run([sys.executable, "-c", _IN_A_THREAD], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "nothing changed\n", "")
+
+
 def test_an_alarm_that_is_somebody_elses_is_left_alone():
     """As here, where pytest has it."""
     before = numba.get_num_threads()

@@ -22,10 +22,10 @@ class AlloyingPlot(Plot):
         if not session.fits:
             known = [(s.heated_s, s.alloying) for s in session.states.values() if s.alloying is not None]
             seconds, degrees = [t for t, _ in known], [a.value for _, a in known]
-            std = [a.std for _, a in known]
+            std = [a.total for _, a in known]
             curves.append(Curve(seconds, degrees, "bold white", joined=False, std=std, name="measured"))
         for fit, style, mark in zip(session.fits.values(), STYLES, MARKS, strict=False):
-            points, std = [e.value for e in fit.measured], [e.std for e in fit.measured]
+            points, std = [e.value for e in fit.measured], [e.total for e in fit.measured]
             curves.append(Curve(fit.curve_s, fit.curve, style, name="fit" if len(session.fits) == 1 else ""))
             curves.append(Curve(fit.heated_s, points, style, joined=False, std=std, name=fit.particle, mark=mark))
         self.show(curves)

@@ -110,7 +110,7 @@ def test_each_frame_sharpens_the_composition_and_the_last_word_has_the_component
     assert (told.frames, told.planned, told.final) == (FRAMES, FRAMES, False)
     last = live.result(final=True)
     silver = last.composition_at_pct["Ag"]
-    assert abs(silver.value - 50.0) < 4.0 * silver.std
+    assert abs(silver.value - 50.0) < 4.0 * silver.total
     assert set(last.pictures) == {"HAADF", "Ag_La", "Au_Ma"}
     assert last.report["profile"]["radius_nm"]
     assert last.report["components"]

@@ -15,6 +15,7 @@ from analysis.diffusion.state_equations import SharedInformation, StateEquations
 from analysis.diffusion.state_slopes import SUSPECTS, UNKNOWNS, WHOLE, StatePoint, state_slopes
 from analysis.diffusion.trajectory import CompositionTrajectory
 from analysis.diffusion.uncertainty import Uncertainty
+from analysis.diffusion.void_search import void_near
 from analysis.particle_model.change import Change
 from analysis.particle_model.exposures import Exposures
 from analysis.particle_model.model import ParticleModel, columns_of
@@ -202,6 +203,22 @@ def test_a_void_is_found_where_it_is_and_as_large_as_it_is(path):
     assert told is not None and told.radius_px == pytest.approx(3.0, abs=0.1)
     np.testing.assert_allclose(told.centre_px, void.centre_px, atol=0.2)
     assert abs(found.ln_tau - 2.0) < 3.5 * np.hypot(found.free_ln_std, 0.003)
+
+
+@pytest.mark.usefixtures("drawn_well")
+@pytest.mark.parametrize("happened", [None, "coated", "blurred"])
+def test_a_void_is_not_even_tried_where_next_to_nothing_is_lacking_inside(path, happened):
+    change = Change.none() if happened is None else replace(Change.none(), **HAPPENED[happened])
+    seen = series(model(), path, state(2.0, change=change), np.random.default_rng(5))
+    assert void_near(seen, model(), path, state(2.0), Exposures.of(seen)) is None, happened
+
+
+@pytest.mark.usefixtures("drawn_well")
+@pytest.mark.parametrize("radius_px", [2.5, 3.0, 5.0])
+def test_a_void_is_tried_where_there_is_one(path, radius_px):
+    hollow = replace(Change.none(), void=hole(radius_px))
+    seen = series(model(), path, state(2.0, change=hollow), np.random.default_rng(6))
+    assert void_near(seen, model(), path, state(2.0), Exposures.of(seen)) is not None
 
 
 @pytest.mark.usefixtures("drawn_well")

@@ -103,5 +103,12 @@ def test_an_estimate_tells_both_its_errors_and_shows_their_sum():
     assert alone.both == str(alone) == "0.3400 +- 0.0030"
 
 
-def test_old_results_are_read_without_a_budget():
-    assert msgspec.json.decode(b'{"value": 0.3, "std": 0.01}', type=Estimate) == Estimate(0.3, 0.01)
+def test_of_an_older_result_nothing_is_said_of_how_its_error_divides():
+    old = msgspec.json.decode(b'{"value": 0.3, "std": 0.01}', type=Estimate)
+    assert old == Estimate(0.3, 0.01)
+    assert old.in_full() == {"value": 0.3, "std": 0.01}
+    assert old.total == 0.01
+    row = msgspec.structs.replace(STATE, alloying=old).row()
+    assert (row["alloying_std"], row["alloying_std_systematic"]) == (0.01, None)
+    told = msgspec.structs.replace(STATE, alloying=Estimate(0.3, 0.01, {"level": 0.02})).row()
+    assert told["alloying_std_systematic"] == 0.02
