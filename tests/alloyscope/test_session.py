@@ -122,5 +122,5 @@ def test_a_degree_shows_the_whole_of_its_error(session_folder):
     with pytest.warns(UserWarning, match="1 of 2 lines"):
         (read,) = al.open_session(session_folder).results
     state = msgspec.structs.replace(read, alloying=Estimate(0.25, 0.003, {"level": 0.004}))
-    one = al.ParticleState(np.ones((9, 32, 32)), np.arange(-60, 61, 15), 0.8)
+    one = al.ParticleState(np.arange(9.0 * 32 * 32).reshape(9, 32, 32), np.arange(-60, 61, 15), 0.8)
     assert degrees_of([one], [state]).std.tolist() == [pytest.approx(0.005)]
