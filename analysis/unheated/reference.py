@@ -39,6 +39,8 @@ _NOT_FOUND = "no core-shell particle was found in the first tilt series"
 _WORST_LEVEL = 0.08
 _MARGIN_PX = 5
 _LEVEL_STD, _DEGREE_STD = 0.001, 0.003
+_FEWEST_COUNTS = 1e-4
+"""Of the first tilt series': one with fewer, or a fit that ran away, tells nothing anyhow."""
 _DISAGREE = "reconstruction against projections"
 
 
@@ -100,7 +102,8 @@ class Reference:
     def counted_degree_std(self) -> float:
         """Of a degree of alloying by the standard deviation, by the counting noise of the first tilt series."""
         simulated, alloyed = self.curve.readings[0].values, self.curve.alloyed.values
-        return self.measurement.counted_spread_std / float(simulated.std() - alloyed.std())
+        range_ = float(simulated.std() - alloyed.std())
+        return self.measurement.counted_spread_std / range_ if range_ > 0.0 else float("inf")
 
     def foresee(self) -> None:
         """Have at hand what the first heated state will ask for: how the way bends, what noise does to a degree."""
@@ -146,7 +149,7 @@ class Reference:
         """
         value = degree + 0.5 * artefact_degree
         # The unheated state's noise matters less the more is alloyed.
-        std = self.counted_degree_std * float(np.hypot(counts**-0.5, 1.0 - degree))
+        std = self.counted_degree_std * float(np.hypot(max(counts, _FEWEST_COUNTS) ** -0.5, 1.0 - degree))
         budget = {
             "the unalloyed level": self.level_degree * abs(1.0 - degree),
             "streaks of the reconstruction": 0.5 * abs(artefact_degree),

@@ -22,6 +22,8 @@ def test_a_quarter_of_the_counts_has_twice_the_noise_and_the_unheated_state_its_
     assert alloyed == pytest.approx(0.002)
     assert quarter == pytest.approx(2.0 * alloyed)
     assert estimate(0.0).std == pytest.approx(np.sqrt(2.0) * 0.002)
+    for counts in (0.0, -1.0):  # of a fit that ran away: large, and a number
+        assert 0.1 < estimate(1.0, counts=counts).std < 1.0
     assert estimate(0.0, counts=1e12).std == pytest.approx(0.002)
 
 
