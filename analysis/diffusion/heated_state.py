@@ -93,6 +93,10 @@ class HeatedState:
         """tau in nm2."""
         return self.point.ln_tau
 
+    def counts_over(self, first_tilts: int) -> float:
+        """Of its tilt series, over those of the unheated one, the detector being the same."""
+        return len(self.exposures.factors) * self.point.scale / first_tilts
+
     @property
     def missed(self) -> bool:
         """Whether the model misses it by much, though not by so much that it tells no tau."""

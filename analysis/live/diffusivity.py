@@ -96,7 +96,7 @@ def diffusivity_of(
         heated_s=tuple(float(t) for t in total),
         measured=tuple(
             reference.estimate(
-                h.degree, h.artefact_degree, h.told_ln_tau, counts=h.counts_over(reference.measurement.tilts)
+                h.degree, h.artefact_degree, h.told_ln_tau, counts=h.state.counts_over(reference.measurement.tilts)
             )
             for h in heated
         ),

@@ -32,10 +32,6 @@ class FittedState:
         """By the projections, where they tell it."""
         return self.state.ln_tau if np.isfinite(self.state.ln_std) else None
 
-    def counts_over(self, first_tilts: int) -> float:
-        """Of its tilt series, over those of the unheated one, the detector being the same."""
-        return len(self.projections.tilts_deg) * self.state.point.scale / first_tilts
-
     def volume_left(self, unheated: ParticleModel) -> float:
         """Part of the unheated particle's."""
         lost = float(self.state.point.change.moved_px[0]) * unheated.surface_px2 / unheated.volume_px

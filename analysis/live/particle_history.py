@@ -254,8 +254,7 @@ class ParticleHistory:
                 )
             self._states.append(FittedState(header, degree, artefact, projections, state, reshaped, problems))
         told = state.ln_tau if np.isfinite(state.ln_std) and header.heat and not reshaped else None
-        counts = len(series.tilts_deg) * state.point.scale / reference.measurement.tilts
-        found = reference.estimate(degree, artefact, told, counts=counts)
+        found = reference.estimate(degree, artefact, told, counts=state.counts_over(reference.measurement.tilts))
         return _Numbers(
             Estimate(degree, found.std, {"reshaped": RESHAPED_DEGREE_STD}) if reshaped else found,
             reference.volume_nm3 * growth,
