@@ -69,17 +69,18 @@ def fit_joint(
         return DiffusivityFit(temperatures_c, d, np.full(n, np.inf), 0.0, True)
     t, y = seconds[used], ln_tau[used]
     told = [_told(s, f) for s, f, kept in zip(states, floor, used, strict=True) if kept]
+    points, rows, aims = (np.stack(of_each) for of_each in zip(*told, strict=True))
     priors = shared_priors()[1:]
 
     def residual(x: NDArray[np.float64]) -> NDArray[np.float64]:
         expected = np.log(np.maximum(t @ np.exp(np.clip(x[:n], -_FARTHEST, _FARTHEST)), 1e-300))
-        missed = [a @ (np.r_[e, x[n:]] - s.point) - b for e, s, a, b in zip(expected, *told_columns, strict=True)]
-        return np.concatenate([*missed, x[n:] / priors])
+        values = np.column_stack([expected, np.broadcast_to(x[n:], (len(t), len(priors)))])
+        missed = (rows @ (values - points)[:, :, None])[:, :, 0] - aims
+        return np.concatenate([missed.ravel(), x[n:] / priors])
 
     def as_in_a_book(ln_d: NDArray[np.float64]) -> NDArray[np.float64]:
         return residual(np.r_[ln_d, np.zeros(len(priors))])
 
-    told_columns = tuple(zip(*told, strict=True))
     own = np.hypot(ln_std, floor)[used]
     start = np.full(n, float(np.average(y - np.log(t.sum(axis=1)), weights=own**-2)))
     plain = least_squares(as_in_a_book, start, x_scale="jac")
@@ -154,8 +155,9 @@ def _explains(before: float, after: float) -> bool:
     return bool(2.0 * explained > _TOLD_GAIN and explained > _TOLD_PART * before)
 
 
-def _told(state: HeatedState, floor: float) -> tuple[SharedInformation, NDArray[np.float64], NDArray[np.float64]]:
-    """What a state tells of what is shared, widened by misfit and floor, as rows of a least-squares problem."""
+def _told(state: HeatedState, floor: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """What a state tells of what is shared, widened by misfit and floor: a point, and a least-squares problem's rows
+    and aims about it. A row of what it does not tell is nothing."""
     shared = state.shared
     information, gradient = (v / max(1.0, state.misfit) for v in (shared.information, shared.gradient))
     # An error of ln tau alone, eliminated.
@@ -163,9 +165,9 @@ def _told(state: HeatedState, floor: float) -> tuple[SharedInformation, NDArray[
     gradient = gradient - along * gradient[0]
     information = information - np.outer(along, information[0])
     size, axes = np.linalg.eigh(0.5 * (information + information.T))
-    kept = size > _LEAST_TOLD * size.max()
-    a = np.sqrt(size[kept])[:, None] * axes[:, kept].T
-    return shared, a, (axes[:, kept].T @ gradient) / np.sqrt(size[kept])
+    root = np.sqrt(np.where(size > _LEAST_TOLD * size.max(), size, 0.0))
+    along_axes = axes.T @ gradient
+    return shared.point, root[:, None] * axes.T, np.divide(along_axes, root, out=np.zeros_like(root), where=root > 0.0)
 
 
 def _by_priors(states: Sequence[SharedInformation], ln_std: NDArray[np.float64]) -> float:

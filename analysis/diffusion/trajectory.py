@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -19,8 +20,8 @@ _MOST_NODES = 40
 _SPREAD_LEFT = 0.002
 _LEAST_OCCUPANCY = 0.02
 _MANY_VOXELS = 60_000
-
-
+_AT_ONCE = 8_000
+"""Voxels, so that many nodes of a large particle take no memory."""
 _SLOPE, _PEAK = 1.5, 0.8
 """Of ln D, either way: how composition goes there is simulated; between, it is a parabola."""
 
@@ -88,13 +89,14 @@ class CompositionTrajectory:
         """The first of four nodes, and what each counts for the value and for its slope."""
         x = float(np.clip(ln_tau, self._ln_tau[0], self._ln_tau[-1]))
         first = int(np.clip(np.searchsorted(self._ln_tau, x) - 2, 0, len(self._ln_tau) - 4))
-        knots = self._ln_tau[first : first + 4]
+        knots = [float(knot) for knot in self._ln_tau[first : first + 4]]
         value, slope = [], []
-        for i, knot in enumerate(knots):
-            others = np.delete(knots, i)
-            basis = np.poly1d(np.poly(others)) / float(np.prod(knot - others))
-            value.append(float(basis(x)))
-            slope.append(float(basis.deriv()(x)))
+        for knot in knots:
+            others = [other for other in knots if other != knot]
+            scale = math.prod(knot - other for other in others)
+            away = [x - other for other in others]
+            value.append(math.prod(away) / scale)
+            slope.append((away[0] * away[1] + away[1] * away[2] + away[2] * away[0]) / scale)
         return first, value, slope
 
     def _volume(self, inside: NDArray[np.float32]) -> Volume:
@@ -129,7 +131,19 @@ class CompositionTrajectory:
 
     def _spread_at(self, ln_tau: float) -> float:
         first, value, _ = self._weights(ln_tau)
-        return self._spread(_mixed(self._nodes, first, value))
+        near = slice(first, first + len(value))
+        weights = np.array(value)
+        return float(np.sqrt(max(0.0, weights @ self._products[near, near] @ weights)))
+
+    @cached_property
+    def _products(self) -> NDArray[np.float64]:
+        """Covariances of the nodes' compositions over the metal: of them the spread anywhere between is made."""
+        found = np.zeros((len(self._nodes),) * 2)
+        for begin in range(0, len(self._metal), _AT_ONCE):
+            part = slice(begin, begin + _AT_ONCE)
+            away = np.stack([node[part] for node in self._nodes]).astype(np.float64) - self.mean
+            found += (away * self._metal[part]) @ away.T
+        return found / self._metal.sum(dtype=np.float64)
 
     def _spread(self, composition: NDArray[np.float32]) -> float:
         w = self._metal

@@ -34,5 +34,6 @@ class FittedState:
 
     def volume_left(self, unheated: ParticleModel) -> float:
         """Part of the unheated particle's."""
-        lost = float(self.state.point.change.moved_px[0]) * unheated.surface_px2 / unheated.volume_px
-        return 1.0 - lost if "lost" in self.state.causes else 1.0
+        if "lost" not in self.state.causes:
+            return 1.0
+        return 1.0 - float(self.state.point.change.moved_px[0]) * unheated.surface_px2 / unheated.volume_px

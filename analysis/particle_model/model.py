@@ -80,11 +80,11 @@ class ParticleModel:
         """Atomic fraction of the core's element in the whole particle."""
         return float(self.core.sum() / max(float(self.metal.sum()), 1.0))
 
-    @property
+    @cached_property
     def volume_px(self) -> float:
         return float(self.metal.sum())
 
-    @property
+    @cached_property
     def surface_px2(self) -> float:
         """Area of the outside: the gradient of the occupancy, summed (coarea)."""
         return float(np.sqrt(sum(g * g for g in np.gradient(self.metal))).sum())
