@@ -17,11 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.results import Estimate, Preview, StateResult
+from analysis.live.settings import AnalysisSettings
+from analysis.results import AnyResult, Estimate, Preview, StateResult
+from analysis.tomography.projector import Volume
 from benchmarks import screen_memory
 from benchmarks.row import Row
 from controller import events as ev
 from controller.record.recorder import Recorder
+from controller.stream.shares import Shares
 from controller.stream.streams import Streams
 from drivers.clock import WallClock
 from drivers.recorded.folder import SessionFolder
@@ -45,6 +48,19 @@ class Watched:
     """From a key to the words that answer it."""
 
 
+class _NoAnalysis:
+    """Nothing is analysed here."""
+
+    settings, token, is_complete = AnalysisSettings(), "", True
+
+    def __init__(self) -> None:
+        self.shares = Shares(lambda _: None)
+
+    def take(self, result: AnyResult, after: int = 0) -> None: ...
+
+    def take_volume(self, step: str, volume: Volume, voxel_nm: float) -> None: ...
+
+
 async def watch(columns: int, lines: int, for_s: float, keys: int) -> Watched:
     """Through real sockets and a real pseudo-terminal, fed as a session in real time feeds it."""
     with tempfile.TemporaryDirectory(prefix="screen") as folder:
@@ -56,9 +72,7 @@ async def watch(columns: int, lines: int, for_s: float, keys: int) -> Watched:
             heard.put_nowait(command)
             return f"answered {command}"
 
-        streams = Streams(
-            Recorder(SessionFolder(Path(folder)), WallClock()), events, lambda _: None, on_command, "token"
-        )
+        streams = Streams(Recorder(SessionFolder(Path(folder)), WallClock()), events, _NoAnalysis(), on_command)
         serving = asyncio.create_task(streams.serve())
         feeding = asyncio.create_task(_feed(events, folder))
         try:

@@ -229,11 +229,17 @@ class Session:
             seed=file.seed, activation=file.arrhenius, uncertainty=file.uncertainty, picture_px=ev.PICTURE_PX
         )
         self.analysis = LiveAnalysis(
-            self.folder, settings, self.clock, self.journal, self.events, self.results, dry=self.dry
+            self.folder,
+            settings,
+            self.clock,
+            self.journal,
+            self.events,
+            self.results,
+            dry=self.dry,
+            workers=file.analysis.workers,
+            shared=self.door is not None and self.door.for_analyses,
         )
-        self.streams = Streams(
-            self.recorder, self.events, self.analysis.take, self.command, self.analysis.token, self.door
-        )
+        self.streams = Streams(self.recorder, self.events, self.analysis, self.command, self.door)
         self.engine = Engine(self.clock, self._on_state)
         self.ledger = Ledger(lambda p, dose: self.journal.write(Exposed(particle=p, electrons_per_nm2=dose)))
         self._reading: HeaterReading | None = None

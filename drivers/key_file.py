@@ -11,24 +11,27 @@ import zmq
 from drivers.errors import ConfigError
 from drivers.toml_file import Strict, load_toml
 
+_LET_IN = ("operator", "observer", "analyst")
+
 
 class Key(Strict):
     """What a key file holds."""
 
-    role: Literal["session", "operator", "observer"]
-    """Operators may pause, resume, abort and stop; observers watch."""
+    role: Literal["session", "operator", "observer", "analyst"]
+    """Operators may pause, resume, abort and stop; observers watch; analysts get the frames and send results."""
     public: str
     secret: str
     session: str
     """Public key of the session that it opens."""
     operators: tuple[str, ...] = ()
     observers: tuple[str, ...] = ()
+    analysts: tuple[str, ...] = ()
     """Public keys that a session lets in."""
 
 
 def make_keys(folder: Path) -> list[Path]:
-    """Write ``session.key``, ``operator.key`` and ``observer.key``; raises `ConfigError` rather than replace one."""
-    paths = {role: folder / f"{role}.key" for role in ("session", "operator", "observer")}
+    """Write ``session.key`` and one for each role that it lets in; raises `ConfigError` rather than replace one."""
+    paths = {role: folder / f"{role}.key" for role in ("session", *_LET_IN)}
     there = [str(path) for path in paths.values() if path.exists()]
     if there:
         raise ConfigError(str(folder), [f"{path} is there already; name another folder" for path in there])
@@ -43,7 +46,7 @@ def make_keys(folder: Path) -> list[Path]:
             f"session = '{pairs['session'][0]}'",
         ]
         if role == "session":
-            lines += [f"{other}s = ['{pairs[other][0]}']" for other in ("operator", "observer")]
+            lines += [f"{other}s = ['{pairs[other][0]}']" for other in _LET_IN]
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write("\n".join(lines) + "\n")
     return list(paths.values())

@@ -109,9 +109,9 @@ class RequestSocket:
         self._number += 1
         self._socket.send_multipart(pack_question(self._number, question, *parts))
 
-    def ask(self, question: Question, *, limit_s: float) -> Iterator[Reply]:
+    def ask(self, question: Question, *parts: bytes, limit_s: float) -> Iterator[Reply]:
         """All answers as they come; raises `NoAnswer` when none comes for so long, `Refused` with a reason."""
-        self.send(question)
+        self.send(question, *parts)
         yield from self.answers(limit_s=limit_s)
 
     def answers(self, *, limit_s: float) -> Iterator[Reply]:

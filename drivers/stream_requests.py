@@ -24,9 +24,61 @@ class TakeResult(Question, frozen=True, kw_only=True, tag="result"):
 
     token: str = ""
     """Which only the session's own analysis has been told."""
+    after: int = 0
+    """Of a law of all particles: the number that its `Together` was answered by."""
+
+
+class Share(Question, frozen=True, kw_only=True, tag="share"):
+    """How long is the stream, and which particles are mine? Answered by a `StreamShare`.
+
+    Asked where several analyses share the particles of a session.
+    """
+
+    token: str = ""
+    worker: str
+
+
+class Alive(Question, frozen=True, kw_only=True, tag="alive"):
+    """An analysis on another computer works on; never answered."""
+
+    token: str = ""
+    worker: str
+
+
+class Together(Question, frozen=True, kw_only=True, tag="together"):
+    """How far a particle has diffused, encoded in the only part; answered by the number of what has been told so far,
+    and by the newest of every particle, one a part."""
+
+    token: str = ""
+    particle: str
+    states: int
+    """Which it knows; what knows fewer than before comes from an analysis that began anew."""
+
+
+class HowToAnalyse(Question, frozen=True, kw_only=True, tag="how-to-analyse"):
+    """Answered by the session's `AnalysisSettings` as JSON."""
+
+
+class TakeVolume(Question, frozen=True, kw_only=True, tag="volume"):
+    """The reconstruction of a recording, float32 (z, y, x) in the only part; never answered for."""
+
+    token: str = ""
+    step: str
+    voxel_nm: float
+    shape: tuple[int, int, int]
+
+
+OfAnalysis = Items | Head | TakeResult | Share | Alive | Together | HowToAnalyse | TakeVolume
 
 
 class StreamHead(msgspec.Struct, frozen=True):
     next_seq: int
     closed: bool
     """Nothing more will come."""
+
+
+class StreamShare(msgspec.Struct, frozen=True):
+    next_seq: int
+    closed: bool
+    """Nothing more will come, and all that came has been analysed, whoever did it."""
+    particles: tuple[str, ...]

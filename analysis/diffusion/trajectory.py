@@ -143,7 +143,7 @@ class CompositionTrajectory:
             part = slice(begin, begin + _AT_ONCE)
             away = np.stack([node[part] for node in self._nodes]).astype(np.float64) - self.mean
             found += (away * self._metal[part]) @ away.T
-        return found / self._metal.sum(dtype=np.float64)
+        return np.asarray(found / self._metal.sum(dtype=np.float64))
 
     def _spread(self, composition: NDArray[np.float32]) -> float:
         w = self._metal

@@ -49,6 +49,8 @@ class Pipeline:
         keep_volume: Callable[[str, Volume, float], None] | None = None,
     ) -> None:
         self._settings = settings or AnalysisSettings()
+        self.together: Callable[[Sequence[Followed]], Sequence[Followed]] | None = None
+        """Of how far its particles have diffused makes that of all, where others analyse the rest."""
         self._picture_px = self._settings.picture_px
         self._keep_volume = keep_volume
         self._particles: dict[str, ParticleHistory] = {}
@@ -108,8 +110,21 @@ class Pipeline:
                 rows, used = frames[0].image.shape[0], states[0].frames
                 together.append(_picture_of(particle.last_volume, frames[0].header, used, rows, self._picture_px))
         with surviving(f"{end.step}, all particles together"):
-            together += law_of(results, self.followed(), self._settings)
+            followed: Sequence[Followed] = self.followed()
+            if self.together is not None and any(isinstance(r, DiffusivityResult) for r in results):
+                followed = self.together(followed)
+            together += law_of(results, followed, self._settings)
         return [*(r for r in results if r not in states), *together, *states]
+
+    def forget(self, particle: str) -> None:
+        """Another analysis has it from now on, or this one reads it anew."""
+        self._particles.pop(particle, None)
+        self._onsets.pop(particle, None)
+        for step in [s for s, frames in self._frames.items() if frames[0].header.particle == particle]:
+            del self._frames[step]
+        for step in [s for s, growing in self._maps.items() if growing.first.particle == particle]:
+            if self._maps.pop(step) is self._pending:
+                self._pending = None
 
     def _add_to_map(self, frame: Frame) -> None:
         """A frame of an EDX map is summed at once; what it tells is asked for when no other is waiting."""

@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import zmq
@@ -22,32 +24,49 @@ from analysis.files.volume_file import write_volume
 from analysis.free_cores import following_free_cores
 from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
+from analysis.live.shared_particles import HowFarTogether, SharedParticles
 from analysis.results import Result, encode
 from analysis.tomography.projector import Volume
 from drivers.errors import CorruptFrame
 from drivers.frame_slab import SlabReader
 from drivers.frames import StreamItem, seq_of, unpack
 from drivers.recorded.folder import SessionFolder
-from drivers.requests import NoAnswer, Refused, RequestSocket
-from drivers.stream_requests import Head, Items, StreamHead, TakeResult
+from drivers.requests import NoAnswer, Question, Refused, RequestSocket
+from drivers.stream_requests import Head, Items, Share, StreamHead, StreamShare, TakeResult
 
 _POLL_MS = 300
 _ANSWER_S = 5.0
 _ORPHAN_S = 20.0
 
+Answered = TypeVar("Answered", StreamHead, StreamShare)
+
 
 class Worker:
-    """Keeps its place in the stream and feeds the pipeline."""
+    """Keeps its place in the stream and feeds the pipeline.
+
+    Parameters
+    ----------
+    frames : where items are published; on another computer nowhere, since all are asked for there
+    token : by which its results are known to be the session's own
+    name : of one of several that share the particles
+    """
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], frames: str, requests: str, pipeline: Pipeline, token: str = ""
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        frames: str | None,
+        requests: RequestSocket,
+        pipeline: Pipeline,
+        token: str = "",
+        name: str = "",
     ) -> None:
-        self._pipeline, self._token = pipeline, token
-        self._subscription = context.socket(zmq.SUB)
-        self._subscription.setsockopt(zmq.RCVHWM, 20)
-        self._subscription.subscribe(b"item")
-        self._subscription.connect(frames)
-        self._requests = RequestSocket(context, requests, linger_ms=2000)
+        self._pipeline, self._requests, self._token, self._name = pipeline, requests, token, name
+        self._subscription = None if frames is None else _subscribed(context, frames)
+        self._together: HowFarTogether | None = None
+        self._shared: SharedParticles | None = None
+        if name:
+            self._together = pipeline.together = HowFarTogether(requests, token)
+            self._shared = SharedParticles(pipeline, self._share, self._past, self._send)
         self._slabs = SlabReader()
         self._told: set[str] = set()
         self._next = 0
@@ -56,16 +75,8 @@ class Worker:
     def run(self) -> int:
         """Work until the stream is closed; returns the process's exit code."""
         while True:
-            if self._subscription.poll(0 if self._pipeline.pending else _POLL_MS):
-                _, *parts = self._subscription.recv_multipart()
-                try:
-                    item = unpack(parts, self._slabs)
-                except CorruptFrame as damage:
-                    self._tell_once(str(damage))
-                    continue  # its number will be missed and asked for
-                if seq_of(item) > self._next:
-                    self._fetch(seq_of(item))
-                self._feed(item)
+            if self._arrives():
+                self._receive()
             elif self._pipeline.pending:
                 self._send(self._pipeline.give_pending())
             else:
@@ -77,6 +88,28 @@ class Worker:
                     self._fetch(head.next_seq)
                 elif head.closed:
                     return 0
+                elif self._shared is not None:
+                    self._shared.look(self._next)
+
+    def _arrives(self) -> bool:
+        """Whether an item does; waits a little for one when there is nothing else to do."""
+        wait_ms = 0 if self._pipeline.pending else _POLL_MS
+        if self._subscription is not None:
+            return bool(self._subscription.poll(wait_ms))
+        time.sleep(0.001 * wait_ms)
+        return False
+
+    def _receive(self) -> None:
+        assert self._subscription is not None, "something arrived there"
+        _, *parts = self._subscription.recv_multipart()
+        try:
+            item = unpack(parts, self._slabs)
+        except CorruptFrame as damage:
+            self._tell_once(str(damage))
+            return  # its number will be missed and asked for
+        if seq_of(item) > self._next:
+            self._fetch(seq_of(item))
+        self._feed(item)
 
     def _tell_once(self, words: str) -> None:
         if words not in self._told:
@@ -87,26 +120,43 @@ class Worker:
         if seq_of(item) != self._next:
             return  # seen before, or still waiting for one in between
         self._next += 1
-        self._send(self._pipeline.feed(item))
+        if self._shared is None:
+            self._send(self._pipeline.feed(item))
+        else:
+            self._shared.feed(item, seq_of(item))
 
     def _send(self, results: list[Result]) -> None:
+        after = 0 if self._together is None else self._together.after
         for result in results:
-            self._requests.send(TakeResult(token=self._token), encode(result))
+            self._requests.send(TakeResult(token=self._token, after=after), encode(result))
 
     def _fetch(self, until: int) -> None:
         """Ask for the items from our place up to `until`."""
         while self._next < until:
-            before = self._next
-            # All are taken in before any is analysed: results that are sent meanwhile are questions, too.
-            for item in self._items(until):
-                self._feed(item)
-            if self._next == before:
+            items, after = self._items(self._next, until)
+            if after == self._next:
                 return
+            for item in items:
+                self._feed(item)
+            self._next = max(self._next, after)
 
-    def _items(self, until: int) -> list[StreamItem]:
+    def _past(self, until: int) -> Iterator[StreamItem]:
+        first = 0
+        while first < until:
+            items, after = self._items(first, until)
+            if after == first:
+                raise NoAnswer(f"nobody gives item {first}")
+            yield from items
+            first = after
+
+    def _items(self, first: int, until: int) -> tuple[list[StreamItem], int]:
+        """Some of the stream, and where it goes on.
+
+        All are taken in before any is analysed: results that are sent meanwhile are questions, too.
+        """
         found: list[StreamItem] = []
         try:
-            for _, parts in self._requests.ask(Items(first=self._next, until=until), limit_s=_ANSWER_S):
+            for _, parts in self._requests.ask(Items(first=first, until=until), limit_s=_ANSWER_S):
                 self._answered = time.monotonic()
                 if parts:
                     found.append(unpack(parts))
@@ -114,17 +164,35 @@ class Worker:
             pass
         except (Refused, CorruptFrame) as damage:
             if not found:  # what came before it is analysed first; then it is left out, and the rest goes on
-                print(f"item {self._next} is left out: {damage}", file=sys.stderr, flush=True)
-                self._next += 1
+                print(f"item {first} is left out: {damage}", file=sys.stderr, flush=True)
+                return [], first + 1
+        return found, seq_of(found[-1]) + 1 if found else first
+
+    def _head(self) -> StreamHead | StreamShare | None:
+        return self._asked(Head(), StreamHead) if self._shared is None else self._asked_share()
+
+    def _share(self) -> frozenset[str] | None:
+        share = self._asked_share()
+        return None if share is None else frozenset(share.particles)
+
+    def _asked_share(self) -> StreamShare | None:
+        return self._asked(Share(token=self._token, worker=self._name), StreamShare)
+
+    def _asked(self, question: Question, kind: type[Answered]) -> Answered | None:
+        found = None
+        with suppress(NoAnswer, Refused):
+            for value, _ in self._requests.ask(question, limit_s=_ANSWER_S):
+                self._answered = time.monotonic()
+                found = msgspec.convert(value, kind) if value is not None else found
         return found
 
-    def _head(self) -> StreamHead | None:
-        head = None
-        with suppress(NoAnswer, Refused):
-            for value, _ in self._requests.ask(Head(), limit_s=_ANSWER_S):
-                self._answered = time.monotonic()
-                head = msgspec.convert(value, StreamHead) if value is not None else head
-        return head
+
+def _subscribed(context: zmq.Context[zmq.Socket[bytes]], frames: str) -> zmq.Socket[bytes]:
+    subscription = context.socket(zmq.SUB)
+    subscription.setsockopt(zmq.RCVHWM, 20)
+    subscription.subscribe(b"item")
+    subscription.connect(frames)
+    return subscription
 
 
 def main() -> int:
@@ -140,6 +208,7 @@ def main() -> int:
         default=None,
         help="session folder, for reconstructions",
     )
+    parser.add_argument("--name", default="", help="of one of several that share the particles")
     arguments = parser.parse_args()
     folder: SessionFolder | None = arguments.folder
 
@@ -150,7 +219,9 @@ def main() -> int:
 
     pipeline = Pipeline(arguments.settings, keep_volume=None if folder is None else keep)
     with zmq.Context() as context:
-        worker = Worker(context, arguments.frames, arguments.requests, pipeline, sys.stdin.readline().strip())
+        requests = RequestSocket(context, arguments.requests, linger_ms=2000)
+        token = sys.stdin.readline().strip()
+        worker = Worker(context, arguments.frames, requests, pipeline, token, arguments.name)
         try:
             with following_free_cores():
                 return worker.run()

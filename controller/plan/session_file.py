@@ -197,6 +197,13 @@ class ParticleSection(Strict):
         return words
 
 
+class AnalysisSection(Strict):
+    """The live analysis on this computer."""
+
+    workers: int = Field(1, ge=1, le=32)
+    """Processes that share the particles; more than one where there are several particles, and cores for them."""
+
+
 class SessionFile(Strict):
     """A session: instruments, particles and the plan."""
 
@@ -228,6 +235,8 @@ class SessionFile(Strict):
     """Known from elsewhere; with it, one temperature already tells how much windows differ."""
     uncertainty: Uncertainty = Uncertainty()
     """How well temperature, magnification and time are known."""
+    analysis: AnalysisSection = AnalysisSection()
+    """How the live analysis is run."""
     telemetry: TelemetrySection | None = None
     """The MQTT broker that hears of the session."""
     report: bool = True

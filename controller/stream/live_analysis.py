@@ -1,4 +1,4 @@
-"""The analysis process of a session: kept running, its results collected, waited for where the plan says so."""
+"""The analysis processes of a session: kept running, their results collected, waited for where the plan says so."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import sys
 import time
 from contextlib import suppress
 
+from analysis.files.volume_file import write_volume
 from analysis.live.settings import AnalysisSettings
-from analysis.results import AnyResult, EdxResult, to_line
+from analysis.results import AnyResult, Arrhenius, EdxResult, to_line
 from analysis.results.summary import write_csv
+from analysis.tomography.projector import Volume
 from controller import events as ev
+from controller.stream.shares import Shares
 from drivers.clock import Clock
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import Journal
@@ -23,7 +26,13 @@ _NICENESS = 10
 
 
 class LiveAnalysis:
-    """Starts ``analysis.live.worker`` again whenever it dies; a new one asks the stream for everything anew."""
+    """Starts ``analysis.live.worker`` again whenever it dies; a new one asks the stream for everything anew.
+
+    Parameters
+    ----------
+    workers : processes on this computer, which share the particles
+    shared : whether analyses on other computers may join them
+    """
 
     def __init__(
         self,
@@ -35,13 +44,18 @@ class LiveAnalysis:
         results: list[AnyResult],
         *,
         dry: bool,
+        workers: int = 1,
+        shared: bool = False,
     ) -> None:
         self.complete = asyncio.Event()
         """Set while every finished tilt series has its result."""
         self.results = results
         self.token = secrets.token_hex(16)
         """By which results of the analysis are told from anybody else's."""
-        self._folder, self._settings = folder, settings
+        self.settings = settings
+        self.shares = Shares(lambda words: self._log("info", words))
+        self._names = [f"here {n}" for n in range(1, workers + 1)] if shared or workers > 1 else [""]
+        self._folder = folder
         self._clock, self._journal, self._events = clock, journal, events
         self._dry = dry
         self._expected: set[str] = set()
@@ -50,6 +64,7 @@ class LiveAnalysis:
         self._known: dict[str, tuple[int, float]] = {}
         self._map_grown = asyncio.Event()
         self._got_further = asyncio.Event()
+        self._law_after = 0
         self._lost = False
         self._over = False
         self._note()
@@ -63,8 +78,15 @@ class LiveAnalysis:
         """The stream is closed: a worker that ends now is not started again."""
         self._over = True
 
-    def take(self, result: AnyResult) -> None:
-        """A result has arrived; one given again by a restarted worker is passed over."""
+    def take(self, result: AnyResult, after: int = 0) -> None:
+        """A result has arrived; one given again by a restarted worker is passed over.
+
+        So is a law of all particles that knows less, having been on its way for longer, than the last one.
+        """
+        if isinstance(result, Arrhenius):
+            if after < self._law_after:
+                return
+            self._law_after = after
         if isinstance(result, EdxResult):
             self._known[result.step] = result.frames, result.known_at_pct
             self._map_grown.set()
@@ -82,13 +104,32 @@ class LiveAnalysis:
             self._got_further.set()
             self._note()
 
+    def take_volume(self, step: str, volume: Volume, voxel_nm: float) -> None:
+        """A reconstruction of another computer's; raises `ValueError` for a step that nobody recorded."""
+        if step not in self._expected and not self._folder.step_file(step).exists():
+            raise ValueError(f"{step!r} is no step that was recorded")
+        self._folder.volumes.mkdir(parents=True, exist_ok=True)
+        write_volume(self._folder.volume(step), volume, voxel_nm)
+
     async def keep_running(self, endpoints: dict[str, str]) -> None:
         """Run the analysis until the stream is closed and everything is analysed."""
+        for name in self._names:
+            self.shares.begin(name)
+        async with asyncio.TaskGroup() as tasks:
+            for name in self._names:
+                tasks.create_task(self._keep_one(endpoints, name), name=f"analysis {name}")
+
+    async def _keep_one(self, endpoints: dict[str, str], name: str) -> None:
+        which = f"the analysis process {name}".rstrip()
         for life in range(_LIVES):
-            code = await self._run_once(endpoints)
+            code = await self._run_once(endpoints, name)
             if self._over and (code == 0 or self.is_complete):
                 return
-            self._log("warning", f"the analysis process ended (code {code}); started again ({life + 1})")
+            self._log("warning", f"{which} ended (code {code}); started again ({life + 1})")
+        self.shares.end(name)
+        if self.shares.anybody:
+            self._log("error", f"{which} keeps failing, see analysis.log; others do its part")
+            return
         self._lost = True
         self._got_further.set()
         self.complete.set()
@@ -143,12 +184,13 @@ class LiveAnalysis:
         """Tilt series that have no result yet."""
         return sorted(self._expected - self._analysed)
 
-    async def _run_once(self, endpoints: dict[str, str]) -> int:
+    async def _run_once(self, endpoints: dict[str, str], name: str) -> int:
         with self._folder.analysis_log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "analysis.live.worker"),
                 *("--frames", endpoints["frames"], "--requests", endpoints["requests"]),
-                *("--settings", self._settings.model_dump_json(), "--folder", str(self._folder.path)),
+                *("--settings", self.settings.model_dump_json(), "--folder", str(self._folder.path)),
+                *("--name", name),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from drivers.requests import Question
-from drivers.stream_requests import Head, Items, TakeResult
+from drivers.stream_requests import OfAnalysis
 
 
 class EventsSoFar(Question, frozen=True, kw_only=True, tag="events"):
@@ -29,7 +29,7 @@ class Command(Question, frozen=True, kw_only=True, tag="command"):
     of a session that watches also ``heat 450 15``"""
 
 
-session_questions = msgspec.json.Decoder(Items | Head | TakeResult | EventsSoFar | Endpoints | Command)
+session_questions = msgspec.json.Decoder(OfAnalysis | EventsSoFar | Endpoints | Command)
 
 
 class GuardCall(Question, frozen=True, kw_only=True, tag="call"):

@@ -19,19 +19,32 @@ from contextlib import suppress
 from typing import TypeVar, assert_never
 
 import msgspec
+import numpy as np
 import zmq
 import zmq.asyncio
 
-from analysis.results import AnyResult, decode
+from analysis.results import decode
 from controller import events as ev
 from controller.record.recorder import Recorder
 from controller.stream.door import Door
 from controller.stream.protocol import Command, Endpoints, EventsSoFar, session_questions
+from controller.stream.shares import AnalysisOfSession
 from controller.stream.socket_folder import new_socket_folder
 from drivers.frame_slab import FrameSlab
 from drivers.frames import Frame, SeriesEnd, StreamItem, pack, seq_of
 from drivers.requests import NotUnderstood, Reply, answer_question, unpack_question
-from drivers.stream_requests import Head, Items, StreamHead, TakeResult
+from drivers.stream_requests import (
+    Alive,
+    Head,
+    HowToAnalyse,
+    Items,
+    Share,
+    StreamHead,
+    StreamShare,
+    TakeResult,
+    TakeVolume,
+    Together,
+)
 
 OnCommand = Callable[[str], Awaitable[str]]
 
@@ -48,15 +61,14 @@ class Streams:
         self,
         recorder: Recorder,
         events: ev.Events,
-        on_result: Callable[[AnyResult], None],
+        analysis: AnalysisOfSession,
         on_command: OnCommand,
-        token: str,
         door: Door | None = None,
     ) -> None:
-        """`token` : of those whose results are taken; `door` : to the network"""
-        self._token, self._door = token, door
+        """`door` : to the network"""
+        self._analysis, self._door = analysis, door
         self._recorder, self._memory = recorder, events
-        self._on_result, self._on_command = on_result, on_command
+        self._on_command = on_command
         self._folder = new_socket_folder()
         self._context = zmq.Context()
         self._asyncio = zmq.asyncio.Context.shadow(self._context)
@@ -82,6 +94,7 @@ class Streams:
             raise ValueError(f"item {seq_of(item)} does not follow {self.next_seq - 1}")
         if isinstance(item, SeriesEnd):
             self._marks[item.seq] = item
+        self._analysis.shares.meet(item.header.particle if isinstance(item, Frame) else item.particle)
         self.next_seq += 1
         self._send_item(item)
 
@@ -94,26 +107,41 @@ class Streams:
             if self._door is not None:
                 self._door.open()
                 tasks.create_task(self._door.serve(self._answers), name="requests from the network")
+                elsewhere = self._door.serve_analyses(self._analysis.token, self._answer)
+                tasks.create_task(elsewhere, name="analyses on other computers")
             await self._serve_here()
 
     async def _serve_here(self) -> None:
         while True:
             client, *frames = await self._requests.recv_multipart()
-            with suppress(NotUnderstood):
-                _, question, parts = unpack_question(frames, session_questions)
-                if isinstance(question, TakeResult):
-                    self._take(parts, question.token)
-                    continue
-            await answer_question(self._requests, client, frames, session_questions, self._answers)
+            await self._answer(self._requests, client, frames)
 
-    def _take(self, parts: list[bytes], token: str) -> None:
+    async def _answer(self, socket: zmq.asyncio.Socket, client: bytes, frames: list[bytes]) -> None:
+        """Answer a question, or take what is never answered."""
+        with suppress(NotUnderstood):
+            _, question, parts = unpack_question(frames, session_questions)
+            if isinstance(question, TakeResult | TakeVolume | Alive):
+                self._take(question, parts)
+                return
+        await answer_question(socket, client, frames, session_questions, self._answers)
+
+    def _take(self, question: TakeResult | TakeVolume | Alive, parts: list[bytes]) -> None:
         """One bad result must not end the session, and one that somebody else has made up is none."""
         try:
-            if not secrets.compare_digest(token.encode(), self._token.encode()):
-                raise ValueError("it does not come from the session's own analysis")
-            self._on_result(decode(parts[0]))
+            self._check(question.token)
+            match question:
+                case TakeResult(after=after):
+                    self._analysis.take(decode(parts[0]), after)
+                case TakeVolume(step=step, voxel_nm=voxel_nm, shape=shape):
+                    self._analysis.take_volume(step, np.frombuffer(parts[0], np.float32).reshape(shape), voxel_nm)
+                case Alive(worker=worker):
+                    self._analysis.shares.hear(worker)
         except (msgspec.MsgspecError, IndexError, ValueError, OSError) as error:
             self._memory.tell(ev.Log(0.0, "error", f"a result could not be kept: {str(error) or type(error).__name__}"))
+
+    def _check(self, token: str) -> None:
+        if not secrets.compare_digest(token.encode(), self._analysis.token.encode()):
+            raise ValueError("it does not come from the session's own analysis")
 
     def close(self) -> None:
         if self._door is not None:
@@ -125,20 +153,34 @@ class Streams:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _answers(
-        self, question: Items | Head | EventsSoFar | Endpoints | Command, _: list[bytes]
+        self,
+        question: Items | Head | Share | Together | HowToAnalyse | EventsSoFar | Endpoints | Command,
+        parts: list[bytes],
     ) -> AsyncIterator[Reply]:
         match question:
             case Items(first=first, until=until):
                 # A few at a time, so that commands are heard in between; the asker comes back for the rest.
                 sent = 0
                 for seq in range(max(0, first), min(until, self.next_seq, first + _ITEMS_AT_ONCE)):
-                    parts = [bytes(part) for part in pack(await self._item(seq))]
-                    sent += sum(len(part) for part in parts)
-                    yield None, parts
+                    item = [bytes(part) for part in pack(await self._item(seq))]
+                    sent += sum(len(part) for part in item)
+                    yield None, item
                     if sent > _BYTES_AT_ONCE:
                         break
             case Head():
                 yield msgspec.to_builtins(StreamHead(self.next_seq, self.closed)), []
+            case Share(token=token, worker=worker):
+                self._check(token)
+                own = self._analysis.shares.of(worker)
+                # Whoever has done its own may still be needed for what a dead one had.
+                over = self.closed and self._analysis.is_complete
+                yield msgspec.to_builtins(StreamShare(self.next_seq, over, own)), []
+            case Together(token=token, particle=particle, states=states):
+                self._check(token)
+                version, all_of_them = self._analysis.shares.diffused(particle, states, parts[0])
+                yield version, all_of_them
+            case HowToAnalyse():
+                yield self._analysis.settings.model_dump_json(), []
             case EventsSoFar():
                 # In one message: of many in a row a socket drops what is above its high-water mark.
                 yield None, [ev.encode(event) for event in self._memory.memory()]

@@ -141,9 +141,16 @@ class FolderSession:
             picture_px=ev.PICTURE_PX,
         )
         self.analysis = LiveAnalysis(
-            self.folder, settings, self.clock, self.journal, self.events, self.results, dry=False
+            self.folder,
+            settings,
+            self.clock,
+            self.journal,
+            self.events,
+            self.results,
+            dry=False,
+            workers=self.file.analysis.workers,
         )
-        self.streams = Streams(self.recorder, self.events, self.analysis.take, self.command, self.analysis.token)
+        self.streams = Streams(self.recorder, self.events, self.analysis, self.command)
         self.arrivals = Arrivals(
             self.watched,
             self._read,

@@ -17,6 +17,7 @@ from controller.stream.streams import Streams
 from drivers.clock import WallClock
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 from drivers.recorded.folder import SessionFolder
+from tests.controller.stream.taken import Taken
 from tests.torture.conftest import TORTURE
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,7 @@ from pathlib import Path
 import zmq
 from analysis.live.worker import Worker
 from drivers.frames import Frame, seq_of
+from drivers.requests import RequestSocket
 
 class Counting:
     pending = False
@@ -47,8 +49,8 @@ class Counting:
         return []
 
 with zmq.Context() as context:
-    worker = Worker(context, sys.argv[1], sys.argv[2], Counting(sys.argv[3], float(sys.argv[4])))
-    sys.exit(worker.run())
+    counting = Counting(sys.argv[3], float(sys.argv[4]))
+    sys.exit(Worker(context, sys.argv[1], RequestSocket(context, sys.argv[2]), counting).run())
 """
 
 
@@ -78,7 +80,7 @@ def test_no_frame_is_lost_on_the_way_to_an_analysis_that_dies(tmp_path, tell, si
         folder = SessionFolder(tmp_path / "s")
         folder.frames.mkdir(parents=True)
         recorder = Recorder(folder, WallClock())
-        streams = Streams(recorder, ev.Events(), lambda _: None, nobody, "")
+        streams = Streams(recorder, ev.Events(), Taken(), nobody)
 
         def start(n: int) -> subprocess.Popen:
             slow_s = 0.005 if n < LIVES else 0.0  # a tenth of the pace at which frames come, until its last life

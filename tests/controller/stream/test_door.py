@@ -20,6 +20,7 @@ from drivers.errors import ConfigError, DeviceError
 from drivers.key_file import make_keys, read_key
 from drivers.keys import HANDSHAKE_S
 from tests.command import alloyscope
+from tests.controller.stream.taken import Taken
 
 EVENT = ev.ChipReading(1.0, 25.0, 25.0, 0.0)
 
@@ -55,7 +56,7 @@ def while_listening(address: str, keys: Path, do: Callable[[ev.Events], Coroutin
     async def main() -> None:
         events = ev.Events()
         door = Door(address, keys / "session.key")
-        streams = Streams(None, events, lambda _: None, command, "", door)  # type: ignore[arg-type]  # no frame
+        streams = Streams(None, events, Taken(), command, door)  # type: ignore[arg-type]  # no frame
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(streams.serve())

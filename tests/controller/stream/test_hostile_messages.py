@@ -24,6 +24,7 @@ from drivers.requests import Question, RequestSocket, pack_question, replies
 from drivers.stream_requests import Head, Items, TakeResult
 from simulators.chip import SimulatedChip
 from tests.analysis.results.test_results import STATE
+from tests.controller.stream.taken import Taken
 from tests.torture.conftest import TORTURE
 
 LIMIT_S = 5.0
@@ -80,7 +81,7 @@ async def bombarded(endpoint: str, messages: list[list[bytes]], last: Question) 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_session_answers_after_whatever_it_was_sent(seed):
     async def main() -> object:
-        streams = Streams(None, ev.Events(), lambda _: None, nothing, "")  # type: ignore[arg-type]  # holds no frame
+        streams = Streams(None, ev.Events(), Taken(), nothing)  # type: ignore[arg-type]  # holds no frame
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(streams.serve())
@@ -129,7 +130,7 @@ def test_a_late_monitor_has_the_whole_past():
         events = ev.Events()
         for reading in readings:
             events.tell(reading)
-        streams = Streams(None, events, lambda _: None, nothing, "")  # type: ignore[arg-type]  # holds no frame
+        streams = Streams(None, events, Taken(), nothing)  # type: ignore[arg-type]  # holds no frame
         seen: list[ev.Event | None] = []
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -154,7 +155,7 @@ def test_a_result_is_taken_from_the_sessions_own_analysis_only():
     taken: list[object] = []
 
     async def main() -> None:
-        streams = Streams(None, ev.Events(), taken.append, nothing, "known to one")  # type: ignore[arg-type]
+        streams = Streams(None, ev.Events(), Taken(taken.append, "known to one"), nothing)  # type: ignore[arg-type]
         context = zmq.Context()
         requests = RequestSocket(context, streams.endpoints["requests"], linger_ms=1000)
         try:

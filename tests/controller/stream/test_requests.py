@@ -18,6 +18,7 @@ from drivers.errors import DeviceError
 from drivers.requests import NoAnswer, Question, Refused, Reply, answer_question, ask, replies
 from drivers.stream_requests import Head, TakeResult
 from tests.analysis.results.test_results import STATE
+from tests.controller.stream.taken import Taken
 
 LIMIT_S = 5.0
 
@@ -136,7 +137,7 @@ def test_a_result_that_cannot_be_taken_is_said_and_ends_nothing(parts):
         async def commanded(name: str) -> str:
             return name.upper()
 
-        streams = Streams(None, events, full, commanded, "")  # type: ignore[arg-type]  # no frame is asked for
+        streams = Streams(None, events, Taken(full), commanded)  # type: ignore[arg-type]  # no frame is asked for
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(streams.serve())
             with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket:
