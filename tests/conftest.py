@@ -90,6 +90,7 @@ REAL_TIME = (
     "test_keithley.py",
     "test_keithley_session.py",
     "test_mqtt_heater.py",
+    "test_shared_analysis.py",
 )
 """Their limits are real seconds: never beside each other."""
 

@@ -80,7 +80,10 @@ def fit_arrhenius(
     if not used or (len(temperatures) < 2 and (prior is None or len(windows) < 2)):
         return None
     model = _Model(used, windows, prior)
-    found, missed = model.solve(model.start())
+    start = model.start()
+    if model.open(start):
+        return None
+    found, missed = model.solve(start)
     jacobian = model.slopes(found)
     information = jacobian.T @ jacobian
     if _undetermined(information):
@@ -124,7 +127,7 @@ def expected_errors(particles: Sequence[Followed], prior: ActivationEnergy | Non
         return {}
     model = _Model(particles, windows, prior)
     start = model.start()
-    if len(model.residual(start)) < len(start):
+    if model.open(start):
         return dict.fromkeys(windows[1:], float("inf"))
     jacobian = model.slopes(model.solve(start)[0])
     information = jacobian.T @ jacobian
@@ -160,6 +163,10 @@ class _Model:
         ]
         limited = np.clip(np.array(offsets) / per_c, -0.5 * _FARTHEST_C, 0.5 * _FARTHEST_C)
         return np.array([reference, q, *limited, *np.zeros(len(self._particles))])
+
+    def open(self, x: NDArray[np.float64]) -> bool:
+        """Whether there are more unknowns than states and priors, as where one state has had two temperatures."""
+        return len(self.residual(x)) < len(x)
 
     def residual(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """All misses in units of their errors, priors' with them."""

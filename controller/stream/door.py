@@ -7,7 +7,6 @@ that, where they alone are let in: frames go out there, and results come in.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,9 @@ from zmq.auth.asyncio import AsyncioAuthenticator
 from controller.stream.protocol import Command, Endpoints, EventsSoFar
 from drivers.errors import AlloyscopeError, ConfigError
 from drivers.key_file import Key, read_key
-from drivers.requests import NotUnderstood, Reply, answer_question, pack_question, unpack_question
-from drivers.stream_requests import OfAnalysis
+from drivers.requests import Reply, answer_question
 
 _questions = msgspec.json.Decoder(Command | EventsSoFar | Endpoints)
-_of_analyses = msgspec.json.Decoder(OfAnalysis)
 _DOMAIN, _LARGEST = "alloyscope", 1 << 16
 _ANALYSES, _LARGEST_RESULT = "alloyscope-analyses", 1 << 28
 """Who is let in, and bytes of a question; a reconstruction is one as well."""
@@ -97,15 +94,11 @@ class Door:
             parts = [frame.bytes for frame in frames]
             await answer_question(self._requests, client.bytes, parts, _questions, allowed)
 
-    async def serve_analyses(self, token: str, answer: Answer) -> None:
-        """Let analyses ask, whose key stands for the session's own token, until cancelled."""
+    async def serve_analyses(self, answer: Answer) -> None:
+        """Let analyses ask, where the session's key knows of any, until cancelled."""
         while self.for_analyses:
             client, *frames = await self._analyses.recv_multipart()
-            with suppress(NotUnderstood):
-                number, question, parts = unpack_question(frames, _of_analyses)
-                if hasattr(question, "token"):
-                    question = msgspec.structs.replace(question, token=token)
-                await answer(self._analyses, client, pack_question(number, question, *parts))
+            await answer(self._analyses, client, frames)
 
     def close(self) -> None:
         self._auth.stop()

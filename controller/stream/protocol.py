@@ -31,6 +31,9 @@ class Command(Question, frozen=True, kw_only=True, tag="command"):
 
 session_questions = msgspec.json.Decoder(OfAnalysis | EventsSoFar | Endpoints | Command)
 
+analysis_questions = msgspec.json.Decoder(OfAnalysis)
+"""What an analysis on another computer may ask."""
+
 
 class GuardCall(Question, frozen=True, kw_only=True, tag="call"):
     """A call to the chip; ``ramp_to`` takes the target in C and the rate in C/s."""

@@ -16,7 +16,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 import msgspec
 import numpy as np
@@ -27,12 +27,12 @@ from analysis.results import decode
 from controller import events as ev
 from controller.record.recorder import Recorder
 from controller.stream.door import Door
-from controller.stream.protocol import Command, Endpoints, EventsSoFar, session_questions
+from controller.stream.protocol import Command, Endpoints, EventsSoFar, analysis_questions, session_questions
 from controller.stream.shares import AnalysisOfSession
 from controller.stream.socket_folder import new_socket_folder
 from drivers.frame_slab import FrameSlab
 from drivers.frames import Frame, SeriesEnd, StreamItem, pack, seq_of
-from drivers.requests import NotUnderstood, Reply, answer_question, unpack_question
+from drivers.requests import NotUnderstood, Reply, answer_question, pack_question, unpack_question
 from drivers.stream_requests import (
     Alive,
     Head,
@@ -107,7 +107,7 @@ class Streams:
             if self._door is not None:
                 self._door.open()
                 tasks.create_task(self._door.serve(self._answers), name="requests from the network")
-                elsewhere = self._door.serve_analyses(self._analysis.token, self._answer)
+                elsewhere = self._door.serve_analyses(self._answer_elsewhere)
                 tasks.create_task(elsewhere, name="analyses on other computers")
             await self._serve_here()
 
@@ -124,6 +124,19 @@ class Streams:
                 self._take(question, parts)
                 return
         await answer_question(socket, client, frames, session_questions, self._answers)
+
+    async def _answer_elsewhere(self, socket: zmq.asyncio.Socket, client: bytes, frames: list[bytes]) -> None:
+        """Of an analysis on another computer, whose key stands for the session's own token."""
+
+        def with_token(question: Any) -> Any:
+            known = hasattr(question, "token")
+            return msgspec.structs.replace(question, token=self._analysis.token) if known else question
+
+        with suppress(NotUnderstood):
+            number, question, parts = unpack_question(frames, analysis_questions)
+            await self._answer(socket, client, pack_question(number, with_token(question), *parts))
+            return
+        await answer_question(socket, client, frames, analysis_questions, self._answers)
 
     def _take(self, question: TakeResult | TakeVolume | Alive, parts: list[bytes]) -> None:
         """One bad result must not end the session, and one that somebody else has made up is none."""

@@ -33,6 +33,12 @@ def test_offset_activation_energy_and_d0_come_out_of_exact_data():
     assert "colder than centre" in next(iter(found.words()))
 
 
+def test_one_state_after_two_temperatures_tells_no_law():
+    after_both = followed("centre", 0.0)
+    last = {name: getattr(after_both, name)[-1:] for name in ("seconds", "ln_tau", "ln_std")}
+    assert fit_arrhenius([replace(after_both, **last)], simulated=True) is None
+
+
 def test_taking_the_other_window_as_the_reference_flips_the_sign():
     rng = np.random.default_rng(3)
     a, b = followed("centre", 0.0, rng), followed("edge", -34.0, rng)

@@ -8,17 +8,22 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import zmq
 
+from analysis.live.settings import AnalysisSettings
 from controller import events as ev
 from controller.monitor.source import RemoteSession
-from controller.stream.door import Door, next_port
+from controller.stream.door import FOR_ANALYSES, Door, next_port
+from controller.stream.protocol import Command
 from controller.stream.running_session import find_endpoints, send_command
 from controller.stream.streams import Streams
 from drivers.errors import ConfigError, DeviceError
 from drivers.key_file import make_keys, read_key
-from drivers.keys import HANDSHAKE_S
+from drivers.keys import HANDSHAKE_S, try_door, with_key
+from drivers.requests import Question, Refused, RequestSocket
+from drivers.stream_requests import Alive, HowToAnalyse, Share, TakeVolume, Together
 from tests.command import alloyscope
 from tests.controller.stream.taken import Taken
 
@@ -45,7 +50,9 @@ def address() -> str:
             return f"tcp://127.0.0.1:{port}"
 
 
-def while_listening(address: str, keys: Path, do: Callable[[ev.Events], Coroutine[Any, Any, None]]) -> list[str]:
+def while_listening(
+    address: str, keys: Path, do: Callable[[ev.Events], Coroutine[Any, Any, None]], taken: Taken | None = None
+) -> list[str]:
     """What the session was commanded meanwhile."""
     commands: list[str] = []
 
@@ -56,7 +63,7 @@ def while_listening(address: str, keys: Path, do: Callable[[ev.Events], Coroutin
     async def main() -> None:
         events = ev.Events()
         door = Door(address, keys / "session.key")
-        streams = Streams(None, events, Taken(), command, door)  # type: ignore[arg-type]  # no frame
+        streams = Streams(None, events, taken or Taken(), command, door)  # type: ignore[arg-type]  # no frame
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(streams.serve())
@@ -148,3 +155,70 @@ def test_a_session_does_not_listen_without_a_key(session_file, tmp_path):
     told = alloyscope("run", session_file(), "--listen", "tcp://127.0.0.1:5570", cwd=tmp_path)
     assert told.returncode == 2
     assert "--key" in told.stderr
+
+
+def test_an_analysis_is_let_in_by_its_own_key_and_door_only(address, keys):
+    """It hears how to analyse, is told its share, sends results without knowing the session's token."""
+    taken = Taken(token="known to one")
+
+    async def main(_: ev.Events) -> None:
+        def at(port: int, role: str) -> str:
+            return with_key(next_port(address, port) if port else address, keys / f"{role}.key")
+
+        for port, role in ((0, "analyst"), (FOR_ANALYSES, "operator"), (FOR_ANALYSES, "observer")):
+            with pytest.raises(ConfigError, match="does not open"):
+                await asyncio.to_thread(try_door, at(port, role))
+        endpoint = at(FOR_ANALYSES, "analyst")
+        with zmq.Context() as context:
+            requests = RequestSocket(context, endpoint, linger_ms=500)
+
+            def asked(question: Question, *parts: bytes) -> Any:
+                return [value for value, _ in requests.ask(question, *parts, limit_s=5.0)][-1]
+
+            try:
+                settings = await asyncio.to_thread(asked, HowToAnalyse())
+                assert AnalysisSettings.model_validate_json(settings) == taken.settings
+                requests.send(Alive(worker="laptop"))
+                taken.shares.meet("NC2")
+                share = await asyncio.to_thread(asked, Share(worker="laptop"))
+                assert share == {"next_seq": 0, "closed": False, "particles": ["NC2"]}
+                volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+                for step in ("c00/NC2/tilt", "unknown"):
+                    requests.send(TakeVolume(step=step, voxel_nm=0.5, shape=(2, 3, 4)), volume.tobytes())
+                requests.send(TakeVolume(step="short", voxel_nm=0.5, shape=(2, 3, 5)), volume.tobytes())
+                assert await asyncio.to_thread(asked, Together(particle="NC2", states=1), b"far") == 1
+                with pytest.raises(Refused):
+                    await asyncio.to_thread(asked, Command(command="stop"))
+                (kept,) = taken.volumes.items()
+                assert kept[0] == "c00/NC2/tilt"
+                assert np.array_equal(kept[1][0], volume)
+            finally:
+                requests.close()
+
+    assert while_listening(address, keys, main, taken) == []
+
+
+def test_keys_made_before_there_were_analysts_open_what_they_did(address, keys):
+    path = keys / "session.key"
+    older = "".join(line for line in path.read_text().splitlines(keepends=True) if not line.startswith("analysts"))
+    path.write_text(older)
+
+    async def main(_: ev.Events) -> None:
+        operator = await asyncio.to_thread(find_endpoints, address, keys / "operator.key")
+        assert await asyncio.to_thread(send_command, operator, "pause") == "PAUSE"
+        with pytest.raises(ConfigError, match="nobody answers"):
+            await asyncio.to_thread(try_door, with_key(next_port(address, FOR_ANALYSES), keys / "analyst.key"))
+
+    assert while_listening(address, keys, main) == ["pause"]
+
+
+def test_another_role_than_an_analyst_s_does_not_assist(address, keys, tmp_path):
+    ended = alloyscope("assist", address, "--key", keys / "operator.key", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "is the key of an operator; an analysis takes part with analyst.key" in ended.stderr
+    ended = alloyscope("assist", "tcp://nowhere", "--key", keys / "analyst.key", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "write tcp://HOST:PORT" in ended.stderr
+    ended = alloyscope("assist", address, "--key", keys / "analyst.key", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "nobody answers there" in ended.stderr
