@@ -28,7 +28,7 @@ class TakeResult(Question, frozen=True, kw_only=True, tag="result"):
     """Of a law of all particles: the number that its `Together` was answered by."""
 
 
-class Share(Question, frozen=True, kw_only=True, tag="share"):
+class OwnParticles(Question, frozen=True, kw_only=True, tag="own-particles"):
     """How long is the stream, and which particles are mine? Answered by a `StreamShare`.
 
     Asked where several analyses share the particles of a session.
@@ -68,7 +68,7 @@ class TakeVolume(Question, frozen=True, kw_only=True, tag="volume"):
     shape: tuple[int, int, int]
 
 
-OfAnalysis = Items | Head | TakeResult | Share | Alive | Together | HowToAnalyse | TakeVolume
+OfAnalysis = Items | Head | TakeResult | OwnParticles | Alive | Together | HowToAnalyse | TakeVolume
 
 
 class StreamHead(msgspec.Struct, frozen=True):

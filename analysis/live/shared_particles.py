@@ -1,4 +1,4 @@
-"""Of a session's particles those that this analysis has, where several share them (`drivers.stream_requests.Share`)."""
+"""Of a session's particles those that this analysis has, where several share them."""
 
 from __future__ import annotations
 

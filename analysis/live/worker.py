@@ -32,7 +32,7 @@ from drivers.frame_slab import SlabReader
 from drivers.frames import StreamItem, seq_of, unpack
 from drivers.recorded.folder import SessionFolder
 from drivers.requests import NoAnswer, Question, Refused, RequestSocket
-from drivers.stream_requests import Head, Items, Share, StreamHead, StreamShare, TakeResult
+from drivers.stream_requests import Head, Items, OwnParticles, StreamHead, StreamShare, TakeResult
 
 _POLL_MS = 300
 _ANSWER_S = 5.0
@@ -176,7 +176,7 @@ class Worker:
         return None if share is None else frozenset(share.particles)
 
     def _asked_share(self) -> StreamShare | None:
-        return self._asked(Share(token=self._token, worker=self._name), StreamShare)
+        return self._asked(OwnParticles(token=self._token, worker=self._name), StreamShare)
 
     def _asked(self, question: Question, kind: type[Answered]) -> Answered | None:
         found = None

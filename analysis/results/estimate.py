@@ -6,6 +6,8 @@ import math
 
 import msgspec
 
+_NEXT_TO_NOTHING = 0.005
+
 
 class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
     """A value and its standard deviation, and besides what more counts would not lower, by cause."""
@@ -27,7 +29,10 @@ class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def both(self) -> str:
         """With both standard deviations, where there are two."""
-        return pretty_both(self.value, self.std, self.std_systematic) if self.std_systematic else str(self)
+        systematic = self.std_systematic
+        if systematic is None or systematic <= _NEXT_TO_NOTHING * self.std:
+            return str(self)
+        return pretty_both(self.value, self.std, systematic)
 
     def in_full(self) -> dict[str, object]:
         """As plain data, with the systematic standard deviation where there is one."""
@@ -63,7 +68,9 @@ def pretty_both(value: float, std: float, systematic: float) -> str:
     if -3 <= exponent < 4:
         exponent = 0
     scale = 10.0**exponent
-    least = min(s for s in (std, systematic, size) if s > 0) if size > 0 else 1.0
+    # Of two errors one that is next to nothing must not ask for digits of the other.
+    told = [s for s in (std, systematic, size) if s > _NEXT_TO_NOTHING * max(std, systematic)]
+    least = min(told) if size > 0 else 1.0
     digits = min(6, max(0, 1 - math.floor(math.log10(least / scale))))
     text = f"{value / scale:.{digits}f} +- {std / scale:.{digits}f} (stat) +- {systematic / scale:.{digits}f} (syst)"
     return text if exponent == 0 else f"({text})e{exponent:d}"

@@ -72,7 +72,7 @@ class Shares:
 
         Particles are in the order of the stream, so that sums over them do not depend on who was faster.
         """
-        if states >= self._diffused.get(particle, (0, b""))[0]:
+        if particle in self._owner and states >= self._diffused.get(particle, (0, b""))[0]:
             self._diffused[particle] = states, how_far
             self._version += 1
         return self._version, [self._diffused[p][1] for p in self._owner if p in self._diffused]

@@ -38,7 +38,7 @@ from drivers.stream_requests import (
     Head,
     HowToAnalyse,
     Items,
-    Share,
+    OwnParticles,
     StreamHead,
     StreamShare,
     TakeResult,
@@ -149,6 +149,8 @@ class Streams:
                     self._analysis.take_volume(step, np.frombuffer(parts[0], np.float32).reshape(shape), voxel_nm)
                 case Alive(worker=worker):
                     self._analysis.shares.hear(worker)
+                case _:
+                    assert_never(question)
         except (msgspec.MsgspecError, IndexError, ValueError, OSError) as error:
             self._memory.tell(ev.Log(0.0, "error", f"a result could not be kept: {str(error) or type(error).__name__}"))
 
@@ -167,7 +169,7 @@ class Streams:
 
     async def _answers(
         self,
-        question: Items | Head | Share | Together | HowToAnalyse | EventsSoFar | Endpoints | Command,
+        question: Items | Head | OwnParticles | Together | HowToAnalyse | EventsSoFar | Endpoints | Command,
         parts: list[bytes],
     ) -> AsyncIterator[Reply]:
         match question:
@@ -182,7 +184,7 @@ class Streams:
                         break
             case Head():
                 yield msgspec.to_builtins(StreamHead(self.next_seq, self.closed)), []
-            case Share(token=token, worker=worker):
+            case OwnParticles(token=token, worker=worker):
                 self._check(token)
                 own = self._analysis.shares.of(worker)
                 # Whoever has done its own may still be needed for what a dead one had.

@@ -18,7 +18,7 @@ def run(
     no_screen: NoScreen = False,
     trust: Trust = False,
     speed: Annotated[float, typer.Option(help="run the clock faster; for simulated devices", min=0.01)] = 1.0,
-    listen: Annotated[str, typer.Option(help="also be reached at tcp://HOST:PORT (and the next port)")] = "",
+    listen: Annotated[str, typer.Option(help="also be reached at tcp://HOST:PORT (and the next two)")] = "",
     key: Annotated[Path | None, typer.Option("--key", help="session.key, for --listen")] = None,
 ) -> None:
     """Run a session in real time, the chip guarded by a process of its own."""

@@ -23,7 +23,7 @@ from drivers.errors import ConfigError, DeviceError
 from drivers.key_file import make_keys, read_key
 from drivers.keys import HANDSHAKE_S, try_door, with_key
 from drivers.requests import Question, Refused, RequestSocket
-from drivers.stream_requests import Alive, HowToAnalyse, Share, TakeVolume, Together
+from drivers.stream_requests import Alive, HowToAnalyse, OwnParticles, TakeVolume, Together
 from tests.command import alloyscope
 from tests.controller.stream.taken import Taken
 
@@ -180,7 +180,7 @@ def test_an_analysis_is_let_in_by_its_own_key_and_door_only(address, keys):
                 assert AnalysisSettings.model_validate_json(settings) == taken.settings
                 requests.send(Alive(worker="laptop"))
                 taken.shares.meet("NC2")
-                share = await asyncio.to_thread(asked, Share(worker="laptop"))
+                share = await asyncio.to_thread(asked, OwnParticles(worker="laptop"))
                 assert share == {"next_seq": 0, "closed": False, "particles": ["NC2"]}
                 volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
                 for step in ("c00/NC2/tilt", "unknown"):

@@ -21,7 +21,7 @@ from drivers.interfaces import DriverContext
 from drivers.limits import ChipLimits
 from drivers.recorded.journal import Journal
 from drivers.requests import Question, RequestSocket, pack_question, replies
-from drivers.stream_requests import Head, Items, TakeResult
+from drivers.stream_requests import Alive, Head, HowToAnalyse, Items, OwnParticles, TakeResult, TakeVolume, Together
 from simulators.chip import SimulatedChip
 from tests.analysis.results.test_results import STATE
 from tests.controller.stream.taken import Taken
@@ -29,7 +29,11 @@ from tests.torture.conftest import TORTURE
 
 LIMIT_S = 5.0
 SEEDS = range(1, 1 + max(2, round(2 * TORTURE)))
-HARMLESS = [Items(first=0, until=3), Head(), EventsSoFar(), Endpoints(), Command(command="pause"), TakeResult()]
+HARMLESS = [
+    *(Items(first=0, until=3), Head(), EventsSoFar(), Endpoints(), Command(command="pause"), TakeResult()),
+    *(OwnParticles(worker="w"), Alive(worker="w"), Together(particle="A", states=1), HowToAnalyse()),
+    TakeVolume(step="c00/A/tilt", voxel_nm=1.0, shape=(1, 2, 3)),
+]
 TO_A_GUARD = [GuardCall(call="ramp_to", args=(450.0, 100.0)), GuardCall(call="read"), Beat()]
 ODD = [
     b"",
