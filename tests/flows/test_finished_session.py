@@ -12,6 +12,7 @@ from controller.record.finished_session import FinishedSession
 from drivers.recorded.folder import SessionFolder
 from drivers.recorded.journal import read_journal
 from drivers.recorded.records import StepDone
+from tests.command import alloyscope
 from tests.controller.monitor.test_monitor import settled, words
 
 
@@ -98,3 +99,11 @@ def test_one_that_was_cut_says_so(session_file, tmp_path, recorded, left):
     journal.write_bytes(b"".join(lines[: int(left * len(lines))]))
     _, status, _ = shown(session.folder)
     assert "cut off" in status
+
+
+def test_without_a_terminal_it_says_what_does_without_one(session_file, tmp_path, recorded):
+    folder = recorded(session_file(), tmp_path / "s").folder
+    done = alloyscope("monitor", folder, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "draws on a terminal, and there is none; alloyscope status FOLDER" in done.stderr
+    assert alloyscope("status", folder, cwd=tmp_path).returncode == 0

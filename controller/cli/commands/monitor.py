@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from controller.cli.options import PASSWORD_VARIABLE, Endpoint, KeyPath
+from drivers.errors import ConfigError
 
 
 def monitor(
@@ -25,6 +27,11 @@ def monitor(
     from controller.monitor.app import MonitorApp
     from controller.monitor.plain_characters import VARIABLE
 
+    source = source_of(endpoint, key, password_file, ca)
+    # A page of `serve` has a driver of its own in place of a terminal.
+    if not (sys.stdout.isatty() or "TEXTUAL_DRIVER" in os.environ):
+        words = "draws on a terminal, and there is none; alloyscope status FOLDER tells of a session in words"
+        raise ConfigError("monitor", [words])
     if ascii_only:
         os.environ[VARIABLE] = "1"
-    MonitorApp(source_of(endpoint, key, password_file, ca)).run()
+    MonitorApp(source).run()
