@@ -26,7 +26,8 @@ def take_up(
     past: Past, file: SessionFile, streams: Streams, ledger: Ledger, analysis: LiveAnalysis, beam: Beam
 ) -> None:
     """Stream, ledger, what the analysis is to give, and where each particle was seen last."""
-    streams.go_on(past.next_seq, past.marks)
+    in_order = sorted(past.frames, key=lambda header: header.seq)
+    streams.go_on(past.next_seq, past.marks, (header.particle for header in in_order))
     ledger.heat, ledger.dose_e_per_nm2 = past.heat, dict(past.dose_e_per_nm2)
     for step in past.ended:
         analysis.expect(step)

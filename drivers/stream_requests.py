@@ -20,12 +20,13 @@ class Head(Question, frozen=True, kw_only=True, tag="head"):
 
 
 class TakeResult(Question, frozen=True, kw_only=True, tag="result"):
-    """A result, encoded in the only part; never answered for."""
+    """A result, encoded in the only part; answered for who asks to be told, since a network may lose it."""
 
     token: str = ""
     """Which only the session's own analysis has been told."""
     after: int = 0
     """Of a law of all particles: the number that its `Together` was answered by."""
+    answered: bool = False
 
 
 class OwnParticles(Question, frozen=True, kw_only=True, tag="own-particles"):
@@ -51,18 +52,23 @@ class Together(Question, frozen=True, kw_only=True, tag="together"):
 
     token: str = ""
     particle: str
-    states: int
-    """Which it knows; what knows fewer than before comes from an analysis that began anew."""
+    pulses: int
+    """Which it knows of; what knows of fewer than before comes from an analysis that began anew."""
 
 
 class HowToAnalyse(Question, frozen=True, kw_only=True, tag="how-to-analyse"):
-    """Answered by the session's `AnalysisSettings` as JSON."""
+    """May I take part? Answered by the session's `AnalysisSettings` as JSON, or refused in words."""
+
+    worker: str
+    version: str
+    """Of the program; two versions do not tell the same numbers."""
 
 
 class TakeVolume(Question, frozen=True, kw_only=True, tag="volume"):
-    """The reconstruction of a recording, float32 (z, y, x) in the only part; never answered for."""
+    """The reconstruction of a recording, float32 (z, y, x) in the only part; answered as `TakeResult` is."""
 
     token: str = ""
+    answered: bool = False
     step: str
     voxel_nm: float
     shape: tuple[int, int, int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
 import numpy as np
 import zmq
@@ -12,9 +13,10 @@ import zmq
 from analysis.free_cores import following_free_cores
 from analysis.live.pipeline import Pipeline
 from analysis.live.settings import AnalysisSettings
-from analysis.live.worker import Worker
+from analysis.live.worker import Worker, send_surely
 from analysis.tomography.projector import Volume
-from drivers.requests import NoAnswer, RequestSocket
+from drivers.errors import ConfigError
+from drivers.requests import NoAnswer, Refused, RequestSocket
 from drivers.stream_requests import Alive, HowToAnalyse, TakeVolume
 
 _ANSWER_S, _BEAT_S = 10.0, 5.0
@@ -23,7 +25,12 @@ _LARGEST = (1 << 28) - (1 << 20)
 
 
 def assist(endpoint: str, name: str, tell: Callable[[str], None]) -> int:
-    """Work until the session is over; returns 0 then, 3 when it is not there any more.
+    """Work until the session is over; returns 0 then, 3 when it does not answer any more.
+
+    Raises
+    ------
+    ConfigError
+        Where the session does not let it take part.
 
     Parameters
     ----------
@@ -38,29 +45,27 @@ def assist(endpoint: str, name: str, tell: Callable[[str], None]) -> int:
             if volume.nbytes > _LARGEST:
                 tell(f"{step}: its reconstruction of {volume.nbytes >> 20} MiB is too large to be sent; it is not kept")
                 return
-            question = TakeVolume(step=step, voxel_nm=voxel_nm, shape=volume.shape)
-            requests.send(question, np.ascontiguousarray(volume, np.float32).tobytes())
+            question = TakeVolume(step=step, voxel_nm=voxel_nm, shape=volume.shape, answered=True)
+            send_surely(requests, question, np.ascontiguousarray(volume, np.float32).tobytes())
             tell(f"{step} is analysed")
 
         try:
-            settings = _settings(requests)
-            if settings is None:
-                tell("the session does not answer")
-                return 3
+            settings = _settings(requests, name)
             tell(f"taking part as {name}")
             with _heard(context, endpoint, name), following_free_cores():
                 code = Worker(context, None, requests, Pipeline(settings, keep_volume=keep), name=name).run()
-            tell("the session is over" if code == 0 else "the session is not there any more")
+            tell("the session is over" if code == 0 else "the session does not answer any more; it may be over")
             return code
         finally:
             requests.close()
 
 
-def _settings(requests: RequestSocket) -> AnalysisSettings | None:
+def _settings(requests: RequestSocket, name: str) -> AnalysisSettings:
+    question = HowToAnalyse(worker=name, version=version("alloyscope"))
     try:
-        (told,) = (value for value, _ in requests.ask(HowToAnalyse(), limit_s=_ANSWER_S))
-    except NoAnswer:
-        return None
+        (told,) = (value for value, _ in requests.ask(question, limit_s=_ANSWER_S))
+    except (NoAnswer, Refused) as error:
+        raise ConfigError("assist", [str(error)]) from error
     return AnalysisSettings.model_validate_json(told)
 
 

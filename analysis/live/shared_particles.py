@@ -9,7 +9,7 @@ from analysis.diffusion.arrhenius import Followed
 from analysis.live.followed_message import decode_followed, encode_followed
 from analysis.live.pipeline import Pipeline
 from analysis.results import Result
-from drivers.frames import Frame, StreamItem
+from drivers.frames import Frame, SeriesEnd, StreamItem
 from drivers.requests import NoAnswer, Refused, RequestSocket
 from drivers.stream_requests import Together
 
@@ -31,7 +31,7 @@ class SharedParticles:
         """
         Parameters
         ----------
-        share : asks which particles are its own; nothing when nobody answers
+        share : asks which particles are its own, none when the session is over; nothing when nobody answers
         past : the stream's items from its begin up to a number; raises `NoAnswer`
         send : sends results
         """
@@ -66,12 +66,21 @@ class SharedParticles:
     def _take_over(self, particle: str, until: int) -> None:
         try:
             for item in self._past(until):
-                if particle_of(item) == particle:
-                    self._send(self._pipeline.feed(item))
+                if particle_of(item) != particle:
+                    continue
+                self._send(self._pipeline.feed(item))
+                if isinstance(item, SeriesEnd) and particle not in self._share_or({particle}):
+                    break  # another one has it meanwhile, or all is done
+            else:
+                self._had.add(particle)
+                return
         except NoAnswer:
-            self._pipeline.forget(particle)  # all of it once more, the next time
-        else:
-            self._had.add(particle)
+            pass  # all of it once more, the next time
+        self._pipeline.forget(particle)
+
+    def _share_or(self, unknown: set[str]) -> frozenset[str] | set[str]:
+        share = self._share()
+        return unknown if share is None else share
 
 
 class HowFarTogether:
@@ -83,15 +92,15 @@ class HowFarTogether:
         """The number of what was heard last, which a law made of it carries."""
 
     def __call__(self, own: Sequence[Followed]) -> list[Followed]:
-        """Of all particles; of its own alone where nobody answers."""
-        heard = list(own)
+        """Of all particles; of none where nobody answers, since a law of some would look like one of all."""
+        heard: list[Followed] = []
         for one in own:
-            question = Together(token=self._token, particle=one.particle, states=len(one.seconds))
+            question = Together(token=self._token, particle=one.particle, pulses=len(one.pulses))
             try:
                 for value, parts in self._requests.ask(question, encode_followed(one), limit_s=_ANSWER_S):
                     self.after, heard = int(value), decode_followed(parts)
             except (NoAnswer, Refused):
-                return list(own)
+                return []
         return heard
 
 

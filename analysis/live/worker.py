@@ -36,7 +36,9 @@ from drivers.stream_requests import Head, Items, OwnParticles, StreamHead, Strea
 
 _POLL_MS = 300
 _ANSWER_S = 5.0
-_ORPHAN_S = 20.0
+_ORPHAN_S, _ORPHAN_ELSEWHERE_S = 20.0, 60.0
+"""Without an answer, after which a session is taken for over; a network may be away for a while."""
+_TRIES = 12
 
 Answered = TypeVar("Answered", StreamHead, StreamShare)
 
@@ -70,6 +72,7 @@ class Worker:
         self._slabs = SlabReader()
         self._told: set[str] = set()
         self._next = 0
+        self._orphan_s = _ORPHAN_S if frames is not None else _ORPHAN_ELSEWHERE_S
         self._answered = time.monotonic()
 
     def run(self) -> int:
@@ -82,7 +85,7 @@ class Worker:
             else:
                 head = self._head()
                 if head is None:
-                    if time.monotonic() - self._answered > _ORPHAN_S:
+                    if time.monotonic() - self._answered > self._orphan_s:
                         return 3
                 elif head.next_seq > self._next:
                     self._fetch(head.next_seq)
@@ -128,7 +131,13 @@ class Worker:
     def _send(self, results: list[Result]) -> None:
         after = 0 if self._together is None else self._together.after
         for result in results:
-            self._requests.send(TakeResult(token=self._token, after=after), encode(result))
+            # What a screen draws may be lost on the way from another computer, and nothing else.
+            sure = self._subscription is None and not result.passing
+            question = TakeResult(token=self._token, after=after, answered=sure)
+            if sure:
+                send_surely(self._requests, question, encode(result))
+            else:
+                self._requests.send(question, encode(result))
 
     def _fetch(self, until: int) -> None:
         """Ask for the items from our place up to `until`."""
@@ -173,7 +182,9 @@ class Worker:
 
     def _share(self) -> frozenset[str] | None:
         share = self._asked_share()
-        return None if share is None else frozenset(share.particles)
+        if share is None:
+            return None
+        return frozenset() if share.closed else frozenset(share.particles)
 
     def _asked_share(self) -> StreamShare | None:
         return self._asked(OwnParticles(token=self._token, worker=self._name), StreamShare)
@@ -185,6 +196,15 @@ class Worker:
                 self._answered = time.monotonic()
                 found = msgspec.convert(value, kind) if value is not None else found
         return found
+
+
+def send_surely(requests: RequestSocket, question: Question, *parts: bytes) -> None:
+    """Until it has been taken: a connection that broke comes again by itself, and what was on its way is lost."""
+    for _ in range(_TRIES):
+        with suppress(NoAnswer):
+            with suppress(Refused):
+                list(requests.ask(question, *parts, limit_s=_ANSWER_S))
+            return
 
 
 def _subscribed(context: zmq.Context[zmq.Socket[bytes]], frames: str) -> zmq.Socket[bytes]:

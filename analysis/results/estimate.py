@@ -7,6 +7,8 @@ import math
 import msgspec
 
 _NEXT_TO_NOTHING = 0.005
+_LEAST_EXPONENT = -300
+"""Of ten, in double precision."""
 
 
 class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,7 +66,7 @@ def pretty_both(value: float, std: float, systematic: float) -> str:
     if not all(math.isfinite(v) for v in (value, std, systematic)):
         return f"{value:g} +- {std:g} (stat) +- {systematic:g} (syst)"
     size = max(abs(value), std, systematic)
-    exponent = math.floor(math.log10(size)) if size > 0 else 0
+    exponent = max(_LEAST_EXPONENT, math.floor(math.log10(size))) if size > 0 else 0
     if -3 <= exponent < 4:
         exponent = 0
     scale = 10.0**exponent
@@ -81,7 +83,7 @@ def pretty(value: float, std: float) -> str:
     if not (math.isfinite(value) and math.isfinite(std)):
         return f"{value:g} +- {std:g}"
     size = max(abs(value), std)
-    exponent = math.floor(math.log10(size)) if size > 0 else 0
+    exponent = max(_LEAST_EXPONENT, math.floor(math.log10(size))) if size > 0 else 0
     if -3 <= exponent < 4:
         exponent = 0
     scale = 10.0**exponent

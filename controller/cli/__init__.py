@@ -25,10 +25,12 @@ def _stop() -> None:
 
 
 def _monitor() -> None:
-    from controller.cli.sources import source_of
+    from controller.cli.sources import check_terminal, source_of
     from controller.monitor.app import MonitorApp
 
-    MonitorApp(source_of(sys.argv[2])).run()
+    source = source_of(sys.argv[2])
+    check_terminal()
+    MonitorApp(source).run()
 
 
 def _any_command() -> None:

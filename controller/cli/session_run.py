@@ -101,11 +101,21 @@ def runs_in(folder: str) -> bool:
     return path.is_file() and is_open(read_endpoints(path).get("requests", "ipc://"))
 
 
-def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, speed: float, trust: bool) -> None:
-    """Go on with the session of a folder from where it ended."""
+def go_on(
+    where: str,
+    *,
+    accept: bool,
+    json_path: Path | None,
+    no_screen: bool,
+    speed: float,
+    trust: bool,
+    listen: str = "",
+    key: Path | None = None,
+) -> None:
+    """Go on with the session of a folder from where it ended; `listen`, `key` : as a session begins with them."""
     from controller.record.past import Past
 
-    folder = Path(where)
+    folder, door = Path(where), door_at(listen, key)
     # It may still write until when the chip was hot and the beam on.
     _wait_for_guard(SessionFolder(folder))
     past = Past.read(folder)
@@ -117,11 +127,12 @@ def go_on(where: str, *, accept: bool, json_path: Path | None, no_screen: bool, 
     check_writable(json_path)
     if not no_screen and sys.stdout.isatty():
         options = ["--accept", "--speed", str(speed), *(["--json", str(json_path)] if json_path else [])]
+        options += ["--listen", listen, "--key", str(key)] if listen else []
         behind_screen(["resume", where, "--no-screen", *options], SessionFolder(folder))
         return
     clock = SteppedClock(past.time_s) if past.begin.dry else ScaledClock(speed, start_s=past.time_s)
     file = file.model_copy(update={"seed": past.begin.seed})
-    run_session(file, source, folder, clock, json_path, past)
+    run_session(file, source, folder, clock, json_path, past, None if door is None else door())
 
 
 def _wait_for_guard(folder: SessionFolder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 from controller.monitor.source import RemoteSession, Source
@@ -46,3 +47,10 @@ def source_of(
         if not at.journal.is_file() or lives(at):
             raise
         return FinishedSession(SessionStory.read(Path(endpoint)))
+
+
+def check_terminal() -> None:
+    """Raises `ConfigError` where a screen cannot be drawn; a page of `serve` has a driver of its own in its place."""
+    if not (sys.stdout.isatty() or "TEXTUAL_DRIVER" in os.environ):
+        words = "draws on a terminal, and there is none; alloyscope status FOLDER tells of a session in words"
+        raise ConfigError("monitor", [words])

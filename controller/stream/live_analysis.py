@@ -22,6 +22,7 @@ from drivers.recorded.journal import Journal
 from drivers.recorded.records import AnalysisStarted
 
 _LIVES = 5
+_LOOK_EVERY_S = 2.0
 _NICENESS = 10
 
 
@@ -54,6 +55,7 @@ class LiveAnalysis:
         """By which results of the analysis are told from anybody else's."""
         self.settings = settings
         self.shares = Shares(lambda words: self._log("info", words))
+        self._shared = shared
         self._names = [f"here {n}" for n in range(1, workers + 1)] if shared or workers > 1 else [""]
         self._folder = folder
         self._clock, self._journal, self._events = clock, journal, events
@@ -93,10 +95,11 @@ class LiveAnalysis:
         if not result.passing:
             if result.identity in self._seen:
                 return
+            line = to_line(result)  # what cannot be written is no result
             self._seen.add(result.identity)
             self.results.append(result)
             with self._folder.results.open("ab") as file:
-                file.write(to_line(result))
+                file.write(line)
         self._events.tell(ev.ResultReceived(result))
         if result.finished_step is not None:
             self._analysed.add(result.finished_step)
@@ -104,20 +107,24 @@ class LiveAnalysis:
             self._got_further.set()
             self._note()
 
-    def take_volume(self, step: str, volume: Volume, voxel_nm: float) -> None:
+    async def take_volume(self, step: str, volume: Volume, voxel_nm: float) -> None:
         """A reconstruction of another computer's; raises `ValueError` for a step that nobody recorded."""
         if step not in self._expected and not self._folder.step_file(step).exists():
             raise ValueError(f"{step!r} is no step that was recorded")
         self._folder.volumes.mkdir(parents=True, exist_ok=True)
-        write_volume(self._folder.volume(step), volume, voxel_nm)
+        await asyncio.to_thread(write_volume, self._folder.volume(step), volume, voxel_nm)
 
     async def keep_running(self, endpoints: dict[str, str]) -> None:
-        """Run the analysis until the stream is closed and everything is analysed."""
+        """Run the analysis until the stream is closed and everything is analysed, or nobody is left to do it."""
         for name in self._names:
             self.shares.begin(name)
         async with asyncio.TaskGroup() as tasks:
             for name in self._names:
                 tasks.create_task(self._keep_one(endpoints, name), name=f"analysis {name}")
+        # All that were here have done their work, or are given up; those elsewhere may go on, and may be lost, too.
+        while self._shared and not (self._over and (self.is_complete or self._lost)):
+            self._see_who_is_left()
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _keep_one(self, endpoints: dict[str, str], name: str) -> None:
         which = f"the analysis process {name}".rstrip()
@@ -129,12 +136,16 @@ class LiveAnalysis:
         self.shares.end(name)
         if self.shares.anybody:
             self._log("error", f"{which} keeps failing, see analysis.log; others do its part")
-            return
-        self._lost = True
-        self._got_further.set()
-        self.complete.set()
-        self._map_grown.set()
-        self._log("error", "the analysis keeps failing, see analysis.log; frames go on being recorded")
+        self._see_who_is_left()
+
+    def _see_who_is_left(self) -> None:
+        """Nobody is waited for where nobody analyses; whoever joins later is."""
+        lost, self._lost = self._lost, not self.shares.anybody
+        if self._lost and not lost:
+            self._got_further.set()
+            self._map_grown.set()
+            self._log("error", "the analysis keeps failing, see analysis.log; frames go on being recorded")
+        self._note()
 
     async def wait(self, limit_s: float) -> None:
         """Wait for what is still to come, the clock standing still; the limit is real time without a new result."""

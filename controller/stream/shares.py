@@ -17,6 +17,7 @@ from analysis.tomography.projector import Volume
 
 UNHEARD_S = 30.0
 """After which an analysis on another computer is taken for dead."""
+_LARGEST_MESSAGE, _LONGEST_NAME = 1 << 16, 100
 
 
 class Shares:
@@ -26,6 +27,7 @@ class Shares:
         """`tell` : what a person should know, in words"""
         self._tell, self._now_s = tell, now_s
         self._owner: dict[str, str | None] = {}
+        self._finished: dict[str, None] = {}
         self._here: set[str] = set()
         self._heard_s: dict[str, float] = {}
         self._diffused: dict[str, tuple[int, bytes]] = {}
@@ -40,13 +42,22 @@ class Shares:
         self._here.discard(worker)
         self._bury(worker)
 
+    def check_name(self, worker: str) -> None:
+        """Raises `ValueError`, in words, for a name by which an analysis cannot join."""
+        if worker in self._here or worker in self._heard_s:
+            raise ValueError(f"an analysis called {worker!r} takes part already; give another --name")
+        if not 0 < len(worker) <= _LONGEST_NAME:
+            raise ValueError(f"a name has 1 to {_LONGEST_NAME} characters, not {len(worker)}; give another --name")
+
     def hear(self, worker: str) -> None:
-        """Of one that may be anywhere."""
-        if worker in self._here:
+        """Of one that may be anywhere; when it is new it gets some of what others have."""
+        if worker in self._here or len(worker) > _LONGEST_NAME:
             return
-        if worker not in self._heard_s:
-            self._tell(f"an analysis on another computer joins: {worker}")
+        new = worker not in self._heard_s
         self._heard_s[worker] = self._now_s()
+        if new:
+            self._tell(f"an analysis on another computer joins: {worker}")
+            self._even_out(worker)
 
     @property
     def anybody(self) -> bool:
@@ -58,24 +69,49 @@ class Shares:
         """The stream has an item of it."""
         self._owner.setdefault(particle, None)
 
+    def finish(self, particle: str) -> None:
+        """The stream has a whole tilt series of it."""
+        self._finished.setdefault(particle)
+
     def of(self, worker: str) -> tuple[str, ...]:
         """The particles that it has, once all that nobody has are given out."""
         self._look_around()
         living = sorted({*self._here, *self._heard_s})
         for particle, owner in self._owner.items():
             if owner is None and living:
-                self._owner[particle] = min(living, key=lambda w: sum(o == w for o in self._owner.values()))
-        return tuple(particle for particle, owner in self._owner.items() if owner == worker)
+                self._owner[particle] = min(living, key=lambda w: len(self._had_by(w)))
+        return tuple(self._had_by(worker))
 
-    def diffused(self, particle: str, states: int, how_far: bytes) -> tuple[int, list[bytes]]:
-        """Take how far it has diffused; the number of what is known now, and the newest of every particle.
+    def diffused(self, particle: str, pulses: int, how_far: bytes) -> tuple[int, list[bytes]]:
+        """Take how far it has diffused after so many pulses; the number of what is known now, and the newest of every
+        particle.
 
-        Particles are in the order of the stream, so that sums over them do not depend on who was faster.
+        Particles are in the order in which their first tilt series ended, which is that of one analysis, so that
+        neither sums nor the window that others are compared with depend on who was faster.
+
+        Raises
+        ------
+        ValueError
+            For what is too large to tell of one particle.
         """
-        if particle in self._owner and states >= self._diffused.get(particle, (0, b""))[0]:
-            self._diffused[particle] = states, how_far
+        if len(how_far) > _LARGEST_MESSAGE:
+            raise ValueError(f"{len(how_far)} bytes are too many to tell how far a particle has diffused")
+        if particle in self._owner and pulses >= self._diffused.get(particle, (0, b""))[0]:
+            self._diffused[particle] = pulses, how_far
             self._version += 1
-        return self._version, [self._diffused[p][1] for p in self._owner if p in self._diffused]
+        return self._version, [self._diffused[p][1] for p in self._finished if p in self._diffused]
+
+    def _had_by(self, worker: str) -> list[str]:
+        return [particle for particle, owner in self._owner.items() if owner == worker]
+
+    def _even_out(self, joined: str) -> None:
+        """Particles of those that have two or more beyond what a new one has go to it, the last met first."""
+        while True:
+            living = {*self._here, *self._heard_s} - {joined}
+            richest = max(sorted(living), key=lambda w: len(self._had_by(w)), default=joined)
+            if len(self._had_by(richest)) - len(self._had_by(joined)) < 2:
+                return
+            self._owner[self._had_by(richest)[-1]] = joined
 
     def _look_around(self) -> None:
         for worker, heard_s in list(self._heard_s.items()):
@@ -85,9 +121,8 @@ class Shares:
                 self._bury(worker)
 
     def _bury(self, worker: str) -> None:
-        for particle, owner in self._owner.items():
-            if owner == worker:
-                self._owner[particle] = None
+        for particle in self._had_by(worker):
+            self._owner[particle] = None
 
 
 class AnalysisOfSession(Protocol):
@@ -110,5 +145,5 @@ class AnalysisOfSession(Protocol):
         after : of a law of all particles, the number by `Shares.diffused` that it knows of
         """
 
-    def take_volume(self, step: str, volume: Volume, voxel_nm: float) -> None:
+    async def take_volume(self, step: str, volume: Volume, voxel_nm: float) -> None:
         """A reconstruction has arrived; raises `ValueError` for a step that nobody recorded."""

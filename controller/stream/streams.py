@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Any, TypeVar, assert_never
 
 import msgspec
@@ -38,6 +39,7 @@ from drivers.stream_requests import (
     Head,
     HowToAnalyse,
     Items,
+    OfAnalysis,
     OwnParticles,
     StreamHead,
     StreamShare,
@@ -83,10 +85,14 @@ class Streams:
         self.closed = False
         events.listen(self._publish_event)
 
-    def go_on(self, next_seq: int, marks: Mapping[int, SeriesEnd]) -> None:
-        """Go on after what is recorded already."""
+    def go_on(self, next_seq: int, marks: Mapping[int, SeriesEnd], particles: Iterable[str]) -> None:
+        """Go on after what is recorded already, of these particles in their order."""
         self.next_seq = next_seq
         self._marks |= marks
+        for particle in particles:
+            self._analysis.shares.meet(particle)
+        for seq in sorted(marks):
+            self._note_end(marks[seq])
 
     def publish(self, item: StreamItem) -> None:
         """Send an item that has been recorded; its number must be `next_seq`."""
@@ -94,9 +100,15 @@ class Streams:
             raise ValueError(f"item {seq_of(item)} does not follow {self.next_seq - 1}")
         if isinstance(item, SeriesEnd):
             self._marks[item.seq] = item
-        self._analysis.shares.meet(item.header.particle if isinstance(item, Frame) else item.particle)
+            self._note_end(item)
+        else:
+            self._analysis.shares.meet(item.header.particle)
         self.next_seq += 1
         self._send_item(item)
+
+    def _note_end(self, mark: SeriesEnd) -> None:
+        if mark.what == "tilt-series":
+            self._analysis.shares.finish(mark.particle)
 
     def _send_item(self, item: StreamItem) -> None:
         self._frames.send_multipart([b"item", *pack(item, self._slab)])
@@ -121,8 +133,10 @@ class Streams:
         with suppress(NotUnderstood):
             _, question, parts = unpack_question(frames, session_questions)
             if isinstance(question, TakeResult | TakeVolume | Alive):
-                self._take(question, parts)
-                return
+                await self._take(question, parts)
+                if isinstance(question, Alive) or not question.answered:
+                    await asyncio.sleep(0)  # a socket that is full of them must not keep all else waiting
+                    return
         await answer_question(socket, client, frames, session_questions, self._answers)
 
     async def _answer_elsewhere(self, socket: zmq.asyncio.Socket, client: bytes, frames: list[bytes]) -> None:
@@ -138,7 +152,7 @@ class Streams:
             return
         await answer_question(socket, client, frames, analysis_questions, self._answers)
 
-    def _take(self, question: TakeResult | TakeVolume | Alive, parts: list[bytes]) -> None:
+    async def _take(self, question: TakeResult | TakeVolume | Alive, parts: list[bytes]) -> None:
         """One bad result must not end the session, and one that somebody else has made up is none."""
         try:
             self._check(question.token)
@@ -146,12 +160,12 @@ class Streams:
                 case TakeResult(after=after):
                     self._analysis.take(decode(parts[0]), after)
                 case TakeVolume(step=step, voxel_nm=voxel_nm, shape=shape):
-                    self._analysis.take_volume(step, np.frombuffer(parts[0], np.float32).reshape(shape), voxel_nm)
+                    await self._analysis.take_volume(step, np.frombuffer(parts[0], np.float32).reshape(shape), voxel_nm)
                 case Alive(worker=worker):
                     self._analysis.shares.hear(worker)
                 case _:
                     assert_never(question)
-        except (msgspec.MsgspecError, IndexError, ValueError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is made of: files, screen and telemetry all take it
             self._memory.tell(ev.Log(0.0, "error", f"a result could not be kept: {str(error) or type(error).__name__}"))
 
     def _check(self, token: str) -> None:
@@ -169,7 +183,7 @@ class Streams:
 
     async def _answers(
         self,
-        question: Items | Head | OwnParticles | Together | HowToAnalyse | EventsSoFar | Endpoints | Command,
+        question: OfAnalysis | EventsSoFar | Endpoints | Command,
         parts: list[bytes],
     ) -> AsyncIterator[Reply]:
         match question:
@@ -190,12 +204,18 @@ class Streams:
                 # Whoever has done its own may still be needed for what a dead one had.
                 over = self.closed and self._analysis.is_complete
                 yield msgspec.to_builtins(StreamShare(self.next_seq, over, own)), []
-            case Together(token=token, particle=particle, states=states):
+            case Together(token=token, particle=particle, pulses=pulses):
                 self._check(token)
-                version, all_of_them = self._analysis.shares.diffused(particle, states, parts[0])
-                yield version, all_of_them
-            case HowToAnalyse():
+                number, of_all = self._analysis.shares.diffused(particle, pulses, parts[0])
+                yield number, of_all
+            case HowToAnalyse(worker=worker, version=theirs):
+                if theirs != version("alloyscope"):
+                    words = f"the session runs version {version('alloyscope')}, this is {theirs}"
+                    raise ValueError(f"{words}; install the same, since two do not tell the same numbers")
+                self._analysis.shares.check_name(worker)
                 yield self._analysis.settings.model_dump_json(), []
+            case TakeResult() | TakeVolume() | Alive():
+                yield None, []  # taken before it is answered
             case EventsSoFar():
                 # In one message: of many in a row a socket drops what is above its high-water mark.
                 yield None, [ev.encode(event) for event in self._memory.memory()]

@@ -25,6 +25,8 @@ TWO = {
     "seed = 3": "seed = 3\narrhenius = { q_j_per_mol = 200000.0, q_std_j_per_mol = 10000.0 }",
     'particles = [{ specimen = "NC2" }]': 'particles = [{ specimen = "NC2" }, { specimen = "NC1", y_nm = 2000.0 }]',
     "[[particles]]": '[[particles]]\nname = "NC1"\ncore = "Au"\nshell = "Ag"\nwindow = "edge"\n\n[[particles]]',
+    # Before each tilt series an image, so that particles come in two orders.
+    'kind = "tilt-series"': 'kind = "image"\n[[plan]]\nkind = "tilt-series"',
     "durations_s": "[30.0]",
     "step_deg": 10.0,
 }
@@ -84,7 +86,7 @@ def test_two_processes_share_the_particles_and_one_is_killed(session_file, tmp_p
     assert re.search(r"the analysis process here [12] ended \(code -9\); started again", log.read_text())
     live = numbers(json.loads(told.read_text()))
     assert live == numbers(analyse(folder, lambda _: None))
-    assert list(live["window_offsets_c"]) == ["centre"]
+    assert len(live["window_offsets_c"]) == 1
 
 
 @pytest.mark.slow

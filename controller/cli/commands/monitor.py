@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from controller.cli.options import PASSWORD_VARIABLE, Endpoint, KeyPath
-from drivers.errors import ConfigError
 
 
 def monitor(
@@ -23,15 +21,12 @@ def monitor(
     ca: Annotated[Path | None, typer.Option("--ca", help="certificate of the CA, for mqtts:// addresses")] = None,
 ) -> None:
     """Watch a session running elsewhere; closing the screen never stops it. Of one that is over, see what it found."""
-    from controller.cli.sources import source_of
+    from controller.cli.sources import check_terminal, source_of
     from controller.monitor.app import MonitorApp
     from controller.monitor.plain_characters import VARIABLE
 
     source = source_of(endpoint, key, password_file, ca)
-    # A page of `serve` has a driver of its own in place of a terminal.
-    if not (sys.stdout.isatty() or "TEXTUAL_DRIVER" in os.environ):
-        words = "draws on a terminal, and there is none; alloyscope status FOLDER tells of a session in words"
-        raise ConfigError("monitor", [words])
+    check_terminal()
     if ascii_only:
         os.environ[VARIABLE] = "1"
     MonitorApp(source).run()

@@ -17,6 +17,7 @@ def resume(
     key: KeyPath = None,
     accept: Annotated[bool, typer.Option("--accept", help="go on though not all heat is known")] = False,
     speed: Annotated[float, typer.Option(help="run the clock faster; for simulated devices", min=0.01)] = 1.0,
+    listen: Annotated[str, typer.Option(help="as of run; then --key is session.key")] = "",
 ) -> None:
     """Go on: with a paused session, or in the folder of one that was cut, killed or aborted; nothing is repeated."""
     from controller.cli.session_run import go_on, runs_in
@@ -25,4 +26,13 @@ def resume(
     if "://" in endpoint or runs_in(endpoint):
         print(send_command(find_endpoints(endpoint, key), "resume"))
     else:
-        go_on(endpoint, accept=accept, json_path=json_path, no_screen=no_screen, speed=speed, trust=trust)
+        go_on(
+            endpoint,
+            accept=accept,
+            json_path=json_path,
+            no_screen=no_screen,
+            speed=speed,
+            trust=trust,
+            listen=listen,
+            key=key,
+        )

@@ -124,6 +124,19 @@ def test_a_past_that_breaks_off_is_asked_for_anew(fed):
     assert sorted(fed.numbers) == numbers_of("A", "C")
 
 
+def test_to_take_over_ends_where_another_one_has_it_meanwhile(fed):
+    session = Session("A")
+    shares = shared(fed, session)
+    heard(shares, 0, 16)
+    asked = iter([frozenset("AB"), frozenset("AB"), frozenset("A"), frozenset("A")])
+    session.ask = lambda: next(asked)  # type: ignore[method-assign]
+    shares = SharedParticles(fed, session.ask, session.past, lambda _: None)
+    shares._met = set("AB")
+    shares._had = set("A")
+    shares.look(16)
+    assert fed.numbers == numbers_of("A", until=16)
+
+
 @pytest.mark.parametrize("states", [0, 1, 4])
 @pytest.mark.parametrize("floor", [False, True])
 def test_how_far_a_particle_has_diffused_arrives_as_it_was_sent(states, floor):

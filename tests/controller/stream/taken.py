@@ -22,7 +22,7 @@ class Taken:
     def take(self, result: AnyResult, after: int = 0) -> None:
         self._result(result)
 
-    def take_volume(self, step: str, volume: Volume, voxel_nm: float) -> None:
+    async def take_volume(self, step: str, volume: Volume, voxel_nm: float) -> None:
         if step.startswith("unknown"):
             raise ValueError(f"{step!r} is no step that was recorded")
         self.volumes[step] = volume, voxel_nm

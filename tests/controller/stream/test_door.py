@@ -5,6 +5,7 @@ import socket
 import stat
 import time
 from collections.abc import Callable, Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,11 @@ def test_an_analysis_is_let_in_by_its_own_key_and_door_only(address, keys):
                 return [value for value, _ in requests.ask(question, *parts, limit_s=5.0)][-1]
 
             try:
-                settings = await asyncio.to_thread(asked, HowToAnalyse())
+                for worker, known in (("laptop", "0.0"), ("", version("alloyscope"))):
+                    with pytest.raises(Refused, match=r"install the same|give another --name"):
+                        await asyncio.to_thread(asked, HowToAnalyse(worker=worker, version=known))
+                here = HowToAnalyse(worker="laptop", version=version("alloyscope"))
+                settings = await asyncio.to_thread(asked, here)
                 assert AnalysisSettings.model_validate_json(settings) == taken.settings
                 requests.send(Alive(worker="laptop"))
                 taken.shares.meet("NC2")
@@ -185,8 +190,13 @@ def test_an_analysis_is_let_in_by_its_own_key_and_door_only(address, keys):
                 volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
                 for step in ("c00/NC2/tilt", "unknown"):
                     requests.send(TakeVolume(step=step, voxel_nm=0.5, shape=(2, 3, 4)), volume.tobytes())
-                requests.send(TakeVolume(step="short", voxel_nm=0.5, shape=(2, 3, 5)), volume.tobytes())
-                assert await asyncio.to_thread(asked, Together(particle="NC2", states=1), b"far") == 1
+                short = TakeVolume(step="short", voxel_nm=0.5, shape=(2, 3, 5), answered=True)
+                assert await asyncio.to_thread(asked, short, volume.tobytes()) is None
+                assert await asyncio.to_thread(asked, Together(particle="NC2", pulses=1), b"far") == 1
+                with pytest.raises(Refused, match="too many"):
+                    await asyncio.to_thread(asked, Together(particle="NC2", pulses=1), bytes(1 << 17))
+                with pytest.raises(Refused, match="takes part already"):
+                    await asyncio.to_thread(asked, here)
                 with pytest.raises(Refused):
                     await asyncio.to_thread(asked, Command(command="stop"))
                 (kept,) = taken.volumes.items()

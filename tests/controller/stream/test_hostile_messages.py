@@ -31,7 +31,12 @@ LIMIT_S = 5.0
 SEEDS = range(1, 1 + max(2, round(2 * TORTURE)))
 HARMLESS = [
     *(Items(first=0, until=3), Head(), EventsSoFar(), Endpoints(), Command(command="pause"), TakeResult()),
-    *(OwnParticles(worker="w"), Alive(worker="w"), Together(particle="A", states=1), HowToAnalyse()),
+    *(
+        OwnParticles(worker="w"),
+        Alive(worker="w"),
+        Together(particle="A", pulses=1),
+        HowToAnalyse(worker="v", version="1"),
+    ),
     TakeVolume(step="c00/A/tilt", voxel_nm=1.0, shape=(1, 2, 3)),
 ]
 TO_A_GUARD = [GuardCall(call="ramp_to", args=(450.0, 100.0)), GuardCall(call="read"), Beat()]

@@ -16,7 +16,7 @@ from controller.stream.running_session import send_command
 from controller.stream.streams import Streams
 from drivers.errors import DeviceError
 from drivers.requests import NoAnswer, Question, Refused, Reply, answer_question, ask, replies
-from drivers.stream_requests import Head, HowToAnalyse, OwnParticles, TakeResult
+from drivers.stream_requests import Head, OwnParticles, TakeResult
 from tests.analysis.results.test_results import STATE
 from tests.controller.stream.taken import Taken
 
@@ -159,5 +159,5 @@ def test_a_result_that_cannot_be_taken_is_said_and_ends_nothing(parts):
 
 
 def test_all_questions_have_a_kind_of_their_own():
-    for question in (Head(), EventsSoFar(), Command(command="stop"), OwnParticles(worker="w"), HowToAnalyse()):
+    for question in (Head(), EventsSoFar(), Command(command="stop"), OwnParticles(worker="w")):
         assert session_questions.decode(msgspec.json.encode(question)) == question

@@ -61,11 +61,41 @@ def test_what_a_dead_one_had_goes_to_those_that_live(shares, said, clock):
         "an analysis on another computer joins: laptop",
         "the analysis on another computer, laptop, is not heard any more; others do its part",
     ]
-    # It had only been away; it gets what is new, and nothing twice.
+    # It had only been away: as any that joins it gets some of what others have.
     shares.hear("laptop")
-    assert shares.of("laptop") == ()
-    met(shares, "E")
-    assert (shares.of("laptop"), shares.of("here 1")) == (("E",), tuple("ABCD"))
+    assert (shares.of("here 1"), shares.of("laptop")) == (tuple("AB"), tuple("CD"))
+
+
+def test_one_that_joins_gets_as_many_as_the_others_have(shares):
+    shares.begin("here 1")
+    met(shares, *"ABCDEF")
+    assert shares.of("here 1") == tuple("ABCDEF")
+    for worker in ("laptop", "tower"):
+        shares.hear(worker)
+        shares.hear(worker)
+    had = {worker: shares.of(worker) for worker in ("here 1", "laptop", "tower")}
+    assert sorted(p for own in had.values() for p in own) == list("ABCDEF")
+    assert {len(own) for own in had.values()} == {2}
+
+
+def test_a_single_particle_stays_where_it_is(shares):
+    shares.begin("here 1")
+    met(shares, "A")
+    assert shares.of("here 1") == ("A",)
+    shares.hear("laptop")
+    assert (shares.of("here 1"), shares.of("laptop")) == (("A",), ())
+
+
+def test_two_of_one_name_do_not_join(shares):
+    shares.begin("here 1")
+    shares.hear("laptop")
+    shares.check_name("tower")
+    for taken in ("here 1", "laptop"):
+        with pytest.raises(ValueError, match="takes part already; give another --name"):
+            shares.check_name(taken)
+    for odd in ("", "x" * 101):
+        with pytest.raises(ValueError, match="1 to 100 characters"):
+            shares.check_name(odd)
 
 
 def test_nobody_is_left_when_the_last_is_given_up(shares, clock):
@@ -81,10 +111,14 @@ def test_nobody_is_left_when_the_last_is_given_up(shares, clock):
     assert shares.of("laptop") == ()
 
 
-def test_how_far_all_have_diffused_is_told_in_the_order_of_the_stream_and_never_gets_less(shares):
-    met(shares, "A", "B")
+def test_how_far_all_have_diffused_is_told_in_the_order_of_first_series_and_never_gets_less(shares):
+    met(shares, "B", "A", "C")
+    shares.finish("A")
+    shares.finish("B")
     assert shares.diffused("B", 1, b"B1") == (1, [b"B1"])
     assert shares.diffused("A", 3, b"A3") == (2, [b"A3", b"B1"])
     # An analysis that began anew knows less for a while.
     assert shares.diffused("A", 1, b"A1") == (2, [b"A3", b"B1"])
     assert shares.diffused("A", 3, b"A3 again") == (3, [b"A3 again", b"B1"])
+    # Nobody has recorded it.
+    assert shares.diffused("Z", 9, b"Z9") == (3, [b"A3 again", b"B1"])
