@@ -23,3 +23,8 @@ def clock_time(seconds: float) -> str:
     """Hours, minutes and seconds, ``h:mm:ss``."""
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something, in words: ``1 state``, ``2 states``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

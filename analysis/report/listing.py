@@ -10,6 +10,7 @@ from pathlib import Path
 from analysis.report.story import SessionStory
 from drivers.errors import ConfigError
 from drivers.recorded.folder import SessionFolder
+from drivers.units import counted
 
 _ROW = "{:30}  {:16}  {:24}  {}"
 
@@ -70,7 +71,7 @@ def _found(story: SessionStory) -> str:
     ]
     for images in story.images.values():
         values += images[-1].closing_words({})
-    states = f"{sum(map(len, story.states.values()))} state(s), {len(story.maps)} map(s)"
+    states = f"{counted(sum(map(len, story.states.values())), 'state')}, {counted(len(story.maps), 'map')}"
     return "; ".join(values) or (states if story.results else "not analysed here")
 
 

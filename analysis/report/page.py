@@ -11,7 +11,7 @@ from analysis.report import published
 from analysis.report.figures import ReportFigure
 from analysis.report.story import SessionStory
 from analysis.results import Diffusivity, DiffusivityResult
-from drivers.units import clock_time
+from drivers.units import clock_time, counted
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -121,7 +121,7 @@ def _headline(story: SessionStory) -> Iterator[str]:
 def _d_told(fit: DiffusivityResult, d: Diffusivity, truth: dict[str, float] | None) -> Iterator[str]:
     told = f"{_words(str(d))} m²/s" if d.known else "only bounded"
     yield f'<p>{escape(fit.particle)} at {d.temperature_c:g} °C: D = <span class="d">{told}</span></p>'
-    beside = [f"from {fit.states} state(s) after heat; {fit.quality}; one standard deviation each"]
+    beside = [f"from {counted(fit.states, 'state')} after heat; {fit.quality}; one standard deviation each"]
     known = published.published(fit.particle, d.temperature_c)
     if known is not None:
         beside.append(f"published for a particle called {fit.particle}: {known} m²/s ({published.SOURCE})")

@@ -10,6 +10,7 @@ import msgspec
 
 from analysis.results.estimate import Estimate, ResultValue, finite, pretty, pretty_both
 from analysis.results.result import Result, of_particle
+from drivers.units import counted
 
 TEMPERATURE_CALIBRATION = "temperature calibration"
 _LARGEST = 4
@@ -152,7 +153,8 @@ class DiffusivityResult(Result, frozen=True, kw_only=True, tag="diffusivity"):
     def words(self) -> Iterator[str]:
         for d in self.diffusivities:
             what = f"= {d} m2/s" if d.known else "is not known"
-            yield f"{self.particle}: D({d.temperature_c:g} C) {what} from {self.states} state(s); {self.quality}"
+            states = counted(self.states, "state")
+            yield f"{self.particle}: D({d.temperature_c:g} C) {what} from {states} after heat; {self.quality}"
         if self.d_of_c is not None and self.d_of_c.told:
             yield (
                 f"{self.particle}: D holds at {100 * self.d_of_c.gold_fraction:.1f} at%; ln D changes by "

@@ -13,6 +13,7 @@ from controller.cli.json_file import check_writable, write_json
 from controller.cli.options import JsonPath
 from controller.cli.progress import progress
 from drivers.errors import ConfigError
+from drivers.units import counted
 
 if TYPE_CHECKING:
     from analysis.reanalysis.executors import Executor
@@ -109,8 +110,7 @@ def _print(source: AnalysedSource) -> None:
 
     number = len(source.summary["particles"])
     simulated = "SIMULATED " if any(getattr(r, "simulated", False) for r in source.results) else ""
-    particles = f"{number} particle{'' if number == 1 else 's'}"
-    print(f"{simulated}{source.name}: {particles}, {source.seconds:.0f} s of analysis", flush=True)
+    print(f"{simulated}{source.name}: {counted(number, 'particle')}, {source.seconds:.0f} s of analysis", flush=True)
     last = {r.place: r for r in source.results if isinstance(r, DiffusivityResult)}
     without = [r for r in source.results if isinstance(r, StateResult) and ("diffusivity", r.particle) not in last]
     others = [r for r in source.results if not isinstance(r, Arrhenius | DiffusivityResult | StateResult)]

@@ -7,6 +7,7 @@ from rich.text import Text
 from analysis.results import Estimate
 from controller.monitor.panels.drawn import Words
 from controller.monitor.state import WatchedSession
+from drivers.units import counted
 
 
 class ResultsPanel(Words):
@@ -23,7 +24,7 @@ class ResultsPanel(Words):
                 out.append(f"{line}\n")
         for name, images in session.images.items():
             last = images[-1]
-            out.append(f"{name} {len(images)} image(s)", style="dim")
+            out.append(f"{name} {counted(len(images), 'image')}", style="dim")
             if last.heated_c is not None:
                 out.append(f", after {last.heated_c:g} C")
             onset = "" if last.onset is None else f"; {last.onset}"
@@ -40,8 +41,8 @@ class ResultsPanel(Words):
                 out.append(f"{now.particle} alloying {now.alloying}, {now.frames} tilts\n", style="italic")
             else:
                 out.append(f"{state.particle} alloying {_degree(state.alloying)}\n")
-            number = sum(s.particle == state.particle for s in session.states.values())
-            out.append(f"{number} state(s), {state.heated_s:.4g} s, {state.quality}\n")
+            heated = sum(s.particle == state.particle and s.state > 0 for s in session.states.values())
+            out.append(f"{counted(heated, 'state')} after heat, {state.heated_s:.4g} s, {state.quality}\n")
         out.rstrip()
         self.say(out if out.plain else Text("no result yet", style="dim"))
 
