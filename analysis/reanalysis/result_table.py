@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.reanalysis.many import AnalysedSource
-from analysis.results import DiffusivityResult, StateResult
+from analysis.results import DiffusivityResult, Estimate, StateResult
 from drivers.errors import ConfigError
 
 _PARQUET = ".parquet"
@@ -56,6 +56,17 @@ def check_table(path: Path | None) -> None:
 def rows_of(sources: Sequence[AnalysedSource]) -> list[Row]:
     """In the order of the sources and their particles."""
     return [row for source in sources for row in _rows(source)]
+
+
+def known_of(rows: Sequence[Row]) -> list[Row]:
+    """Those with a number for D."""
+    return [row for row in rows if row.d_m2_per_s is not None and row.temperature_c is not None]
+
+
+def d_of(row: Row) -> Estimate:
+    """With both its errors; nothing where D is not known."""
+    value, std, systematic = (v or 0.0 for v in (row.d_m2_per_s, row.std_m2_per_s, row.std_systematic_m2_per_s))
+    return Estimate(value, std, {"all": systematic} if systematic else None)
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:

@@ -17,9 +17,9 @@ from analysis.report.depth_profile import body_of, depth_profile
 from analysis.report.story import SessionStory
 from analysis.results import DiffusivityResult, EdxResult, IntervalDiffusivity, StateResult
 
-_COLOURS = ("#0b5fa5", "#b3541e", "#2e7d32", "#7b1fa2", "#00838f", "#6d4c41")
+COLOURS = ("#0b5fa5", "#b3541e", "#2e7d32", "#7b1fa2", "#00838f", "#6d4c41")
 """Told apart by people who see red and green alike; marks differ as well."""
-_MARKS = "oDs^vP"
+MARKS = "oDs^vP"
 _GREY = "0.55"
 _MOST_SLICES = 12
 _PROFILE = ("depth_nm", "intensity", "intensity_spread", "voxels")
@@ -53,17 +53,18 @@ def figures(story: SessionStory) -> Iterator[ReportFigure]:
     yield from (_map(found) for found in story.maps)
 
 
-def _new(rows: int = 1, columns: int = 1, height: float = 3.6, **how: Any) -> tuple[Figure, list[Axes]]:
+def new_figure(rows: int = 1, columns: int = 1, height: float = 3.6, **how: Any) -> tuple[Figure, list[Axes]]:
+    """As wide as a page; its axes in order."""
     figure = Figure(figsize=(7.2, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **how)
     return figure, list(axes.ravel())
 
 
 def _alloying(fits: Sequence[DiffusivityResult]) -> ReportFigure:
-    figure, (curve, rest) = _new(2, height=4.6, sharex=True, height_ratios=(3, 1))
+    figure, (curve, rest) = new_figure(2, height=4.6, sharex=True, height_ratios=(3, 1))
     rows = []
     for n, fit in enumerate(fits):
-        colour, mark = _COLOURS[n % len(_COLOURS)], _MARKS[n % len(_MARKS)]
+        colour, mark = COLOURS[n % len(COLOURS)], MARKS[n % len(MARKS)]
         s, degree = np.array(fit.heated_s), np.array([m.value for m in fit.measured])
         std = np.array([m.total for m in fit.measured])
         curve.errorbar(s, degree, std, fmt=mark, color=colour, ms=5, capsize=2, label=f"{fit.particle}, measured")
@@ -103,7 +104,7 @@ def _slices_of(story: SessionStory, particle: str, states: Sequence[StateResult]
     top = float(max(np.percentile(cut, 99.9) for cut in cuts))
     columns = min(5, len(cuts))
     rows = -(-len(cuts) // columns)
-    figure, axes = _new(rows, columns, height=1.0 + 1.55 * rows)
+    figure, axes = new_figure(rows, columns, height=1.0 + 1.55 * rows)
     image = None
     for place in axes:
         place.set_axis_off()
@@ -122,7 +123,7 @@ def _slices_of(story: SessionStory, particle: str, states: Sequence[StateResult]
 
 
 def _depth_of(story: SessionStory, particle: str, states: Sequence[StateResult]) -> ReportFigure:
-    figure, (axes,) = _new()
+    figure, (axes,) = new_figure()
     rows: list[dict[str, Any]] = []
     body: NDArray[np.bool_] | None = None
     for n, state in enumerate(states):
@@ -153,11 +154,11 @@ def _depth_of(story: SessionStory, particle: str, states: Sequence[StateResult])
 def _by_interval(fits: Sequence[DiffusivityResult]) -> ReportFigure:
     temperatures = sorted({i.temperature_c for f in fits for i in f.by_interval})
     against_t = len(temperatures) > 1
-    figure, (axes,) = _new()
+    figure, (axes,) = new_figure()
     rows = []
     for n, fit in enumerate(fits):
         known = _known(fit)
-        colour, mark = _COLOURS[n % len(_COLOURS)], _MARKS[n % len(_MARKS)]
+        colour, mark = COLOURS[n % len(COLOURS)], MARKS[n % len(MARKS)]
         x = [1000.0 / (i.temperature_c + _KELVIN) if against_t else 0.5 * (i.from_s + i.to_s) for i in known]
         std = [i.std for i in known]
         axes.errorbar(x, [i.value for i in known], std, fmt=mark, color=colour, ms=5, capsize=2, label=fit.particle)
@@ -184,9 +185,9 @@ def _known(fit: DiffusivityResult) -> list[IntervalDiffusivity]:
 
 
 def _temperature(chip: NDArray[np.float64], story: SessionStory) -> ReportFigure:
-    figure, (axes,) = _new(height=2.6)
+    figure, (axes,) = new_figure(height=2.6)
     t, asked, read = chip.T
-    axes.plot(t / 60.0, read, color=_COLOURS[0], lw=1.2, label="read")
+    axes.plot(t / 60.0, read, color=COLOURS[0], lw=1.2, label="read")
     axes.plot(t / 60.0, asked, color=_GREY, lw=0.9, ls="--", label="set point")
     axes.set(xlabel="time of the session (min)", ylabel="chip (°C)")
     axes.legend(frameon=False, fontsize=8)
@@ -197,10 +198,10 @@ def _temperature(chip: NDArray[np.float64], story: SessionStory) -> ReportFigure
 
 
 def _conserved(states: dict[str, list[StateResult]]) -> ReportFigure:
-    figure, (volume, gold) = _new(1, 2, height=2.8)
+    figure, (volume, gold) = new_figure(1, 2, height=2.8)
     rows = []
     for n, (particle, of) in enumerate(states.items()):
-        colour, mark = _COLOURS[n % len(_COLOURS)], _MARKS[n % len(_MARKS)]
+        colour, mark = COLOURS[n % len(COLOURS)], MARKS[n % len(MARKS)]
         known = [s for s in of if s.volume_nm3]
         if not known:
             continue
@@ -225,14 +226,14 @@ def _conserved(states: dict[str, list[StateResult]]) -> ReportFigure:
 
 def _map(found: EdxResult) -> ReportFigure:
     names = list(found.pictures)
-    figure, axes = _new(1, max(2, len(names) + 1), height=2.4)
+    figure, axes = new_figure(1, max(2, len(names) + 1), height=2.4)
     for place, name in zip(axes, names, strict=False):
         place.imshow(np.frombuffer(found.pictures[name], np.uint8).reshape(found.picture_shape), cmap="viridis")
         place.set_title(name.replace("_", " "), fontsize=8)
         place.set_axis_off()
     counts = np.array(found.spectrum)
     energies = found.offset_kev + found.channel_kev * np.arange(len(counts))
-    axes[-1].plot(energies, counts, color=_COLOURS[0], lw=0.8)
+    axes[-1].plot(energies, counts, color=COLOURS[0], lw=0.8)
     for line, kev in found.report.get("energies_kev", {}).items():
         axes[-1].axvline(kev, color=_GREY, lw=0.6, ls=":")
         axes[-1].text(kev, counts.max(initial=1.0), line.replace("_", " "), rotation=90, fontsize=6, va="top")

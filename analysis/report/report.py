@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,13 @@ from drivers.errors import ConfigError
 if TYPE_CHECKING:
     from analysis.report.figures import ReportFigure
 
-_MARK = "report.html"
+MARK = "report.html"
 _PDF_LINES, _PDF_WIDTH = 52, 96
 
 
 def is_report(target: Path) -> bool:
     """Whether this folder holds one of ours."""
-    return (target / _MARK).is_file()
+    return (target / MARK).is_file()
 
 
 def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool = False) -> list[Path]:
@@ -39,12 +40,7 @@ def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool =
     ConfigError
         Where there is no session, something would be overwritten, or matplotlib is missing.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise ConfigError(
-            "report", ["takes matplotlib, which is not installed: pip install 'alloyscope[plots]'"]
-        ) from None
+    check_plots()
     from analysis.report.figures import figures
     from analysis.report.turning import turning
 
@@ -52,26 +48,50 @@ def write_report(source: Path, target: Path, *, force: bool = False, pdf: bool =
     if target.exists() and (not target.is_dir() or any(target.iterdir())) and not (force and is_report(target)):
         words = f"{target} is there already; give --force to replace an older report, or another folder"
         raise ConfigError("--to", [words])
+    with made_whole(target) as part:
+        drawn = write_figures(figures(story), part / "figures")
+        turned = list(turning(story))
+        for particle, _, gif in turned:
+            (part / "figures" / f"turning_{particle}.gif").write_bytes(gif)
+        if pdf:
+            _write_pdf(part / "report.pdf", story, [figure for figure, _ in drawn])
+        (part / MARK).write_text(page(story, drawn, turned))
+        write_notebook(part / "notebook.ipynb", story)
+    return sorted(p for p in target.rglob("*") if p.is_file())
+
+
+@contextmanager
+def made_whole(target: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `target` when all went well; else nothing is left of it."""
     # Of its own: a session makes one while a person may, too.
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     part.chmod(0o755)
     try:
         (part / "figures").mkdir()
-        with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "alloyscope", "font.size": 9}):
-            made = list(figures(story))
-            svgs = [_write(figure, part / "figures") for figure in made]
-            turned = list(turning(story))
-            for particle, _, gif in turned:
-                (part / "figures" / f"turning_{particle}.gif").write_bytes(gif)
-            if pdf:
-                _write_pdf(part / "report.pdf", story, made)
-        (part / _MARK).write_text(page(story, list(zip(made, svgs, strict=True)), turned))
-        write_notebook(part / "notebook.ipynb", story)
+        yield part
         _put_in_place(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return sorted(p for p in target.rglob("*") if p.is_file())
+
+
+def write_figures(made: Iterable[ReportFigure], folder: Path) -> list[tuple[ReportFigure, str]]:
+    """Each as SVG, PNG, PDF and CSV; gives them with their SVG. They are drawn as they are asked for."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "alloyscope", "font.size": 9}):
+        return [(figure, _write(figure, folder)) for figure in made]
+
+
+def check_plots() -> None:
+    """Raises `ConfigError` where nothing can be drawn."""
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise ConfigError(
+            "report", ["takes matplotlib, which is not installed: pip install 'alloyscope[plots]'"]
+        ) from None
+    del mpl
 
 
 def _put_in_place(part: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.results.estimate import Estimate, ResultValue, finite, pretty, pretty_both
+from analysis.results.estimate import Estimate, ResultValue, finite
 from analysis.results.result import Result
 
 
@@ -95,4 +95,4 @@ class Arrhenius(Result, frozen=True, kw_only=True, tag="arrhenius"):
 
 
 def _told(value: float, std: float, systematic: float) -> str:
-    return pretty_both(value, std, systematic) if systematic > 0.0 else pretty(value, std)
+    return Estimate(value, std, {"all": systematic}).both

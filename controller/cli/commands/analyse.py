@@ -29,6 +29,7 @@ def analyse(
     ],
     json_path: JsonPath = None,
     table: Annotated[Path | None, typer.Option(help="write a row for each D here: .csv or .parquet")] = None,
+    report: Annotated[Path | None, typer.Option(help="new folder for one page of all, with figures")] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="particles at a time; of several sources by default one for each core")
     ] = None,
@@ -44,14 +45,18 @@ def analyse(
     check_writable(json_path)
     check_writable(table, "--table")
     check_table(table)
+    if report is not None:
+        from analysis.reanalysis.beam_time import check_beam_time_report
+
+        check_beam_time_report(report)
     if processes is not None and scheduler is not None:
         raise ConfigError("analyse", ["--processes and --scheduler are two places for one work; give one of them"])
     places = find_sources(sources)
     one = sources[0] if len(sources) == 1 and list(places.values()) == sources else None
-    if one is not None and processes is None and scheduler is None and table is None:
+    if one is not None and processes is None and scheduler is None and table is None and report is None:
         _in_order(one, json_path, spread)
     else:
-        _side_by_side(places, json_path, table, spread, _executor(processes, scheduler), one is not None)
+        _side_by_side(places, json_path, table, report, spread, _executor(processes, scheduler), one is not None)
 
 
 def _in_order(source: Path, json_path: Path | None, spread: str) -> None:
@@ -78,26 +83,36 @@ def _executor(processes: int | None, scheduler: str | None) -> Executor:
 
 
 def _side_by_side(
-    places: dict[str, Path], json_path: Path | None, table: Path | None, spread: str, executor: Executor, alone: bool
+    places: dict[str, Path],
+    json_path: Path | None,
+    table: Path | None,
+    report: Path | None,
+    spread: str,
+    executor: Executor,
+    alone: bool,
 ) -> None:
     from analysis.reanalysis.many import analyse_many
     from analysis.reanalysis.result_table import rows_of, write_table
 
     found: list[AnalysedSource] = []
 
-    def report(source: AnalysedSource) -> None:
+    def tell(source: AnalysedSource) -> None:
         found.append(source)
         _print(source)
 
     try:
         with progress("particles analysed", counted=True) as show:
-            whole = analyse_many(places, executor, spread, show, report)
+            whole = analyse_many(places, executor, spread, show, tell)
     except KeyboardInterrupt:
         words = f"{len(found)} of {len(places)} sources are whole; the same command goes on from what is done"
         print(f"alloyscope: analyse was interrupted; {words}", file=sys.stderr)
         raise typer.Exit(_CUT) from None
     if table is not None:
         write_table(table, rows_of(whole))
+    if report is not None:
+        from analysis.reanalysis.beam_time import write_beam_time_report
+
+        print(f"report: {write_beam_time_report(whole, report)}")
     write_json(json_path, whole[0].summary if alone else {"sources": {s.name: s.summary for s in whole}})
     failed = [f"{', '.join(filter(None, (s.name, of)))}: {why}" for s in whole for of, why in s.problems.items()]
     if failed:
