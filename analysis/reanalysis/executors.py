@@ -115,16 +115,22 @@ class DaskCluster:
 def _deaf_to_ctrl_c() -> Iterator[None]:
     """For a process that is begun meanwhile, and stays so: Ctrl-C is for the one that was asked, which ends the others.
 
-    They have kept how far they were.
+    They have kept how far they were. What comes meanwhile is not lost: it is heard right after.
     """
     if current_thread() is not main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    # What is blocked stays so in a process that is begun; what is caught does not.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _on_one_core() -> None:

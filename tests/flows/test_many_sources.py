@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analysis.live.particle_history import ParticleHistory
-from analysis.reanalysis.executors import TRIES, LocalProcesses
+from analysis.reanalysis.executors import TRIES, LocalProcesses, _deaf_to_ctrl_c
 from analysis.reanalysis.many import AnalysedSource, analyse_many
 from analysis.reanalysis.offline import analyse
 from analysis.reanalysis.particle_task import AnalysedParticle, ParticleTask, analyse_particle
@@ -332,3 +332,19 @@ def test_ctrl_c_ends_its_processes_and_says_how_to_go_on(beam_time, tmp_path, wh
 
 def children_of(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_ctrl_c_while_a_process_is_begun_is_heard_right_after():
+    """And not by that process, which is told to end by the one that was asked."""
+    begun = [sys.executable, "-c", "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"]
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted_while(lambda: subprocess.run(begun, capture_output=True, text=True, check=True).stdout)
+    with _deaf_to_ctrl_c():
+        assert "SIGINT" in subprocess.run(begun, capture_output=True, text=True, check=True).stdout
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def _interrupted_while(do: Callable[[], object]) -> None:
+    with _deaf_to_ctrl_c():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert do()
