@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from math import inf
 from time import monotonic
 from typing import ClassVar
@@ -34,8 +35,10 @@ from controller.monitor.source import RemoteSession, Source
 from controller.monitor.state import WatchedSession
 from drivers.units import clock_time
 
-_SOON_S = 0.04
+_SOON_S = 0.02
 """After the first of several events that come together."""
+_FIRST_S = 0.3
+"""Without news of its session a screen comes after so long, and says so."""
 _ASK_AGAIN_S = 4.0
 _AGE_S = 1.0
 _LAID_OUT_S = (0.15, 1.0)
@@ -64,28 +67,28 @@ class MonitorApp(App[None]):
     CSS_PATH = "monitor.tcss"
     TITLE = "Alloyscope"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "send('pause')", "pause"),
-        Binding("r", "send('resume')", "resume"),
-        Binding("a", "abort", "abort"),
+        Binding("p", "send('pause')", "pause", tooltip="pause the plan"),
+        Binding("r", "send('resume')", "resume", tooltip="resume the plan after a pause"),
+        Binding("a", "abort", "abort", tooltip="abort the session; asks once more"),
         Binding("exclamation_mark", "send('stop')", "EMERGENCY STOP", key_display="!", show=False),
-        Binding("x", "seen", "seen"),
-        Binding("n", "note", "note"),
-        Binding("h", "heat", "heat given"),
-        Binding("d", "turn_over", "turn over", show=False),
-        Binding("s", "skip", "skip/take"),
-        Binding("c", "change", "change pulse"),
-        Binding("t", "repeat", "take again"),
-        Binding("e", "send('report')", "report", show=False),
-        Binding("z", "zoom", "zoom"),
-        Binding("escape", "zoom(False)", "all panels", show=False),
-        Binding("question_mark", "keys", "keys", key_display="?"),
+        Binding("x", "seen", "seen", tooltip="warnings are seen: take them off the screen"),
+        Binding("n", "note", "note", tooltip="note into the journal and the report"),
+        Binding("h", "heat", "heat given", tooltip="heat pulse that was given by hand and is over"),
+        Binding("d", "turn_over", "turn over", show=False, tooltip="turn over: alloying, D against 1/T, EDX map"),
+        Binding("s", "skip", "skip/take", tooltip="skip this step of the plan, or take it after all"),
+        Binding("c", "change", "change", tooltip="change this pulse's temperature and time"),
+        Binding("t", "repeat", "again", tooltip="take this step again, next"),
+        Binding("e", "send('report')", "report", show=False, tooltip="report: write it now"),
+        Binding("z", "zoom", "zoom", tooltip="zoom: one panel after the other has the room of all"),
+        Binding("escape", "zoom(False)", "all panels", show=False, tooltip="all panels again"),
+        Binding("question_mark", "keys", "keys", key_display="?", tooltip="keys: all of them"),
         Binding("1", "sheet('now')", "sheets", key_display="1-6", tooltip="now"),
         Binding("2", "sheet('results-sheet')", "results", show=False),
         Binding("3", "sheet('slices-sheet')", "slices", show=False),
         Binding("4", "sheet('plan-sheet')", "plan", show=False),
         Binding("5", "sheet('log-sheet')", "log", show=False),
         Binding("6", "sheet('edx-sheet')", "EDX", show=False),
-        Binding("q", "quit", "leave"),
+        Binding("q", "quit", "leave", tooltip="leave the screen; the session goes on"),
     ]
 
     def __init__(self, source: Source | dict[str, str]) -> None:
@@ -99,6 +102,9 @@ class MonitorApp(App[None]):
         self._may: tuple[object, ...] = ()
         """By what the footer was drawn."""
         self._ascii = plain_wanted()
+        self._unseen = ExitStack()
+        """Closed when there is something to be seen: an empty screen before it would take as long to draw."""
+        self._seen = False
         self._turned, self._zoomed = "alloying", ""
         """Which of three plots is up, and the panel that alone is shown."""
 
@@ -113,10 +119,12 @@ class MonitorApp(App[None]):
         with ContentSwitcher(initial="now", id="sheets"):
             yield from sheets()
         with Horizontal(id="bottom"):
-            yield KeysFooter(show_command_palette=False)
+            yield KeysFooter()
             yield StopButton(id="stop")
 
     def on_mount(self) -> None:
+        self._unseen.enter_context(self.batch_update())
+        self.set_timer(_FIRST_S, self._show_all)
         self._turn_to("alloying")
         for name in ("#results-scroll", "#all-results-scroll"):
             self._panels.query_one(name).border_title = "results"
@@ -182,6 +190,14 @@ class MonitorApp(App[None]):
             seen = all(above.display for above in widget.ancestors)
             if isinstance(widget, Panel) and seen and (widget.display or isinstance(widget, AlarmLine)):
                 widget.draw(self._session)  # an alarm line without an alarm hides itself
+        if self._session.started is not None:
+            self._show_all()
+
+    def _show_all(self) -> None:
+        if not self._seen:
+            self._seen = True
+            self._unseen.close()
+            self._panels.refresh(layout=True)
 
     def _show_what_may_be_done(self) -> None:
         session = self._session

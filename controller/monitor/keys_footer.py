@@ -1,35 +1,71 @@
-"""The line of keys that act now."""
+"""The line of keys that act now; a click on one does what it does."""
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.widgets import Footer
+from typing import ClassVar, NamedTuple
+
+from rich.text import Text
+from textual.events import MouseDown
+from textual.screen import Screen
+
+from controller.monitor.panels.drawn import Words
+
+_GO_FIRST, _STAY = ("1", "n", "z", "a", "p", "r"), ("question_mark", "q")
+"""Where there is no room for all: first what acts on every sheet; never what tells of all others, and leaves."""
 
 
-class KeysFooter(Footer):
-    """Built anew only where other keys act than before.
+class _Shown(NamedTuple):
+    key: str
+    name: str
+    does: str
 
-    What it drops is let go at once. Textual 8 keeps every key that a footer ever showed until `compact` changes, which
-    it never does (Textualize/textual, issue 6666): after some hundred keys, garbage collection held the screen up for a
-    third of a second each time.
+    @property
+    def width(self) -> int:
+        return len(self.name) + len(self.does) + 3
+
+
+class KeysFooter(Words):
+    """One line of words.
+
+    Textual's own has a widget for each key; to make them anew whenever a sheet is turned takes longer than the sheet.
     """
 
-    _shown: tuple[tuple[object, ...], ...] = ()
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keys-footer--key"}
+    ALLOW_SELECT = False
 
-    def compose(self) -> ComposeResult:
-        # Before it knows of any keys, it shows none.
-        self._shown = self._acting() if self._bindings_ready else ()
-        yield from super().compose()
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
 
-    async def recompose(self) -> None:
-        if not self.is_attached or self._acting() == self._shown:
+    def on_resize(self) -> None:
+        self._changed(self.screen)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if screen is not self.screen or not self.app.app_focus:
             return
-        await super().recompose()
-        self.mutate_reactive(Footer.compact)
+        pressed = self.get_component_rich_style("keys-footer--key")
+        words = Text(no_wrap=True, overflow="ellipsis")
+        for shown in self.keys:
+            words.append(f" {shown.name} ", style=pressed)
+            words.append(f"{shown.does} ")
+        self.say(words)
 
-    def _acting(self) -> tuple[tuple[object, ...], ...]:
-        return tuple(
-            (key, active.binding.description, active.enabled)
-            for key, active in self.screen.active_bindings.items()
-            if active.binding.show
-        )
+    @property
+    def keys(self) -> tuple[_Shown, ...]:
+        """That act now, as far as there is room; Textual's is for every key of a binding, this for its first."""
+        acting = [a.binding for a in self.screen.active_bindings.values() if a.binding.show]
+        first = {b.action: b for b in reversed(acting)}
+        told = [_Shown(b.key, self.app.get_key_display(b), b.description) for b in acting if first[b.action] is b]
+        others = (shown.key for shown in reversed(told) if shown.key not in (*_GO_FIRST, *_STAY))
+        for key in (*_GO_FIRST, *others):
+            if sum(shown.width for shown in told) <= self.size.width:
+                break
+            told = [shown for shown in told if shown.key != key]
+        return tuple(told)
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        end = 0
+        for shown in self.keys:
+            end += shown.width
+            if event.x < end:
+                self.app.simulate_key(shown.key)
+                return

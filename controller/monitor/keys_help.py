@@ -37,7 +37,9 @@ class KeysHelp(ModalScreen[None]):
         await self.run_action("app.send('stop')")
 
     def compose(self) -> ComposeResult:
-        told = [(b.key_display or ("Esc" if b.key == "escape" else b.key), b.description) for b in self._keys]
+        told = [
+            (b.key_display or ("Esc" if b.key == "escape" else b.key), b.tooltip or b.description) for b in self._keys
+        ]
         wide = max(len(key) for key, _ in (*told, *_MORE))
         with VerticalScroll(id="keys"):
             lines = [

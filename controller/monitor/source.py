@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 import zmq
@@ -16,6 +16,9 @@ from controller.stream.running_session import send_command
 from drivers.errors import AlloyscopeError
 from drivers.keys import connect
 from drivers.requests import replies
+
+_AT_ONCE = 100
+"""Events that are read one after the other: to wait for each costs more than to read it."""
 
 
 class Source(Protocol):
@@ -53,11 +56,14 @@ class RemoteSession:
                 async for _, parts in past:
                     for part in parts:
                         yield ev.decode(part)
+            there: zmq.Socket[bytes] = zmq.Socket.shadow(live)
             while True:
-                if await live.poll(int(1000 * self._quiet_s)):
-                    yield ev.decode((await live.recv_multipart())[1])
-                else:
+                if not await live.poll(int(1000 * self._quiet_s)):
                     yield None
+                with suppress(zmq.Again):
+                    for _ in range(_AT_ONCE):
+                        yield ev.decode(there.recv_multipart(zmq.NOBLOCK)[1])
+                await asyncio.sleep(0)  # however fast they come, keys are heard
 
     async def command(self, name: str) -> str:
         try:

@@ -163,7 +163,20 @@ class WatchedSession:
         if self.finished is not None:
             return f", at the end ({clock_time(self.readings[-1].time_s)})"
         age_s = self.now() - self._read_at
+        if age_s > _OLD_S and not self.quiet and not self._in_real_time:
+            age_s = self.time_s - self.readings[-1].time_s  # its clock stands while the plan waits for the analysis
         return f", {age_s:.0f} s ago" if age_s > _OLD_S else ""
+
+    @property
+    def _in_real_time(self) -> bool:
+        return self.started is None or self.started.real_time or self.started.watches
+
+    @property
+    def lacks_map(self) -> str:
+        """Why there is no EDX map."""
+        if self.plan and not any("/edx" in step.step for step in self.plan):
+            return "no EDX map is in this session's plan"
+        return self.lacks or "no EDX map yet"
 
     def newest_maps(self) -> list[EdxResult]:
         """Of each particle, the one that grows first."""

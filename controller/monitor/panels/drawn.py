@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from rich.text import Text
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+
+from rich.segment import Segment
+from rich.text import Span, Text
 from textual.geometry import Region, Size
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
+
+_CORNERS = 4
+"""Columns, with the blanks beside a frame's words."""
 
 
 class Words(Static):
@@ -31,9 +40,14 @@ class DrawnRows(Widget):
         """The whole of it, lines parted by line feeds."""
         raise NotImplementedError
 
+    @property
+    def is_drawn(self) -> bool:
+        """For the room that there is now."""
+        return self._rows_size == self.size
+
     def draw_anew(self) -> None:
         """What it is made of may have changed."""
-        if self._rows_size != self.size:
+        if not self.is_drawn:
             self.refresh()
             return
         rows = self._drawn_rows()
@@ -46,17 +60,45 @@ class DrawnRows(Widget):
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def render(self) -> Text:
-        if self._rows_size != self.size:
+        """All rows, which a selection by mouse copies from."""
+        return Text("\n", no_wrap=True).join(self._rows_now())
+
+    def render_line(self, y: int) -> Strip:
+        """One row; Textual asks for those that are to be repainted."""
+        rows, style = self._rows_now(), self.visual_style.rich_style
+        if y >= len(rows):
+            return Strip.blank(self.size.width, style)
+        segments = Segment.apply_style(rows[y].render(self.app.console), style)
+        return Strip(segments).adjust_cell_length(self.size.width, style)
+
+    def _rows_now(self) -> tuple[Text, ...]:
+        if not self.is_drawn:
             self._rows, self._rows_size = self._drawn_rows(), self.size
-        return Text("\n", no_wrap=True).join(self._rows)
+        return self._rows
 
     def _drawn_rows(self) -> tuple[Text, ...]:
         return tuple(self.drawn(self.size.width, self.size.height).split("\n", allow_blank=True))
 
 
+def in_runs(cells: Iterable[tuple[str, str]]) -> Text:
+    """A row of (character, style), as few stretches of one style each: a style for each would cost far more."""
+    words, spans = "", []
+    for style, run in groupby(cells, itemgetter(1)):
+        start, words = len(words), words + "".join(character for character, _ in run)
+        if style:
+            spans.append(Span(start, len(words), style))
+    return Text(words, spans=spans, no_wrap=True)
+
+
 def same(one: Text, other: Text) -> bool:
     """Rich itself looks at words and the styles within them, not at that of the whole."""
     return one == other and one.style == other.style
+
+
+def fitting(panel: Widget, ways: Sequence[str]) -> str:
+    """The first of several ways to say the same that a frame has room for beside its corners; else the last."""
+    room = panel.outer_size.width - _CORNERS
+    return next((words for words in ways if len(words) <= room), ways[-1])
 
 
 def entitle(panel: Widget, title: str | None = None, subtitle: str | None = None) -> None:

@@ -30,10 +30,11 @@ class ElementMaps(Horizontal):
 
     def draw(self, session: WatchedSession) -> None:
         found = session.map
-        if found is None:
-            return
         for n in range(_MOST_MAPS + 1):
-            self.query_one(f"#map-{n}").display = n < max(1, len(found.pictures))
+            self.query_one(f"#map-{n}").display = n < max(1, 0 if found is None else len(found.pictures))
+        if found is None:
+            self.query_one("#map-0", PicturePanel).show_none(session.lacks_map)
+            return
         if not found.pictures:
             self.query_one("#map-0", PicturePanel).show_none(session.lacks)
         for n, (name, pixels) in enumerate(list(found.pictures.items())[: _MOST_MAPS + 1]):
@@ -51,9 +52,10 @@ class SpectrumAndProfile(Vertical):
 
     def draw(self, session: WatchedSession) -> None:
         found = session.map
+        spectrum, profile = self.query_one("#spectrum", Plot), self.query_one("#profile", Plot)
+        spectrum.display = profile.display = found is not None
         if found is None:
             return
-        spectrum, profile = self.query_one("#spectrum", Plot), self.query_one("#profile", Plot)
         energies_kev, counts, top = _seen(found)
         entitle(spectrum, f"spectrum, {sum(found.spectrum):.0f} counts")
         spectrum.show([Curve(energies_kev, counts, "white")], y_range=(0.0, top))

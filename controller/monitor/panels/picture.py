@@ -13,7 +13,7 @@ from textual.timer import Timer
 
 from analysis.results import Outlined, Preview
 from controller.events import Picture
-from controller.monitor.panels.drawn import DrawnRows, entitle
+from controller.monitor.panels.drawn import DrawnRows, entitle, fitting, in_runs
 from controller.monitor.state import WatchedSession
 
 _RIM = np.array([255, 170, 0])
@@ -41,6 +41,7 @@ class PicturePanel(DrawnRows):
         self.border_title = title
         self._pixels: NDArray[np.uint8] | None = None
         self._rims: NDArray[np.uint8] | None = None
+        self._captions: tuple[str, ...] = ()
         self._instead = "no picture yet"
         self._shown_step, self._due_s = "", 0.0
         self._later: Timer | None = None
@@ -48,12 +49,20 @@ class PicturePanel(DrawnRows):
         self.table: NDArray[np.float64] | None = None
 
     def show(
-        self, pixels: NDArray[np.uint8], caption: str, rims: NDArray[np.uint8] | None = None, pixel_nm: float = 0.0
+        self, pixels: NDArray[np.uint8], *captions: str, rims: NDArray[np.uint8] | None = None, pixel_nm: float = 0.0
     ) -> None:
-        """`rims`, of the same shape, is 1 where an outline is drawn; with a pixel's size there is a scale bar."""
+        """The first caption that there is room for; `rims`, of the same shape, is 1 where an outline is drawn.
+
+        With a pixel's size there is a scale bar.
+        """
         self._pixels, self._rims, self._pixel_nm = pixels, rims, pixel_nm
-        entitle(self, subtitle=caption)
+        self._captions = captions
+        self.on_resize()
         self.draw_anew()
+
+    def on_resize(self) -> None:
+        if self._captions:
+            entitle(self, subtitle=fitting(self, self._captions))
 
     def waits(self, step: str) -> bool:
         """Whether it is too early for another picture of the same step."""
@@ -108,10 +117,11 @@ class FramePicture(PicturePanel):
         if not session.over and self.waits(picture.step):
             return
         pixels = np.frombuffer(picture.pixels, np.uint8).reshape(picture.shape)
-        caption, rims = f"{picture.tilt_deg:+.1f} deg", None
+        tilt, found, rims = f"{picture.tilt_deg:+.1f} deg", [], None
         if outlined is not None and belongs(outlined, picture):
-            caption, rims = f"{caption}, {in_words(outlined)}", rims_in(outlined, pixels.shape)
-        self.show(pixels, caption, rims, picture.pixel_nm)
+            found, rims = in_words(outlined), rims_in(outlined, pixels.shape)
+        captions = (f"{tilt}, {found[0]}", *found, tilt) if found else (tilt,)
+        self.show(pixels, *captions, rims=rims, pixel_nm=picture.pixel_nm)
 
 
 class SlicePicture(PicturePanel):
@@ -164,13 +174,14 @@ def belongs(found: Outlined, picture: Picture) -> bool:
     return found.step == picture.step and 0 <= picture.index - found.frame <= _LATE
 
 
-def in_words(found: Outlined) -> str:
-    """How many particles are in a frame, and how large the middle one is."""
+def in_words(found: Outlined) -> list[str]:
+    """How many particles are in a frame, and how large the middle one is; in full, and shorter."""
     if found.diameter_nm is None:
-        return "no particle"
+        return ["no particle"]
     number = "" if found.found == 1 else f"{found.found} particles, "
     apart = ", cut by the field" if found.cut else ", touching" if found.touching else ""
-    return f"{number}{found.diameter_nm} nm{apart}"
+    size = f"{found.diameter_nm} nm"
+    return [f"{number}{size}{apart}", f"{size}{apart}"]
 
 
 def rims_in(found: Outlined, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
@@ -201,8 +212,9 @@ def half_blocks(
     indent = " " * ((width - w) // 2)
     for upper, lower in zip(colours[0::2], colours[1::2], strict=True):
         out.append(indent)
-        for (r, g, b), (red, green, blue) in zip(upper.tolist(), lower.tolist(), strict=True):
-            out.append("▀", style=f"rgb({r},{g},{b}) on rgb({red},{green},{blue})")
+        both = zip(upper.tolist(), lower.tolist(), strict=True)
+        styles = (f"rgb({r},{g},{b}) on rgb({red},{green},{blue})" for (r, g, b), (red, green, blue) in both)
+        out.append(in_runs(("▀", style) for style in styles))
         out.append("\n")
     out.rstrip()
     return out

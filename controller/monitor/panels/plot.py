@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
-from controller.monitor.panels.drawn import DrawnRows, entitle
+from controller.monitor.panels.drawn import DrawnRows, entitle, in_runs
 from drivers.units import clock_time
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -51,10 +51,14 @@ class Plot(DrawnRows):
         self.unit = unit
         self._y_range = y_range
         self.curves: list[Curve] = []
+        self._told: tuple[list[Curve], tuple[float, float] | None, str] | None = None
 
     def show(self, curves: list[Curve], y_range: tuple[float, float] | None = None) -> None:
-        self._y_range = y_range or self._y_range
-        self.curves = [c for c in curves if len(c.x)]
+        told = ([c for c in curves if len(c.x)], y_range or self._y_range, self.unit)
+        if told == self._told and self.is_drawn:
+            return
+        self._told = told
+        self.curves, self._y_range, _ = told
         entitle(self, subtitle="  ".join(c.legend for c in self.curves if c.name))
         self.draw_anew()
 
@@ -131,8 +135,8 @@ def _assemble(
     for row, (bits, row_styles) in enumerate(zip(dots, styles, strict=True)):
         label = f"{y[1]:.4g}" if row == 0 else (f"{y[0]:.4g}" if row == len(dots) - 1 else "")
         out.append(label.rjust(gutter - 1) + " ", style="dim")
-        for column, (bit, style) in enumerate(zip(bits, row_styles, strict=True)):
-            out.append(marks.get((row, column), chr(0x2800 + bit)), style=style or None)
+        dotted = (marks.get((row, column), chr(0x2800 + bit)) for column, bit in enumerate(bits))
+        out.append(in_runs(zip(dotted, row_styles, strict=True)))
         out.append("\n")
     start, end = (clock_time(v) for v in x) if unit == CLOCK else (f"{x[0]:.4g}", f"{x[1]:.4g} {unit}")
     space = max(1, len(dots[0]) - len(start) - len(end))

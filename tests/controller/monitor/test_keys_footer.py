@@ -1,23 +1,21 @@
-"""The line of keys follows what may be done, and keeps nothing that it no longer shows."""
+"""The line of keys follows what may be done, fits, and is clicked."""
 
-import gc
+import asyncio
 
-from textual.widgets._footer import FooterKey
+import pytest
 
+from controller.monitor.app import MonitorApp
 from controller.monitor.keys_footer import KeysFooter
-from tests.controller.monitor.test_sheets import in_sheet
+from tests.controller.monitor.test_monitor import settled
+from tests.controller.monitor.test_sheets import in_sheet, planned
 
 
 def keys(app, _=None) -> set[str]:
-    return {key.key for key in app.query(FooterKey)}
+    return {shown.key for shown in app.query_one(KeysFooter).keys}
 
 
-def alive(app, _=None) -> int:
-    """Keys that this screen's footer still holds, shown or not."""
-    footer = app.query_one(KeysFooter)
-    gc.collect()
-    held = (o for o in gc.get_objects() if isinstance(o, FooterKey))
-    return sum(1 for key in held if key.app is app) - len(footer.query(FooterKey))
+def line(app, _=None) -> str:
+    return app.query_one(KeysFooter).visual.plain
 
 
 def test_each_sheet_has_its_keys(source):
@@ -26,7 +24,36 @@ def test_each_sheet_has_its_keys(source):
     assert not {"s", "c", "t"} & in_sheet(source, "1", keys, press=("4", "1"))
 
 
-def test_keys_that_went_are_let_go(source):
-    """A session of six hours turns sheets some thousand times."""
-    few, many = (in_sheet(source, "1", alive, press=("4", "1") * times) for times in (2, 20))
-    assert many <= few + 4
+def test_its_words_follow_it(source):
+    assert "z zoom" in in_sheet(source, "1", line)
+    on_plan = in_sheet(source, "4", line, size=(120, 40))
+    assert "s skip/take" in on_plan
+    assert "z zoom" not in on_plan
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_no_key_is_cut_and_the_way_out_is_always_there(source, columns):
+    def look(app, _):
+        footer = app.query_one(KeysFooter)
+        return footer.visual.plain, footer.size.width
+
+    words, room = in_sheet(source, "4", look, size=(columns, 24))
+    assert len(words) <= room
+    assert words.endswith(" q leave ")
+    assert "? keys" in words
+
+
+def test_a_click_is_the_key(source):
+    async def main() -> None:
+        told = source(planned())
+        app = MonitorApp(told)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settled(pilot)
+            await pilot.click(KeysFooter, offset=(line(app).index("pause"), 0))
+            await settled(pilot)
+            assert told.commands == ["pause"]
+            await pilot.click(KeysFooter, offset=(len(line(app)) + 1, 0))  # beyond the last
+            await settled(pilot)
+            assert told.commands == ["pause"]
+
+    asyncio.run(main())

@@ -12,18 +12,20 @@ PAUSED = [*planned(), ev.RunStateChanged(30.0, "paused")]
 
 
 def offered(app, _) -> dict[str, str]:
-    return {command.title: command.help for command in commands_of_keys(app, app.screen)}
+    return {command.help: command.title for command in commands_of_keys(app, app.screen)}
 
 
 def test_what_may_be_done_now_is_offered_with_its_key(source):
     running = in_sheet(source, "1", offered)
-    assert running["pause"] == "key p"
-    assert running["EMERGENCY STOP"] == "key !"
-    assert running["now"] == "key 1"
-    assert "resume" not in running
-    assert "skip/take" not in running, "acts on the plan's sheet alone"
-    assert "skip/take" in in_sheet(source, "4", offered)
-    assert {"resume"} == in_sheet(source, "1", offered, events=PAUSED).keys() & {"pause", "resume"}
+    assert running["key p"] == "pause the plan"
+    assert running["key !"] == "EMERGENCY STOP"
+    assert running["key 1"] == "now"
+    assert "key r" not in running
+    assert "key s" not in running, "acts on the plan's sheet alone"
+    assert "key s" in in_sheet(source, "4", offered)
+    paused = in_sheet(source, "1", offered, events=PAUSED)
+    assert "key p" not in paused
+    assert paused["key r"].startswith("resume")
 
 
 def told_after(source, *keys: str) -> list[str]:

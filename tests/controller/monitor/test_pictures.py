@@ -53,9 +53,11 @@ def test_outlines_are_drawn_on_the_frame_they_belong_to_and_lost_particles_are_t
             )
         )
 
-    async def shown(step: str, frame: int) -> tuple[str, set[str], str]:
+    async def shown(step: str, frame: int, zoomed: bool = False, columns: int = 160) -> tuple[str, set[str], str]:
         app = MonitorApp(source([picture, outlined(step, frame)]))
-        async with app.run_test(size=(160, 48)) as pilot:
+        async with app.run_test(size=(columns, 48)) as pilot:
+            await settled(pilot)
+            await pilot.press(*"zz" * zoomed)
             await settled(pilot)
             frame = app.query_one("#frame", PicturePanel)
             colours = {str(span.style) for span in frame.render().spans}
@@ -65,10 +67,13 @@ def test_outlines_are_drawn_on_the_frame_they_belong_to_and_lost_particles_are_t
                 "\n".join(line.text for line in app.query_one("#log", RichLog).lines),
             )
 
-    caption, colours, log = asyncio.run(shown("c04/NC2/tilt", 34))
+    caption, colours, log = asyncio.run(shown("c04/NC2/tilt", 34, zoomed=True))
     assert caption == "+0.0 deg, 3 particles, 52.13 +- 0.41 nm, cut by the field"
     assert any("rgb(255,170,0)" in c for c in colours)
     assert "c04/NC2/tilt: particle 2 lost" in log
+    # Where there is less room, what a size is worth is told rather than the tilt, and nothing is cut in two.
+    assert asyncio.run(shown("c04/NC2/tilt", 34))[0] == "52.13 +- 0.41 nm, cut by the field"
+    assert asyncio.run(shown("c04/NC2/tilt", 34, columns=100))[0] == "+0.0 deg"
     for step, frame in (("c03/NC2/tilt", 35), ("c04/NC2/tilt", 20)):
         caption, colours, _ = asyncio.run(shown(step, frame))
         assert caption == "+0.0 deg"

@@ -14,7 +14,7 @@ from analysis.results import Diffusivity, DiffusivityResult, Preview, StateResul
 from controller import events as ev
 from controller.monitor.app import MonitorApp
 from controller.monitor.panels.chip import gaps_in
-from controller.monitor.panels.picture import half_blocks
+from controller.monitor.panels.picture import PicturePanel, half_blocks
 from controller.monitor.panels.plot import CLOCK, Curve, Plot, draw
 from controller.monitor.state import WatchedSession
 from tests.controller.monitor.test_monitor import settled, story, words
@@ -81,7 +81,7 @@ def test_axes_of_time_say_hours_and_minutes():
 def test_a_picture_is_binned_not_sampled():
     noise = np.random.default_rng(0).normal(128, 40, (120, 120)).clip(0, 255).astype(np.uint8)
     text = half_blocks(noise, 20, 10)
-    greys = [int(str(span.style).split("(")[1].split(",")[0]) for span in text.spans]
+    greys = [int(str(s.style).split("(")[1].split(",")[0]) for s in text.spans for _ in range(s.end - s.start)]
     assert np.std(greys) < 40 / 5  # 36 pixels in each of the screen's
 
 
@@ -96,6 +96,35 @@ def test_an_old_reading_says_how_old_it_is():
     list(session.take(ev.Finished("failed", "emergency stop", "")))
     now[0] = 500.0
     assert session.age_in_words() == ", at the end (0:00:13)"
+
+
+def test_a_reading_does_not_age_while_a_dry_runs_clock_stands():
+    now = [0.0]
+    session = WatchedSession(now=lambda: now[0])
+    list(session.take(ev.Started("NC2", "sessions/nc2", True, ("NC2",), 19)))
+    list(session.take(ev.ChipReading(10.0, 25.0, 25.0, None)))
+    now[0] = 40.0
+    assert session.age_in_words() == ""
+    list(session.take(ev.StepProgress(22.0, "c00/NC2/tilt", 1, 19, 3, 71, 100.0, 0.0, {})))
+    assert session.age_in_words() == ", 12 s ago", "its clock went on, and no reading came"
+    session.quiet = True
+    assert session.age_in_words() == ", 40 s ago", "nothing is heard of it any more"
+    session.quiet = False
+    list(session.take(ev.Started("NC2", "sessions/nc2", True, ("NC2",), 19, real_time=True)))
+    assert session.age_in_words() == ", 40 s ago"
+
+
+@pytest.mark.parametrize(("kind", "said"), [("tilt", "no EDX map is in this"), ("edx", "no EDX map yet")])
+def test_a_sheet_without_a_map_says_why(source, kind, said):
+    plan = ev.PlanTold((ev.PlannedStep(f"c00/NC2/{kind}", "NC2", 60.0),))
+
+    def look(app, _):
+        panel = app.query_one("#maps-large").query_one("#map-0", PicturePanel)
+        return panel.render().plain.replace("\n", " "), app.query_one("#edx-large #spectrum").display
+
+    words, plotted = on_screen(source, [*story()[:1], plan], look, press=("6",))
+    assert said in words
+    assert not plotted
 
 
 def test_no_temperature_is_said_to_have_no_error(source):

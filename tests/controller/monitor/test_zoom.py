@@ -52,7 +52,9 @@ def test_every_key_is_told_and_the_help_is_left_as_it_came(source):
     told = in_sheet(source, "1", words, press=("question_mark",))
     for key, what in (
         ("!", "EMERGENCY STOP"),
-        ("t", "take again"),
+        ("t", "take this step again"),
+        ("x", "warnings are seen"),
+        ("d", "D against 1/T"),
         ("e", "report"),
         ("z", "zoom"),
         ("1-6", "now, results"),
