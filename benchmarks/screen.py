@@ -31,6 +31,7 @@ from drivers.recorded.folder import SessionFolder
 
 FRAMES_PER_S, READINGS_PER_S = 25, 10
 TILTS, PLANNED_S = 71, 3600.0
+STARTS = 9
 SETTLES_S = 5.0
 """Before anything is counted: the first screen is drawn once."""
 
@@ -62,7 +63,7 @@ class _NoAnalysis:
 
 
 async def watch(columns: int, lines: int, for_s: float, keys: int) -> Watched:
-    """Through real sockets and a real pseudo-terminal, fed as a session in real time feeds it."""
+    """Through real sockets and a real pseudo-terminal, fed as a session in real time feeds it; to be seen first, 0 s."""
     with tempfile.TemporaryDirectory(prefix="screen") as folder:
         events = ev.Events()
         (Path(folder) / "frames").mkdir()
@@ -172,6 +173,8 @@ async def _on_terminal(endpoint: str, columns: int, lines: int, for_s: float, ke
     asyncio.get_running_loop().add_reader(ours, read)
     try:
         first_s = await until("streamed", 0) - began
+        if not for_s:
+            return Watched(first_s, 0.0, 0.0, ())
         await asyncio.sleep(SETTLES_S)
         sent, used_s, since = len(drawn), _cpu_s(screen.pid), time.perf_counter()
         await asyncio.sleep(for_s)
@@ -202,7 +205,10 @@ def rows(short: bool) -> Iterator[Row]:
     for columns, lines, most_kb in ((80, 24, 5.0), (200, 60, None)):
         seen = asyncio.run(watch(columns, lines, for_s, keys))
         at = f"screen at {columns}x{lines}, {FRAMES_PER_S} frames/s"
-        yield Row(f"{at}: first one after", seen.first_s, "s", bar="<= 0.7 s", held=seen.first_s <= 0.7)
+        others = [asyncio.run(watch(columns, lines, 0.0, 0)).first_s for _ in range(0 if short else STARTS - 1)]
+        first_s = float(np.median([seen.first_s, *others]))
+        starts = f"first one after, median of {len(others) + 1}"
+        yield Row(f"{at}: {starts}", first_s, "s", bar="<= 0.7 s", held=first_s <= 0.7)
         few = None if most_kb is None else seen.kb_per_s <= most_kb
         yield Row(f"{at}: sent", seen.kb_per_s, "kB/s", bar="" if most_kb is None else f"<= {most_kb:g} kB/s", held=few)
         yield Row(f"{at}: of a core", 100.0 * seen.cores, "%", bar="<= 5 %", held=seen.cores <= 0.05)

@@ -10,7 +10,7 @@ from textual.screen import Screen
 
 from controller.monitor.panels.drawn import Words
 
-_GO_FIRST, _STAY = ("1", "n", "z", "a", "p", "r"), ("question_mark", "q")
+_GO_FIRST, _STAY = ("n", "1", "z", "a", "p", "r"), ("question_mark", "q")
 """Where there is no room for all: first what acts on every sheet; never what tells of all others, and leaves."""
 
 
