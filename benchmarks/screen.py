@@ -63,7 +63,7 @@ class _NoAnalysis:
 
 
 async def watch(columns: int, lines: int, for_s: float, keys: int) -> Watched:
-    """Through real sockets and a real pseudo-terminal, fed as a session in real time feeds it; to be seen first, 0 s."""
+    """Through real sockets and a real pseudo-terminal, fed as a real session feeds it; 0 s: until it is seen."""
     with tempfile.TemporaryDirectory(prefix="screen") as folder:
         events = ev.Events()
         (Path(folder) / "frames").mkdir()

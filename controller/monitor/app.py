@@ -165,6 +165,8 @@ class MonitorApp(App[None]):
 
     def _draw_soon(self, *, urgent: bool = False) -> None:
         """However fast events come, they are drawn once a second; what has to be seen, at once."""
+        if not self.is_running:
+            return  # it is leaving, and nobody would stop the timer
         if urgent:
             self._drawn_at = -inf
         now_s = monotonic()
@@ -182,7 +184,7 @@ class MonitorApp(App[None]):
     def redraw(self) -> None:
         """Bring the screen up to date, now."""
         self._end_waiting()
-        if not self.screen_stack:
+        if not self.is_running or not self.screen_stack:
             return  # it is leaving
         self._drawn_at = monotonic()
         self._show_what_may_be_done()
