@@ -91,8 +91,7 @@ def _gram(tall: csr_array) -> NDArray[np.float32]:
     if tall.nnz > _DENSE * tall.shape[0] * tall.shape[1]:
         dense = tall.toarray()
         return np.asarray(dense.T @ dense, np.float32)
-    lower = _lower_gram(tall.indptr, tall.indices, tall.data, tall.shape[1])
-    return np.asarray(lower + np.tril(lower, -1).T, np.float32)
+    return np.asarray(_sparse_gram(tall.indptr, tall.indices, tall.data, tall.shape[1]))
 
 
 def components_seen(pca: PrincipalComponents, seed: int = 0) -> int:
@@ -119,12 +118,18 @@ def independent_components(pca: PrincipalComponents, number: int) -> Components:
     # Whitened without centring: the mean of a slope over all energies is nothing to take off.
     values, vectors = np.linalg.eigh(slopes @ slopes.T / slopes.shape[1])
     whiten = (vectors / np.sqrt(np.maximum(values, 1e-300))).T
-    ica = FastICA(whiten=False, tol=1e-10, max_iter=2000, random_state=0)
+    ica = FastICA(whiten=False, fun=_tanh, tol=1e-10, max_iter=2000, random_state=0)
     rotation = ica.fit((whiten @ slopes).T).components_ @ whiten
     turned, weight = rotation @ spectra, maps @ np.linalg.inv(rotation)
     size = turned.sum(axis=1)
     size = np.where(np.abs(size) > 1e-6 * np.abs(turned).sum(axis=1), size, np.abs(turned).sum(axis=1))
     return Components(weight * size, turned / size[:, None])
+
+
+def _tanh(slopes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """And its derivative's mean over each row: scikit-learn's own "logcosh", in half of its time."""
+    values = np.tanh(slopes)
+    return values, 1.0 - np.einsum("ij,ij->i", values, values) / slopes.shape[1]
 
 
 def non_negative_components(counts: NDArray[np.generic], start: Components, rounds: int = _ROUNDS) -> Components:
@@ -191,14 +196,17 @@ def _filled(counts):  # type: ignore[no-untyped-def]  # kernel: numba types it
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
-def _lower_gram(starts, places, values, columns):  # type: ignore[no-untyped-def]  # kernel: numba types it
-    """Lower triangle of the products of columns, rows being sorted by column."""
+def _sparse_gram(starts, places, values, columns):  # type: ignore[no-untyped-def]  # kernel: numba types it
+    """Products of columns, rows being sorted by column: the lower triangle, then its mirror image."""
     gram = np.zeros((columns, columns), np.float32)
     for r in range(len(starts) - 1):
         for i in range(starts[r], starts[r + 1]):
             row = gram[places[i]]
             for j in range(starts[r], i + 1):
                 row[places[j]] += values[i] * values[j]
+    for i in range(columns):
+        for j in range(i):
+            gram[j, i] = gram[i, j]
     return gram
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.particles.flooding import flooded
 from analysis.particles.image_noise import as_noise
 
 Labels = NDArray[np.int32]
@@ -30,9 +31,7 @@ def tops_of(values: NDArray[np.float64], labels: Labels) -> Labels:
     Of an empty field there is none but by chance.
     """
     from scipy.ndimage import gaussian_filter, label
-    from skimage.morphology import reconstruction
 
-    flooded: Any = reconstruction  # scikit-image ships no types
     inside = labels > 0
     if inside.all():
         return np.zeros(values.shape, np.int32)
@@ -49,7 +48,7 @@ def tops_of(values: NDArray[np.float64], labels: Labels) -> Labels:
             break
     smooth = np.asarray(gaussian_filter(values, sigma_px), np.float64)
     height = max(_PROMINENT * contrast, _NOISE_SIGMAS * left)
-    found, _ = label(smooth - flooded(smooth - height, smooth) >= 0.999 * height, np.ones((3, 3)))
+    found, _ = label(smooth - flooded(smooth, height) >= 0.999 * height, np.ones((3, 3)))
     return np.asarray(found, np.int32)
 
 
@@ -125,7 +124,8 @@ def _noise_std(values: NDArray[np.float64], labels: Labels) -> float:
     sized = areas >= max(1, min(_TOLD_PX, areas[1:].max(initial=0)))
     sized[0] = False
     there = sized[held]
-    in_order = np.argsort(held[there], kind="stable")
+    few = held[there].astype(np.min_scalar_type(areas.size))  # of 16 bits and less are sorted by radix
+    in_order = np.argsort(few, kind="stable")
     of_each = [float(np.median(p)) for p in np.split(off[there][in_order], np.cumsum(areas[sized])[:-1]) if p.size]
     return max(1.4826 * max(of_each, default=0.0), float(np.sqrt(np.mean(beside**2))) if beside.size else 0.0)
 
