@@ -65,19 +65,19 @@ class Reconstruction:
         if not self._projections:
             return
         stack = np.stack(self._projections)
-        if self._volume is None:
-            self._volume = _uniform(stack, self.shape)
+        # What was handed out before stays as it was.
+        volume = _uniform(stack, self.shape) if self._volume is None else self._volume.copy()
         tilts_deg = np.asarray(self._tilts_deg)
         if self.method == "sirt":
             projector = projector_on(self.device, tilts_deg, self.shape)
-            found = _sirt(projector.array(self._volume), projector.array(stack), projector, n)
+            found = _sirt(projector.array(volume), projector.array(stack), projector, n)
         else:
             subsets = _ordered_subsets(tilts_deg) if self.method == "osem" else [np.arange(len(tilts_deg))]
             projectors = [projector_on(self.device, tilts_deg[s], self.shape) for s in subsets]
             projector = projectors[0]
             data = [projector.array(np.maximum(stack[s], 0.0)) for s in subsets]
-            # What was handed out before stays as it was.
-            found = _mlem(projector.array(self._volume.copy()), data, projectors, -(-n // len(subsets)))
+            del stack
+            found = _mlem(projector.array(volume), data, projectors, -(-n // len(subsets)))
         self._volume = projector.home(found)
 
     def volume(self) -> Volume:
@@ -126,6 +126,7 @@ def _mlem(volume: Volume, data: Sequence[Stack], projectors: Sequence[Projector]
             step = projector.backward(ratio)
             step /= sensitivity
             volume *= step
+            del ratio, step  # before there are others
     return volume
 
 
