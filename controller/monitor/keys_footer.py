@@ -33,6 +33,9 @@ class KeysFooter(Words):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"keys-footer--key"}
     ALLOW_SELECT = False
 
+    _told: tuple[_Shown, ...] = ()
+    """What the line says: what a click goes by."""
+
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
 
@@ -40,13 +43,15 @@ class KeysFooter(Words):
         self._changed(self.screen)
 
     def _changed(self, screen: Screen[object]) -> None:
-        if screen is not self.screen or not self.app.app_focus:
+        if screen is not self.screen:
             return
+        self._told = self.keys
         pressed = self.get_component_rich_style("keys-footer--key")
         words = Text(no_wrap=True, overflow="ellipsis")
-        for shown in self.keys:
+        for shown in self._told:
             words.append(f" {shown.name} ", style=pressed)
             words.append(f"{shown.does} ")
+        words.rstrip()
         self.say(words)
 
     @property
@@ -57,14 +62,14 @@ class KeysFooter(Words):
         told = [_Shown(b.key, self.app.get_key_display(b), b.description) for b in acting if first[b.action] is b]
         others = (shown.key for shown in reversed(told) if shown.key not in (*_GO_FIRST, *_STAY))
         for key in (*_GO_FIRST, *others):
-            if sum(shown.width for shown in told) <= self.size.width:
+            if sum(shown.width for shown in told) - 1 <= self.size.width:  # but for the last blank
                 break
             told = [shown for shown in told if shown.key != key]
         return tuple(told)
 
     def on_mouse_down(self, event: MouseDown) -> None:
         end = 0
-        for shown in self.keys:
+        for shown in self._told:
             end += shown.width
             if event.x < end:
                 self.app.simulate_key(shown.key)

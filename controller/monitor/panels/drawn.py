@@ -13,8 +13,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-_CORNERS = 4
-"""Columns, with the blanks beside a frame's words."""
+_CORNERS = 6
+"""Columns of a frame that its words leave free: at both ends a corner, a dash and a blank."""
 
 
 class Words(Static):
@@ -33,6 +33,7 @@ class Words(Static):
 class DrawnRows(Widget):
     """A picture in characters, made by `drawn` for the room there is; of a new one, rows that differ are repainted."""
 
+    ALLOW_SELECT = False
     _rows: tuple[Text, ...] = ()
     _rows_size: Size | None = None
 
@@ -60,7 +61,7 @@ class DrawnRows(Widget):
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def render(self) -> Text:
-        """All rows, which a selection by mouse copies from."""
+        """All rows as one text."""
         return Text("\n", no_wrap=True).join(self._rows_now())
 
     def render_line(self, y: int) -> Strip:
@@ -68,7 +69,8 @@ class DrawnRows(Widget):
         rows, style = self._rows_now(), self.visual_style.rich_style
         if y >= len(rows):
             return Strip.blank(self.size.width, style)
-        segments = Segment.apply_style(rows[y].render(self.app.console), style)
+        row = Text(no_wrap=True).append_text(rows[y])  # rich forgets a style of all where there are no others
+        segments = Segment.apply_style(row.render(self.app.console), style)
         return Strip(segments).adjust_cell_length(self.size.width, style)
 
     def _rows_now(self) -> tuple[Text, ...]:

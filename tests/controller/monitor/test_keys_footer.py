@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
+from textual.events import AppBlur
 
+from controller import events as ev
 from controller.monitor.app import MonitorApp
 from controller.monitor.keys_footer import KeysFooter
 from tests.controller.monitor.test_monitor import settled
@@ -39,7 +41,7 @@ def test_no_key_is_cut_and_the_way_out_is_always_there(source, columns):
 
     words, room = in_sheet(source, "4", look, size=(columns, 24))
     assert len(words) <= room
-    assert words.endswith(" q leave ")
+    assert words.endswith(" q leave")
     assert "? keys" in words
 
 
@@ -55,5 +57,34 @@ def test_a_click_is_the_key(source):
             await pilot.click(KeysFooter, offset=(len(line(app)) + 1, 0))  # beyond the last
             await settled(pilot)
             assert told.commands == ["pause"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_first_sheet_has_room_for_all_its_keys(source, columns):
+    assert {"p", "a", "n", "z", "question_mark", "1", "q"} <= in_sheet(source, "1", keys, size=(columns, 24))
+
+
+def test_the_line_is_up_to_date_where_the_terminal_has_no_focus(source):
+    """A click does what is under it, whatever came meanwhile."""
+
+    async def main() -> None:
+        told = source(planned())
+        app = MonitorApp(told)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settled(pilot)
+            app.post_message(AppBlur())
+            app._take(ev.Log(1.0, "warning", "the beam drifts"))
+            app.redraw()
+            await settled(pilot)
+            assert "x seen" in line(app)
+            await pilot.click(KeysFooter, offset=(line(app).index("note"), 0))
+            await settled(pilot)
+            assert len(app.screen_stack) == 2, "a note is asked for"
+            await pilot.press("escape")
+            await pilot.resize_terminal(60, 24)
+            await settled(pilot)
+            assert line(app).endswith(" q leave")
 
     asyncio.run(main())
