@@ -26,7 +26,7 @@ def sheets() -> ComposeResult:
         yield from _now()
     with Grid(id="results-sheet"):
         yield AlloyingPlot("degree of alloying", "s at temperature", id="alloying-large", y_range=(0.0, 1.0))
-        yield ArrheniusPlot("log10 of D in m2/s, interval by interval", "1000/K", id="arrhenius-large")
+        yield ArrheniusPlot("log10 of D in m2/s", "1000/K", id="arrhenius-large")
         with VerticalScroll(id="all-results-scroll"):
             yield ResultsPanel(id="all-results")
         yield StatesTable(id="states")
@@ -47,7 +47,7 @@ def _now() -> ComposeResult:
             yield SlicePicture("orthoslice", id="slice")
         yield ElementMaps(id="maps")
         yield AlloyingPlot("degree of alloying", "s at temperature", id="alloying", y_range=(0.0, 1.0))
-        yield ArrheniusPlot("log10 of D in m2/s, interval by interval", "1000/K", id="arrhenius")
+        yield ArrheniusPlot("log10 of D in m2/s", "1000/K", id="arrhenius")
         yield SpectrumAndProfile(id="edx")
         with Vertical(id="words"):
             with VerticalScroll(id="results-scroll"):

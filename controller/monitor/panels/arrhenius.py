@@ -19,6 +19,8 @@ MARKS = "●◆▲■"
 class ArrheniusPlot(Plot):
     """The sheet behind the alloying curve."""
 
+    _titles = ("log10 of D in m2/s, interval by interval", "log10 of D in m2/s")
+
     def draw(self, session: WatchedSession) -> None:
         self.show(list(arrhenius_curves(list(session.fits.values()), session.law)))
 

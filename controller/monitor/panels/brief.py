@@ -18,7 +18,7 @@ class Brief(Words):
 
     def draw(self, session: WatchedSession) -> None:
         out = Text(no_wrap=True, overflow="ellipsis")
-        out.append(f" {chip_in_words(session)}\n", style="dim" if session.age_in_words() else "bold")
+        out.append(f" {chip_in_words(session)[0]}\n", style="dim" if session.age_in_words() else "bold")
         for state in {s.particle: s for s in session.states.values()}.values():
             degree = "-" if state.alloying is None else state.alloying
             out.append(f" {state.particle} alloying {degree}, {state.heated_s:.4g} s, {state.quality}\n")

@@ -6,7 +6,6 @@ from math import ceil, log
 
 import numpy as np
 
-from controller.monitor.panels.drawn import entitle
 from controller.monitor.panels.plot import Curve, Plot
 from controller.monitor.state import WatchedSession
 
@@ -41,7 +40,7 @@ class ChipPlot(Plot):
             y_range=(0.0, 50.0 * np.ceil(highest_c / 50.0)),
         )
         if readings:
-            entitle(self, chip_in_words(session))
+            self.framed(chip_in_words(session))
             self.set_class(bool(session.age_in_words()), "old")
 
 
@@ -78,10 +77,11 @@ def forecast(session: WatchedSession) -> list[tuple[float, float]]:
     return [*corners, (last_s, _COLD_C)] if last_s > session.time_s else []
 
 
-def chip_in_words(session: WatchedSession) -> str:
-    """Temperature with its error, set point, and the reading's age where it is old."""
+def chip_in_words(session: WatchedSession) -> list[str]:
+    """Temperature with its error, set point, and the reading's age where it is old; and shorter."""
     if not session.readings:
-        return "chip: no reading yet"
-    last = session.readings[-1]
+        return ["chip: no reading yet"]
+    last, age = session.readings[-1], session.age_in_words()
     std = f" +- {last.temperature_std_c:.1f}" if (last.temperature_std_c or 0.0) >= _LEAST_STD_C else ""
-    return f"chip {last.temperature_c:.1f}{std} C, set {last.setpoint_c:.1f} C{session.age_in_words()}"
+    chip = f"chip {last.temperature_c:.1f}{std} C"
+    return [f"{chip}, set {last.setpoint_c:.1f} C{age}", f"{chip}{age}"]

@@ -34,12 +34,25 @@ class DrawnRows(Widget):
     """A picture in characters, made by `drawn` for the room there is; of a new one, rows that differ are repainted."""
 
     ALLOW_SELECT = False
+    _titles: Sequence[str] = ()
+    _captions: Sequence[str] = ()
     _rows: tuple[Text, ...] = ()
     _rows_size: Size | None = None
 
     def drawn(self, width: int, height: int) -> Text:
         """The whole of it, lines parted by line feeds."""
         raise NotImplementedError
+
+    def framed(self, titles: Sequence[str] = (), captions: Sequence[str] = ()) -> None:
+        """With the first words above and below that there is room for, now and when the room changes."""
+        self._titles, self._captions = titles or self._titles, captions or self._captions
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        if self._titles:
+            entitle(self, _fitting(self, self._titles))
+        if self._captions:
+            entitle(self, subtitle=_fitting(self, self._captions))
 
     @property
     def is_drawn(self) -> bool:
@@ -97,7 +110,7 @@ def same(one: Text, other: Text) -> bool:
     return one == other and one.style == other.style
 
 
-def fitting(panel: Widget, ways: Sequence[str]) -> str:
+def _fitting(panel: Widget, ways: Sequence[str]) -> str:
     """The first of several ways to say the same that a frame has room for beside its corners; else the last."""
     room = panel.outer_size.width - _CORNERS
     return next((words for words in ways if len(words) <= room), ways[-1])

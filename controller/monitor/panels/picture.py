@@ -13,7 +13,7 @@ from textual.timer import Timer
 
 from analysis.results import Outlined, Preview
 from controller.events import Picture
-from controller.monitor.panels.drawn import DrawnRows, entitle, fitting, in_runs
+from controller.monitor.panels.drawn import DrawnRows, entitle, in_runs
 from controller.monitor.state import WatchedSession
 
 _RIM = np.array([255, 170, 0])
@@ -41,7 +41,6 @@ class PicturePanel(DrawnRows):
         self.border_title = title
         self._pixels: NDArray[np.uint8] | None = None
         self._rims: NDArray[np.uint8] | None = None
-        self._captions: tuple[str, ...] = ()
         self._instead = "no picture yet"
         self._shown_step, self._due_s = "", 0.0
         self._later: Timer | None = None
@@ -56,13 +55,8 @@ class PicturePanel(DrawnRows):
         With a pixel's size there is a scale bar.
         """
         self._pixels, self._rims, self._pixel_nm = pixels, rims, pixel_nm
-        self._captions = captions
-        self.on_resize()
+        self.framed(captions=captions)
         self.draw_anew()
-
-    def on_resize(self) -> None:
-        if self._captions:
-            entitle(self, subtitle=fitting(self, self._captions))
 
     def waits(self, step: str) -> bool:
         """Whether it is too early for another picture of the same step."""

@@ -9,7 +9,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from analysis.results import Preview
-from controller.monitor.panels.drawn import entitle
 from controller.monitor.panels.picture import VIRIDIS, PicturePanel, pixels_of
 from controller.monitor.state import WatchedSession
 
@@ -56,7 +55,8 @@ class SlicesSheet(Horizontal, can_focus=True):
             state = session.states.get(one.step)
             heated = "" if state is None else f" after {state.heated_s:.4g} s"
             which = f" ({number} of {len(slices)})" if panel is chosen else ""
-            entitle(panel, f"{one.particle}{heated}, {one.step}{which}")
+            of = f"{one.particle}{heated}"
+            panel.framed([f"{of}, {one.step}{which}", f"{of}{which}", of])
             quality = "" if state is None else f", {state.quality}"
             panel.show(pixels_of(one), f"{one.frames} tilts{quality}", pixel_nm=one.pixel_nm)
 

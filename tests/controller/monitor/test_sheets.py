@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 
 import numpy as np
 import pytest
@@ -70,6 +71,25 @@ def test_each_sheet_lies_within_the_terminal_and_the_stop_key_is_there(source, s
 
     sheets = [in_sheet(source, key, look, size=size) for key in "123456"]
     assert sheets == ["now", "results-sheet", "slices-sheet", "plan-sheet", "log-sheet", "edx-sheet"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_words_in_a_frame_are_cut_in_two(source, size):
+    """While it runs and once it was stopped, on all sheets, as they are drawn."""
+    stopped = [*planned(), ev.RunStateChanged(760.0, "failed"), ev.Finished("failed", "emergency stop", "sessions/nc2")]
+
+    async def main() -> None:
+        for events in (planned(), stopped):
+            app = MonitorApp(source(events))
+            async with app.run_test(size=size) as pilot:
+                await settled(pilot)
+                for key in "123456":
+                    await pilot.press(key)
+                    await pilot.pause(2 * MonitorApp.refresh_s)
+                    for strip in app.screen._compositor.render_strips():
+                        assert not re.search("… [─╮╯]", strip.text), (key, strip.text)
+
+    asyncio.run(main())
 
 
 def test_a_terminal_too_small_for_panels_has_temperature_alloying_and_d(source):
@@ -156,7 +176,7 @@ def test_arrows_go_through_the_states_beside_the_first(source, press, step, numb
     def look(app, _):
         return [str(app.query_one(f"#{name}", PicturePanel).border_title) for name in ("before", "chosen")]
 
-    before, chosen = in_sheet(source, "3", look, press=press)
+    before, chosen = in_sheet(source, "3", look, size=(120, 40), press=press)
     assert "c00/NC2/tilt" in before
     assert f"{step}/NC2/tilt ({number})" in chosen
 
