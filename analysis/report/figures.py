@@ -81,8 +81,8 @@ def _alloying(fits: Sequence[DiffusivityResult]) -> ReportFigure:
     rest.set(xlabel="time at temperature (s)", ylabel="measured - fitted")
     curve.legend(frameon=False, fontsize=8)
     caption = (
-        "Degree of alloying against time at temperature, with one statistical standard deviation, the course that "
-        "diffusion with the fitted D takes, and what is left."
+        "Degree of alloying against time at temperature, with one standard deviation, statistical and systematic "
+        "together, the course that diffusion with the fitted D takes, and what is left."
     )
     return ReportFigure("alloying", caption, figure, rows)
 

@@ -65,7 +65,7 @@ def lives(folder: SessionFolder) -> bool:
 
 def _found(story: SessionStory) -> str:
     values = [
-        f"{fit.particle} D({d.temperature_c:g} C) {d if d.known else 'only bounded'}"
+        f"{fit.particle} D({d.temperature_c:g} C) {f'{d} m2/s' if d.known else 'only bounded'}"
         for fit in story.fits.values()
         for d in fit.diffusivities
     ]

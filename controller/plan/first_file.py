@@ -32,7 +32,7 @@ backend = {microscope}
 {options}
 [scan]
 pixel_nm = {pixel_nm}
-shape = [128, 128]           # the particle should fill about half of it
+shape = [128, 128]           # the particle should fill about half of it across the tilt axis
 dwell_us = 3.0
 current_pa = 50.0            # for the dose that `check` tells
 

@@ -12,3 +12,4 @@ def check(session: SessionPath, trust: Trust = False) -> None:
 
     for line in timeline(trusted_session(session, trust=trust)):
         print(line)
+    print(f"{session} is accepted; next: alloyscope dry-run {session}")

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 _SHAPES = "cube, sphere, octahedron, rod, pentagonal-rod, bipyramid"
-_LONG = "rod"
-"""Whatever has a length, where its shape is not told."""
+_LONG = ("rod", "pentagonal-rod", "bipyramid")
+"""What has a length; the first, where a length is told and no shape."""
+_TIMES_AS_LONG = 2.5
+"""As wide, usually."""
 
 
 def init(
@@ -35,7 +37,6 @@ def init(
 
     usual = FirstFile()
     asked = sys.stdin.isatty()
-    long = length_nm is not None
 
     def answer(given: object, question: str, default: object) -> str:
         if given is not None:
@@ -47,9 +48,11 @@ def init(
         particle=answer(particle, "name of the particle", usual.particle),
         core=answer(core, "metal of its core", usual.core),
         shell=answer(shell, "metal of its shell", usual.shell),
-        shape=answer(shape, f"its shape: {_SHAPES}", _LONG if long else usual.shape),
-        width_nm=answer(width_nm, "its width, nm", usual.width_nm),
-        length_nm=answer(length_nm, "its length, nm; left empty where it is as long as wide", usual.length_nm),
+        shape=(outline := answer(shape, f"its shape: {_SHAPES}", usual.shape if length_nm is None else _LONG[0])),
+        width_nm=(wide := answer(width_nm, "its width, nm", usual.width_nm)),
+        length_nm=answer(length_nm, "its length, nm", _usual_length(wide))
+        if outline in _LONG
+        else str(length_nm or ""),
         temperature_c=answer(temperature_c, "temperature of the pulses, C", usual.temperature_c),
         pulses_s=answer(pulses_s, "how long each pulse lasts, s", usual.pulses_s),
         pixel_nm=answer(pixel_nm, "pixel size, nm; left empty, one that suits it", usual.pixel_nm),
@@ -61,6 +64,14 @@ def init(
     print(f"{path} written; next: alloyscope check {path}, then alloyscope dry-run {path}")
     if microscope == usual.microscope and (first.core, first.shell) != (usual.core, usual.shell):
         print(
-            f"the twin mixes {first.core} and {first.shell} with the D of {usual.core} and {usual.shell}, and "
-            "30 % of its atoms are core: write what you expect into the file"
+            f"the twin mixes {first.core} and {first.shell} with the D of {usual.core} and {usual.shell}, and 30 % of "
+            "its\natoms are core: write what you expect as d_450_m2_per_s, q_j_per_mol and core_percent into the file"
         )
+
+
+def _usual_length(width_nm: str) -> str:
+    """Of a long shape; none for a width that is no number, which is told then."""
+    try:
+        return f"{_TIMES_AS_LONG * float(width_nm):g}"
+    except ValueError:
+        return width_nm

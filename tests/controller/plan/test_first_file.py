@@ -51,6 +51,15 @@ def test_it_is_accepted_as_it_stands_and_keeps_what_was_answered(tmp_path):
     assert file.chip.limits.max_c > 400.0
 
 
+@pytest.mark.parametrize("shape", ["sphere", "rod", "bipyramid"])
+def test_what_is_usual_is_accepted_for_every_shape(tmp_path, shape):
+    made = alloyscope("init", "mine.toml", "--shape", shape, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    checked = alloyscope("check", "mine.toml", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.splitlines()[-1] == "mine.toml is accepted; next: alloyscope dry-run mine.toml"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -60,7 +69,7 @@ def test_it_is_accepted_as_it_stands_and_keeps_what_was_answered(tmp_path):
         (("--temperature-c", "450C"), "--temperature-c"),
         (("--particle", "my rod"), "name"),
         (("--pixel-nm", "-1"), "pixel_nm"),
-        (("--shape", "rod"), "a rod needs a length_nm"),
+        (("--shape", "rod", "--length-nm", "30"), "a rod needs a length_nm"),
         (("--shape", "blob"), "shape: must be 'sphere', 'cube'"),
         (("--shell", "Fe2O3"), "the twin has no metal 'Fe2O3'"),
     ],
