@@ -28,6 +28,7 @@ figure { margin: 1.2rem 0; break-inside: avoid; } figure svg { width: 100%; heig
 figcaption { color: #57606a; font-size: .85rem; } pre { font-size: .8rem; background: #f4f6f8; padding: .6rem;
 overflow-x: auto; white-space: pre-wrap; }
 figure.moving img { max-width: 100%; }
+@media screen and (max-width: 45rem) { table { display: block; overflow-x: auto; } }
 @media print { body { max-width: none; padding: 0; font-size: 10.5pt; } details, figure.moving { display: none; }
                .ribbon { margin: 0 0 .6rem; } h2 { break-after: avoid; } tr { break-inside: avoid; }
                figure { margin: .4rem 0; } figure svg { max-height: 8.2cm; } }
