@@ -73,11 +73,12 @@ class LocalProcesses:
             return pool.submit(self._work, task)
 
     def _end(self) -> None:
-        for pool in self._slots:
-            if pool is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
         for worker in active_children():  # they would still finish what nobody waits for
             worker.terminate()
+        for pool in self._slots:
+            if pool is not None:
+                # Waited for: a thread of a pool still closing its pipe as Python ends makes Python 3.11 fail at its exit.
+                pool.shutdown(cancel_futures=True)
         self._slots = [None] * len(self._slots)
 
 
