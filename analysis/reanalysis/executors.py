@@ -77,7 +77,7 @@ class LocalProcesses:
             worker.terminate()
         for pool in self._slots:
             if pool is not None:
-                # Waited for: a thread of a pool still closing its pipe as Python ends makes Python 3.11 fail at its exit.
+                # Waited for: Python 3.11 fails at its exit where a thread of a pool is closing its pipe just then.
                 pool.shutdown(cancel_futures=True)
         self._slots = [None] * len(self._slots)
 

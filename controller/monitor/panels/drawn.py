@@ -29,6 +29,14 @@ class Words(Static):
             # A line that stays one line takes no other room; longer text may wrap elsewhere.
             self.update(words, layout="\n" in before + words.plain or not before)
 
+    def say_in_a_row(self, ways: Sequence[Text]) -> None:
+        """The first of several ways to say the same that the row has room for; else the last, cut with a sign."""
+        room = self.size.width
+        said = ways[0] if not room else next((words for words in ways if words.cell_len <= room), ways[-1])
+        if room:
+            said.truncate(room, overflow="ellipsis")
+        self.say(said)
+
 
 class DrawnRows(Widget):
     """A picture in characters, made by `drawn` for the room there is; of a new one, rows that differ are repainted."""

@@ -54,6 +54,7 @@ class SpectrumAndProfile(Vertical):
         found = session.map
         spectrum, profile = self.query_one("#spectrum", Plot), self.query_one("#profile", Plot)
         spectrum.display = profile.display = found is not None
+        self.set_class(found is None, "-none")
         if found is None:
             return
         energies_kev, counts, top = _seen(found)

@@ -22,7 +22,7 @@ class SessionLog(RichLog):
         """One more; while it is not shown, none has a width to be broken at."""
         self._told.append(line)
         if self._broken_at and all(above.display for above in self.ancestors_with_self):
-            self.write(line)
+            self._break(line)
         else:
             self._broken_at = None
 
@@ -32,4 +32,8 @@ class SessionLog(RichLog):
             self._broken_at = event.size.width
             self.clear()
             for line in self._told:
-                self.write(line)
+                self._break(line)
+
+    def _break(self, line: Text) -> None:
+        # Unless it is told, RichLog goes by the console's width, which is another's where there is no terminal.
+        self.write(line, width=self.scrollable_content_region.width)

@@ -15,6 +15,8 @@ from drivers.units import clock_time
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _DASH = 4
 """Dots that are drawn of a dashed line before as many that are not."""
+_AROUND = 0.02
+"""Of a single x, on both sides of it."""
 CLOCK = "h:mm:ss"
 """The unit of an axis of session time."""
 
@@ -75,7 +77,8 @@ def draw(curves: list[Curve], width: int, height: int, unit: str, y_range: tuple
     if high - low < 1e-9:
         low, high = low - 1.0, high + 1.0
     left, right = min(c.x[0] for c in curves), max(max(c.x) for c in curves)
-    right = right if right > left else left + 1.0
+    if right <= left:
+        left, right = (left - _AROUND * abs(left), left + _AROUND * abs(left)) if left else (0.0, 1.0)
     gutter = max(len(f"{low:g}"), len(f"{high:.4g}"), 3) + 1
     columns, rows = width - gutter, height - 1
     dots = [[0] * columns for _ in range(rows)]

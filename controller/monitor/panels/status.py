@@ -10,7 +10,7 @@ from rich.text import Text
 from controller import events as ev
 from controller.monitor.panels.drawn import Words
 from controller.monitor.state import WatchedSession
-from drivers.units import clock_time
+from drivers.units import clock_time, counted
 
 _COLOURS = {
     "running": "green",
@@ -24,6 +24,10 @@ _COLOURS = {
 
 _BAR = 10
 """Of progress, in columns."""
+_TITLE = 8
+"""Columns below which a title is left out rather than cut."""
+_ALARM_ROWS = 3
+_REST = " … (5: log)"
 
 
 class StatusLine(Words):
@@ -33,41 +37,65 @@ class StatusLine(Words):
         # A session that failed says done of its plan as well: how it ended is what counts.
         ended = None if session.finished is None else session.finished.reason
         state = session.state.state if ended in (None, "completed") else str(ended)
-        out = Text(no_wrap=True, overflow="ellipsis")
-        out.append(f" {state} ", style=f"bold reverse {_COLOURS.get(state, 'white')}")
-        if session.started is not None:
-            out.append(f" {session.started.title}")
-            if session.started.simulated:
-                out.append("  SIMULATED", style="bold yellow")
-        if session.abort_asked:
-            out.append("  press a again to abort", style="bold red")
-        elif session.stop_asked:
-            out.append("  click again to switch off chip and beam, or press !", style="bold red")
-        elif session.finished is not None:
-            out.append(f"  {session.finished.reason}; q leaves", style="cyan")
-        elif session.over:
-            out.append("  acquisition is over, the analysis goes on", style="cyan")
-        elif session.quiet:
-            out.append("  no news from the session", style="bold red")
-        elif session.alarms:
-            number = len(session.alarms)
-            out.append(f"  ⚠ {number} warning{'s' if number > 1 else ''}, x: seen", style="bold red")
-        elif session.progress is not None and session.progress.waits:
-            out.append("  all well; the plan waits for the analysis", style="cyan")
-        elif session.progress is not None:
-            out.append("  ✓ all well", style="green")
-        self.say(out)
+        started = session.started
+        title = "" if started is None else started.title
+        ways = []
+        for words, style in _verdicts(session):
+            head = Text(f" {state} ", style=f"bold reverse {_COLOURS.get(state, 'white')}", end="")
+            tail = Text(end="")
+            if started is not None and started.simulated:
+                tail.append("  SIMULATED", style="bold yellow")
+            if words:
+                tail.append(f"  {words}", style=style)
+            whole = Text.assemble(head, f" {title}", tail)
+            room = self.size.width - head.cell_len - tail.cell_len - 1
+            short = Text(title)
+            short.truncate(max(room, 0), overflow="ellipsis")
+            ways += [whole, *([Text.assemble(head, " ", short, tail)] if room >= _TITLE else []), head + tail]
+        self.say_in_a_row(ways)
+
+
+def _verdicts(session: WatchedSession) -> Iterator[tuple[str, str]]:
+    """What there is to say of all, as words and their style, and then more briefly."""
+    if session.abort_asked:
+        yield "press a again to abort", "bold red"
+    elif session.stop_asked:
+        yield "click again to switch off chip and beam, or press !", "bold red"
+        yield "again, or !: chip and beam off", "bold red"
+    elif session.finished is not None:
+        yield f"{session.finished.reason}; q leaves", "cyan"
+    elif session.over:
+        yield "acquisition is over, the analysis goes on", "cyan"
+        yield "acquired; the analysis goes on", "cyan"
+    elif session.quiet:
+        yield "no news from the session", "bold red"
+    elif session.alarms:
+        yield f"⚠ {counted(len(session.alarms), 'warning')}, x: seen", "bold red"
+    elif session.progress is not None and session.progress.waits:
+        yield "all well; the plan waits for the analysis", "cyan"
+        yield "all well; waits for the analysis", "cyan"
+    elif session.progress is not None:
+        yield "✓ all well", "green"
+    else:
+        yield "", ""
 
 
 class AlarmLine(Words):
-    """The newest warning, until somebody has seen it."""
+    """The newest warning, in as many rows as it has words, until somebody has seen it."""
 
     def draw(self, session: WatchedSession) -> None:
         self.display = bool(session.alarms)
-        if session.alarms:
-            time_s, words = session.alarms[-1]
-            at = "" if time_s is None else f"{clock_time(time_s)} "
-            self.say(Text(f" {at}{words}", style="bold red", no_wrap=True, overflow="ellipsis"))
+        if not session.alarms:
+            return
+        time_s, words = session.alarms[-1]
+        at = "" if time_s is None else f"{clock_time(time_s)} "
+        room = (self.size.width or self.app.size.width) - 1
+        rows = list(Text(f"{at}{words}").wrap(self.app.console, room))
+        if len(rows) > _ALARM_ROWS:
+            rows = rows[:_ALARM_ROWS]
+            rows[-1].truncate(room - len(_REST), overflow="crop")
+            rows[-1].append(_REST)
+        self.say(Text("\n".join(f" {row.plain.rstrip()}" for row in rows), style="bold red"))
 
 
 class ProgressLine(Words):
@@ -79,9 +107,7 @@ class ProgressLine(Words):
             words = f" ended at {clock_time(session.time_s)}" if session.over else "waiting for the session"
             self.say(Text(words, style="dim"))
             return
-        tried = (self._words(session, p, left_s, bar) for bar in (_BAR, 0))
-        room = self.size.width
-        self.say(next((line for line in tried if line.cell_len <= room), self._words(session, p, left_s, None)))
+        self.say_in_a_row([self._words(session, p, left_s, bar) for bar in (_BAR, 0, None)])
 
     @staticmethod
     def _words(session: WatchedSession, p: ev.StepProgress, left_s: float, bar: int | None) -> Text:
@@ -105,22 +131,30 @@ class NextLine(Words):
         p, started = session.progress, session.started
         folder = "" if session.finished is None else session.finished.folder
         if session.finished is not None and started is not None and (not session.lacks or Path(folder).is_dir()):
-            whole = session.finished.reason == "completed" or started.watches
-            again = "" if whole else f"alloyscope resume {folder} goes on; "
-            made = Path(folder) / "report" / "report.html"
-            words = f"next: {again}alloyscope report {folder}"
-            if whole and made.is_file():
-                words = f"report: {made}"
-            self.say(Text(f" {words}", no_wrap=True, overflow="ellipsis"))
+            self.say_in_a_row([Text(f" {words}") for words in _after(session.finished, started)])
             return
         if p is None or started is None:
             self.say(Text())
             return
         parts = list(_parts(session, p, started, 1))
         lines = [[*_parts(session, p, started, 2)], *(parts[:n] for n in range(len(parts), 0, -1))]
-        room = self.size.width
-        fitting = next((line for words in lines if len(line := f" {'  '.join(words)}") <= room), "")
-        self.say(Text(fitting, no_wrap=True, overflow="ellipsis"))
+        self.say_in_a_row([*(Text(f" {'  '.join(words)}") for words in lines), Text()])
+
+
+def _after(finished: ev.Finished, started: ev.Started) -> Iterator[str]:
+    """What somebody does next, and then more briefly."""
+    folder = finished.folder
+    if finished.reason != "completed" and not started.watches:
+        yield f"next: alloyscope resume {folder} goes on; alloyscope report {folder}"
+        yield f"next: alloyscope resume {folder}"
+        yield f"alloyscope resume {folder}"
+    elif (made := Path(folder) / "report" / "report.html").is_file():
+        yield f"report: {made}"
+        yield str(made)
+        yield f"report/report.html in {Path(folder).name}"
+    else:
+        yield f"next: alloyscope report {folder}"
+        yield f"alloyscope report {folder}"
 
 
 def _parts(session: WatchedSession, p: ev.StepProgress, started: ev.Started, steps: int) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Plots and pictures made of characters, and what is drawn on the frame."""
 
 import asyncio
+import re
 
 import numpy as np
 import pytest
@@ -22,6 +23,14 @@ def test_a_plot_puts_rising_data_in_rising_rows():
     assert first == sorted(first, reverse=True)
     assert isinstance(draw([], 30, 8, "s"), Text)
     assert Plot("t", "s", id="p").border_title == "t"
+
+
+def test_one_temperature_has_an_axis_around_it():
+    x_axis = draw([Curve([1.383], [-18.4], "red", joined=False)], 44, 8, "1000/K").plain.splitlines()[-1]
+    left, right = (float(word) for word in x_axis.split()[:2])
+    assert left < 1.383 < right < left + 0.1
+    from_0 = draw([Curve([0.0], [0.5], "red", joined=False)], 44, 8, "s").plain
+    assert re.search(r"^ {5}●", from_0, re.MULTILINE)
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (20, 90), (90, 20), (1, 1)])

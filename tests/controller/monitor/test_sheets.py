@@ -259,7 +259,7 @@ def test_only_what_can_go_on_is_told_to(source, watches, reason, told):
     assert "alloyscope report sessions/nc2" in words
 
 
-LONG = "heated to 450 C (+- 2.3 C by the chip's calibration, 11 % of D) for 15 s, quenched"
+LONG = "heated to 450 C (+- 2.3 C by the chip's calibration, 11 % of D) for 15 s, quenched" + ", and then once more" * 8
 
 
 @pytest.mark.parametrize("shown", ["2", "5"], ids=["while neither log is shown", "while the other log is shown"])
@@ -278,6 +278,9 @@ def test_what_was_told_of_another_sheet_is_broken_where_the_log_ends(source, sho
             await pilot.resize_terminal(160, 45)
             await settled(pilot)
             await widths_follow(pilot, log)
+            await pilot.press("5")
+            await settled(pilot)
+            await widths_follow(pilot, app.query_one("#log-sheet"))
 
     async def widths_follow(pilot, log) -> None:
         last = " ".join(line.text.strip() for line in log.lines)
