@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.particles.flooding import flooded
 from analysis.particles.image_noise import noise_std
 
 Labels = NDArray[np.int32]
@@ -105,11 +106,10 @@ def _by_otsu(values: NDArray[np.float64]) -> Labels:
 
 def _by_watershed(values: NDArray[np.float64]) -> Labels:
     from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter
-    from skimage.morphology import local_maxima, reconstruction
+    from skimage.morphology import local_maxima
     from skimage.segmentation import watershed
 
-    flooded: Any = reconstruction  # scikit-image ships no types
-    tops: Any = local_maxima
+    tops: Any = local_maxima  # scikit-image ships no types
     parted: Any = watershed
     noise = noise_std(values)
     level = values - _support(gaussian_filter(values, 2.0))
@@ -131,7 +131,7 @@ def _by_watershed(values: NDArray[np.float64]) -> Labels:
     depth = np.asarray(gaussian_filter(distance_transform_edt(inside), 1.0), np.float64)
     heights = np.log(depth + 1.0)
     # What rises by so much above the pass to anything higher is a body of its own.
-    seeds, number = _numbered(tops(flooded(heights - _DEEPEST, heights)) & inside)
+    seeds, number = _numbered(tops(flooded(heights, _DEEPEST)) & inside)
     if not number:
         return np.zeros(values.shape, np.int32)
     bodies = np.asarray(parted(-depth, seeds, mask=inside), np.int32)

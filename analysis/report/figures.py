@@ -173,9 +173,8 @@ def _by_interval(fits: Sequence[DiffusivityResult]) -> ReportFigure:
         ]
     xlabel = "1000 / T (1/K)" if against_t else "time at temperature, middle of the interval (s)"
     axes.set(xlabel=xlabel, ylabel="D (m²/s)", yscale="log" if against_t else "linear")
-    axes.legend(
-        frameon=False, fontsize=8, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0)
-    )  # no point among others
+    # Above the axes: within them its marks would pass for points.
+    axes.legend(frameon=False, fontsize=8, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     band = "" if against_t else " Line and band: D of all states, with its total standard deviation."
     caption = f"D between neighbouring states alone, with one statistical standard deviation.{band}"
     return ReportFigure("d_by_interval", caption, figure, rows)

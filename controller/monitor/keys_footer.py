@@ -47,7 +47,7 @@ class KeysFooter(Words):
             return
         self._told = self.keys
         pressed = self.get_component_rich_style("keys-footer--key")
-        words = Text(no_wrap=True, overflow="ellipsis")
+        words = Text()
         for shown in self._told:
             words.append(f" {shown.name} ", style=pressed)
             words.append(f"{shown.does} ")

@@ -43,16 +43,20 @@ def init(
             return str(given)
         return str(typer.prompt(question, default=default)) if asked else str(default)
 
+    title = answer(title, "title of the session; left empty, its metals and temperature", usual.title)
+    particle = answer(particle, "name of the particle", usual.particle)
+    core, shell = answer(core, "metal of its core", usual.core), answer(shell, "metal of its shell", usual.shell)
+    shape = answer(shape, f"its shape: {_SHAPES}", usual.shape if length_nm is None else _LONG[0])
+    wide = answer(width_nm, "its width, nm", usual.width_nm)
+    long = answer(length_nm, "its length, nm", _usual_length(wide)) if shape in _LONG else str(length_nm or "")
     first = FirstFile(
-        title=answer(title, "title of the session; left empty, its metals and temperature", usual.title),
-        particle=answer(particle, "name of the particle", usual.particle),
-        core=answer(core, "metal of its core", usual.core),
-        shell=answer(shell, "metal of its shell", usual.shell),
-        shape=(outline := answer(shape, f"its shape: {_SHAPES}", usual.shape if length_nm is None else _LONG[0])),
-        width_nm=(wide := answer(width_nm, "its width, nm", usual.width_nm)),
-        length_nm=answer(length_nm, "its length, nm", _usual_length(wide))
-        if outline in _LONG
-        else str(length_nm or ""),
+        title=title,
+        particle=particle,
+        core=core,
+        shell=shell,
+        shape=shape,
+        width_nm=wide,
+        length_nm=long,
         temperature_c=answer(temperature_c, "temperature of the pulses, C", usual.temperature_c),
         pulses_s=answer(pulses_s, "how long each pulse lasts, s", usual.pulses_s),
         pixel_nm=answer(pixel_nm, "pixel size, nm; left empty, one that suits it", usual.pixel_nm),
@@ -70,7 +74,7 @@ def init(
 
 
 def _usual_length(width_nm: str) -> str:
-    """Of a long shape; none for a width that is no number, which is told then."""
+    """Of a long shape; of a width that is no number that word itself, and both are told as wrong."""
     try:
         return f"{_TIMES_AS_LONG * float(width_nm):g}"
     except ValueError:
