@@ -32,7 +32,7 @@ def written(folder: Path, particles: int, states: int) -> None:
     """Manifests and their stacks."""
     for seed in range(1, particles + 1):
         series: dict[str, list[Frame]] = {}
-        for item in SimulatedRehearsal().session("NC2", seed, "six states").items:
+        for item in SimulatedRehearsal().session("NC2", seed, "standard").items:
             if isinstance(item, Frame):
                 series.setdefault(item.header.step, []).append(item)
         text, known = [f'[[particle]]\nname = "P{seed}"\ncore = "Au"\nshell = "Ag"'], 0

@@ -25,20 +25,23 @@ class DepthProfile(NamedTuple):
     voxels: NDArray[np.int64]
 
 
-def body_of(volume: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The particle in a reconstruction: the largest body above the level of least cross entropy (Li and Lee 1993)."""
+def shells_of(volume: NDArray[np.float32]) -> NDArray[np.int64]:
+    """In which shell of one voxel below the particle's surface each voxel (z, y, x) is, from 1 on; 0 outside.
+
+    The particle is the largest body above the level of least cross entropy (Li and Lee 1993).
+    """
+    from scipy.ndimage import distance_transform_edt
     from skimage.filters import threshold_li
 
     level = threshold_li(volume)  # type: ignore[no-untyped-call]  # scikit-image has no types
-    return main_body(volume > level)
+    body = main_body(volume > level)
+    return np.asarray(np.ceil(distance_transform_edt(body) - 0.5), np.int64)
 
 
-def depth_profile(volume: NDArray[np.float32], body: NDArray[np.bool_], voxel_nm: float) -> DepthProfile:
-    """In shells of one voxel below the surface of a body (z, y, x), which is best that of the unheated particle."""
-    from scipy.ndimage import distance_transform_edt
-
-    shell = np.ceil(distance_transform_edt(body) - 0.5).astype(int)[body]
-    values = volume[body].astype(np.float64)
+def depth_profile(volume: NDArray[np.float32], shells: NDArray[np.int64], voxel_nm: float) -> DepthProfile:
+    """In shells (z, y, x), which are best those of the unheated particle."""
+    body = shells > 0
+    shell, values = shells[body], volume[body].astype(np.float64)
     voxels = np.bincount(shell)
     mean = np.bincount(shell, values) / np.maximum(voxels, 1)
     square = np.bincount(shell, values**2) / np.maximum(voxels, 1)

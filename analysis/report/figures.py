@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.images.scale_bar import draw_scale_bar
-from analysis.report.depth_profile import body_of, depth_profile
+from analysis.report.depth_profile import depth_profile, shells_of
 from analysis.report.story import SessionStory
 from analysis.results import DiffusivityResult, EdxResult, IntervalDiffusivity, StateResult
 
@@ -125,15 +125,15 @@ def _slices_of(story: SessionStory, particle: str, states: Sequence[StateResult]
 def _depth_of(story: SessionStory, particle: str, states: Sequence[StateResult]) -> ReportFigure:
     figure, (axes,) = new_figure()
     rows: list[dict[str, Any]] = []
-    body: NDArray[np.bool_] | None = None
+    shells: NDArray[np.int64] | None = None
     for n, state in enumerate(states):
         found = story.volume(state.step)
         if found is None:
             continue
         volume, voxel_nm = found
-        if body is None or body.shape != volume.shape:
-            body = body_of(volume)
-        profile = depth_profile(volume, body, voxel_nm)
+        if shells is None or shells.shape != volume.shape:
+            shells = shells_of(volume)
+        profile = depth_profile(volume, shells, voxel_nm)
         colour = colormaps["viridis"](0.9 * n / max(1, len(states) - 1))
         axes.plot(profile.depth_nm, profile.intensity, color=colour, lw=1.4, label=f"{state.heated_s:.4g} s")
         if n in (0, len(states) - 1):

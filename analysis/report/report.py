@@ -114,6 +114,9 @@ def _put_in_place(part: Path, target: Path) -> None:
 def _write(figure: ReportFigure, folder: Path) -> str:
     """As SVG, PNG, PDF and CSV; gives the SVG."""
     text = StringIO()
+    # Laid out once: each format would do it anew, which takes longer than to draw it.
+    figure.figure.draw_without_rendering()
+    figure.figure.set_layout_engine("none")
     figure.figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     (folder / f"{figure.name}.svg").write_text(svg)

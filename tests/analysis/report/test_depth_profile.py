@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.report.depth_profile import body_of, depth_profile
+from analysis.report.depth_profile import depth_profile, shells_of
 
 VOXEL_NM, RADIUS_PX, CORE_PX = 0.8, 20.0, 12.0
 
@@ -19,9 +19,10 @@ def ball(rng, *, mixed: bool = False) -> np.ndarray:
 
 def test_a_ball_in_a_ball_has_two_levels_and_its_core_where_it_is(rng):
     volume = ball(rng)
-    body = body_of(volume)
+    shells = shells_of(volume)
+    body = shells > 0
     assert np.count_nonzero(body) == pytest.approx(4.0 / 3.0 * np.pi * RADIUS_PX**3, rel=0.03)
-    depth_nm, intensity, spread, voxels = depth_profile(volume, body, VOXEL_NM)
+    depth_nm, intensity, spread, voxels = depth_profile(volume, shells, VOXEL_NM)
     assert voxels.sum() == pytest.approx(np.count_nonzero(body), abs=20)
     core_at_nm = VOXEL_NM * (RADIUS_PX - CORE_PX)
     shell, core = intensity[depth_nm < core_at_nm - 1.0], intensity[depth_nm > core_at_nm + 1.0]
@@ -32,13 +33,13 @@ def test_a_ball_in_a_ball_has_two_levels_and_its_core_where_it_is(rng):
 
 
 def test_what_is_mixed_is_flat(rng):
-    body = body_of(ball(rng))
-    depth_nm, intensity, *_ = depth_profile(ball(rng, mixed=True), body, VOXEL_NM)
+    shells = shells_of(ball(rng))
+    depth_nm, intensity, *_ = depth_profile(ball(rng, mixed=True), shells, VOXEL_NM)
     assert np.abs(intensity[depth_nm > 1.0] - 1.0).max() < 0.03
 
 
 @pytest.mark.parametrize("shape", [(9, 9, 9), (4, 20, 20)])
 def test_noise_alone_ends_in_no_error(rng, shape):
     volume = rng.normal(0.0, 1.0, shape).astype(np.float32)
-    profile = depth_profile(volume, body_of(volume), 1.0)
+    profile = depth_profile(volume, shells_of(volume), 1.0)
     assert np.isfinite(profile.intensity).all()
