@@ -35,6 +35,8 @@ class Uncertainty(Strict):
     """Of each pulse's length by itself, where its own readings do not tell."""
     pixel_size_percent: float = Field(1.0, ge=0.0, le=50.0)
     """Of the magnification's calibration."""
+    beam_current_percent: float = Field(3.0, ge=0.0, le=50.0)
+    """Of the beam's current from one tilt series to another; D does not ask for it, the mean composition does."""
 
     def budget(
         self, temperatures_c: tuple[float, ...], pulses: Sequence[HeatPulse], q_j_per_mol: float | None = None

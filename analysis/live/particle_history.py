@@ -27,6 +27,7 @@ from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Volume
 from analysis.tomography.tilt_series import FEWEST_TILTS, AlignedSeries, prepare, problems_of, usable
+from analysis.unheated.amounts import composition_of, volume_of
 from analysis.unheated.reference import POOR_MISFIT, NotCoreShell, Reference, fit_reference, reconstruct_crop
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
@@ -50,22 +51,13 @@ class _Numbers:
     """What a state's reconstruction says; nothing where it could not be told."""
 
     alloying: Estimate | None = None
-    volume_nm3: float | None = None
-    gold_fraction: float | None = None
+    volume: Estimate | None = None
+    """In nm3."""
+    composition: Estimate | None = None
     by_spread: dict[str, float] = field(default_factory=dict)
     surface_to_volume_per_nm: float | None = None
     aspect_ratio: float | None = None
     shape_change: float | None = None
-
-
-def _gold_fraction(reference: Reference, series: AlignedSeries) -> float | None:
-    """By the sum of its projections; nothing where the detector clips, which hides most of it before the first heat."""
-    if reference.measurement.ceiling is not None or series.ceiling is not None:
-        return None
-    particle, expected = reference.measurement.particle, reference.measurement.expected_mean
-    seen = series.aligned[:, reference.crop[0], reference.crop[1]]
-    gained = (float(seen.sum()) / len(seen) - reference.mass_per_tilt) / (particle.volume_px * expected)
-    return particle.core_fraction + gained * expected / particle.core_step
 
 
 class ParticleHistory:
@@ -180,11 +172,10 @@ class ParticleHistory:
         self._reference = reference
         # By definition, however it was counted.
         start = Estimate(0.0, 0.0, {"the unalloyed level": float(reference.level_degree)})
-        particle = reference.measurement.particle
         return _Numbers(
             start,
-            reference.volume_nm3,
-            particle.core_fraction,
+            volume_of(reference, settings.uncertainty, first=True),
+            composition_of(reference, settings.uncertainty),
             dict.fromkeys(SPREADS, 0.0),
             reference.surface_to_volume_per_nm,
             reference.aspect,
@@ -257,8 +248,8 @@ class ParticleHistory:
         found = reference.estimate(degree, artefact, told, counts=state.counts_over(reference.measurement.tilts))
         return _Numbers(
             Estimate(degree, found.std, {"reshaped": RESHAPED_DEGREE_STD}) if reshaped else found,
-            reference.volume_nm3 * growth,
-            _gold_fraction(reference, series),
+            volume_of(reference, self._settings.uncertainty, growth),
+            composition_of(reference, self._settings.uncertainty, series),
             {name: degree_by(name) for name in SPREADS},
             reference.surface_to_volume_per_nm * rounding,
             aspect,
@@ -346,6 +337,7 @@ class ParticleHistory:
         numbers: _Numbers | None = None,
     ) -> StateResult:
         numbers = numbers or _Numbers()
+        volume, gold = numbers.volume, numbers.composition
         pulses = header.heat if header is not None else ()
         return StateResult(
             step=end.step,
@@ -357,11 +349,13 @@ class ParticleHistory:
             rejected=tuple(rejected),
             alloying=numbers.alloying,
             alloying_by_spread=numbers.by_spread,
-            volume_nm3=numbers.volume_nm3,
+            volume_nm3=None if volume is None else volume.value,
+            volume=volume,
             surface_to_volume_per_nm=numbers.surface_to_volume_per_nm,
             aspect_ratio=numbers.aspect_ratio,
             shape_change=numbers.shape_change,
-            gold_fraction=numbers.gold_fraction,
+            gold_fraction=None if gold is None else gold.value,
+            composition=gold,
             quality="good" if not problems else "poor: " + "; ".join(problems),
             simulated=header.simulated if header is not None else False,
             shifts_px=() if series is None else tuple((float(y), float(x)) for y, x in series.alignment.shifts_px),

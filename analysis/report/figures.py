@@ -23,6 +23,7 @@ MARKS = "oDs^vP"
 _GREY = "0.55"
 _MOST_SLICES = 12
 _PROFILE = ("depth_nm", "intensity", "intensity_spread", "voxels")
+_CONSERVED = ("volume_change_percent", "volume_change_std_percent", "core_element_at_pct", "core_element_std_at_pct")
 _KELVIN = 273.15
 
 
@@ -206,23 +207,34 @@ def _conserved(states: dict[str, list[StateResult]]) -> ReportFigure:
         known = [s for s in of if s.volume_nm3]
         if not known:
             continue
-        first = float(known[0].volume_nm3 or np.nan)
         s = [k.heated_s for k in known]
-        change = [100.0 * (float(k.volume_nm3 or np.nan) / first - 1.0) for k in known]
-        at_pct = [100.0 * k.gold_fraction if k.gold_fraction is not None else np.nan for k in known]
-        volume.plot(s, change, mark, color=colour, ms=4, label=particle)
-        gold.plot(s, at_pct, mark, color=colour, ms=4, label=particle)
-        for state, v, g in zip(known, change, at_pct, strict=True):
+        changes = [change for k in known if (change := k.change_of_volume(known[0])) is not None]
+        percent, percent_std = (100.0 * np.array([(c.value, c.std) for c in changes])).T
+        at_pct, at_std = (100.0 * np.array([_composition(k) for k in known])).T
+        volume.errorbar(s, percent, percent_std, fmt=mark, color=colour, ms=4, capsize=2, label=particle)
+        gold.errorbar(s, at_pct, at_std, fmt=mark, color=colour, ms=4, capsize=2, label=particle)
+        for state, *numbers in zip(known, percent, percent_std, at_pct, at_std, strict=True):
             rows.append({"particle": particle, "heated_s": state.heated_s, "volume_nm3": state.volume_nm3})
-            rows[-1] |= {"volume_change_percent": v, "core_element_at_pct": g}
+            rows[-1] |= dict(zip(_CONSERVED, numbers, strict=True))
     for axes, label in ((volume, "volume, change (%)"), (gold, "core's element (at%)")):
         axes.set(xlabel="time at temperature (s)", ylabel=label)
         low, high = axes.get_ylim()
         middle = 0.5 * (low + high)
         axes.set_ylim(min(low, middle - 2.0), max(high, middle + 2.0))  # noise of a tenth is not blown up
     volume.legend(frameon=False, fontsize=8)
-    caption = "What should stay: volume and mean composition of each particle, a check of reconstruction and model."
+    caption = (
+        "What should stay: volume and mean composition of each particle, a check of reconstruction and model, with one "
+        "standard deviation. Later compositions are by the sum of the projections: a beam current that changes from "
+        "one tilt series to the next looks like them, and is in their bars."
+    )
     return ReportFigure("conserved", caption, figure, rows)
+
+
+def _composition(state: StateResult) -> tuple[float, float]:
+    """With its total standard deviation; not a number where there is none."""
+    if state.composition is None:
+        return (np.nan if state.gold_fraction is None else state.gold_fraction), np.nan
+    return state.composition.value, state.composition.total
 
 
 def _map(found: EdxResult) -> ReportFigure:

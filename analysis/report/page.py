@@ -116,8 +116,8 @@ def _states(story: SessionStory) -> Iterator[str]:
             escape(s.particle),
             f"{s.heated_s:.4g}",
             "-" if s.alloying is None else hypertext.words(str(s.alloying)),
-            "-" if s.volume_nm3 is None else f"{s.volume_nm3:.0f}",
-            "-" if s.gold_fraction is None else f"{100 * s.gold_fraction:.2f}",
+            hypertext.words(s.volume_in_words),
+            hypertext.words(s.composition_in_words),
             f"{s.frames}/{s.planned}{f', {len(s.rejected)} left out' if s.rejected else ''}",
             escape(s.quality),
         )
@@ -125,11 +125,11 @@ def _states(story: SessionStory) -> Iterator[str]:
         for s in of
     ]
     if rows:
-        yield "<h2>States</h2>"
+        yield "<h2>States</h2><p>± is one standard deviation, statistical and systematic together.</p>"
         columns = (
             "particle",
             "heated (s)",
-            "alloying (± stat. and syst. together)",
+            "alloying",
             "volume (nm³)",
             "core's element (at%)",
             "tilts",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 from rich.text import Text
 from textual.widgets import DataTable
 
-from analysis.results import StateResult
+from analysis.results import Estimate, StateResult
 from controller.monitor.panels.drawn import entitle
 from controller.monitor.state import WatchedSession
 
@@ -41,14 +43,19 @@ class StatesTable(DataTable[str | Text]):
 def state_in_cells(state: StateResult, session: WatchedSession) -> tuple[str, ...]:
     """Volume against that of the particle's first state; a degree that is not known is a stroke."""
     first = next(s for s in session.states.values() if s.particle == state.particle)
-    change = ""
-    if state.volume_nm3 and first.volume_nm3:
-        change = f"{round(100.0 * (state.volume_nm3 / first.volume_nm3 - 1.0), 1) + 0.0:+.1f} %"
+    whole = f"{state.volume_in_words} nm3" if state.volume_nm3 else "-"
     return (
         state.particle,
         f"{state.heated_s:.4g} s",
         "-" if state.alloying is None else str(state.alloying),
-        change if state.step != first.step else f"{state.volume_nm3:.4g} nm3" if state.volume_nm3 else "-",
+        whole if state.step == first.step else _in_percent(state.change_of_volume(first)),
         f"{state.frames}/{state.planned}",
         state.quality,
     )
+
+
+def _in_percent(change: Estimate | None) -> str:
+    if change is None:
+        return ""
+    std = "" if isnan(change.std) else f" +- {100.0 * change.std:.1f}"
+    return f"{round(100.0 * change.value, 1) + 0.0:+.1f}{std} %"
