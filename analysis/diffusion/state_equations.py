@@ -28,7 +28,7 @@ from analysis.particle_model.model import ParticleModel
 from analysis.tomography.projections import Projections
 
 _SHIFT_PRIOR_PX, _TILT_PRIOR_DEG = 1.0, 0.3
-_BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR = 0.1, 1.5, 0.5
+BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR = 0.1, 1.5, 0.5
 _TURN_PRIOR_DEG = 10.0
 _VOLUME_PRIOR, _ROUNDING_PRIOR = 0.05, 0.03
 """Part of the volume that is lost; displacement over the cube root of the volume."""
@@ -58,7 +58,7 @@ class SharedInformation:
 
 def shared_priors() -> NDArray[np.float64]:
     """Standard deviations of `SHARED` about zero; ln tau may be anything."""
-    return np.array([np.inf, _BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR])
+    return np.array([np.inf, BOW_PRIOR, _SLOPE_PRIOR, _PEAK_PRIOR])
 
 
 class StateEquations:

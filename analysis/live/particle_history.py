@@ -249,7 +249,7 @@ class ParticleHistory:
         return _Numbers(
             Estimate(degree, found.std, {"reshaped": RESHAPED_DEGREE_STD}) if reshaped else found,
             volume_of(reference, self._settings.uncertainty, growth),
-            composition_of(reference, self._settings.uncertainty, series),
+            composition_of(reference, self._settings.uncertainty, series, degree),
             {name: degree_by(name) for name in SPREADS},
             reference.surface_to_volume_per_nm * rounding,
             aspect,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.diffusion.state_equations import BOW_PRIOR
 from analysis.diffusion.uncertainty import Uncertainty
 from analysis.results import Estimate
 from analysis.tomography.tilt_series import AlignedSeries
@@ -39,13 +40,14 @@ def volume_of(reference: Reference, uncertainty: Uncertainty, growth: float = 1.
 
 
 def composition_of(
-    reference: Reference, uncertainty: Uncertainty, series: AlignedSeries | None = None
+    reference: Reference, uncertainty: Uncertainty, series: AlignedSeries | None = None, degree: float = 0.0
 ) -> Estimate | None:
-    """Atomic fraction of the core's element over the whole particle, as it was before any heat or in a later `series`.
+    """Atomic fraction of the core's element over the whole particle, before any heat or in a later `series`.
 
     First by the volumes of core and particle, whose film or coat both have; later by the sum of the projections, which
-    a beam current that changed in between changes as well. Nothing later where the detector clips, which hides most of
-    that sum before the first heat.
+    a beam current that changed in between changes as well, and so do metals whose mixture, to some `degree` of
+    alloying, scatters more than in proportion. Nothing later where the detector clips, which hides most of that sum
+    before the first heat.
     """
     particle = reference.measurement.particle
     part = particle.core_fraction
@@ -68,5 +70,9 @@ def composition_of(
     seen = series.aligned[:, reference.crop[0], reference.crop[1]]
     per_sum = reference.mass_per_tilt / (particle.volume_px * particle.core_step)
     gained = float(seen.sum()) / len(seen) / reference.mass_per_tilt - 1.0
-    changed = {"beam current": 0.01 * uncertainty.beam_current_percent * per_sum}
+    mixed = part * (1.0 - part) * (1.0 - (1.0 - float(np.clip(degree, 0.0, 1.0))) ** 2)
+    changed = {
+        "beam current": 0.01 * uncertainty.beam_current_percent * per_sum,
+        "law of composition": 4.0 * BOW_PRIOR * mixed,
+    }
     return Estimate(part + gained * per_sum, first.std, (first.budget or {}) | changed)

@@ -54,6 +54,15 @@ def test_a_beam_that_changed_is_what_the_composition_is_wrong_by():
     assert "beam current" not in composition_of(reference(), Uncertainty()).budget
 
 
+def test_metals_that_scatter_more_where_they_are_mixed_look_like_more_of_the_brighter_one():
+    """A voxel of c scatters 4 b c (1 - c) of the difference more: most where all is mixed, nothing where nothing is."""
+    part = 0.25
+    for degree, spread in ((0.0, 1.0), (0.4, 0.6), (1.0, 0.0)):
+        c = part + spread * (np.array([1.0, 0.0, 0.0, 0.0]) - part)
+        told = composition_of(reference(), NONE, series(), degree).budget["law of composition"]
+        assert told == pytest.approx(4.0 * 0.1 * float(np.mean(c * (1.0 - c))))
+
+
 def test_what_the_model_misses_widens_what_edges_leave_open():
     well, badly = (volume_of(reference(m), NONE) for m in (0.9, 4.0))
     assert badly.budget["edges on the voxel grid"] == pytest.approx(2.0 * well.budget["edges on the voxel grid"])
