@@ -23,11 +23,10 @@ from analysis.results import (
     IntervalDiffusivity,
     Share,
 )
-from analysis.unheated.reference import Reference
+from analysis.unheated.reference import SURFACE_PX, Reference
 
-_SURFACE_PX = 0.009
 _CURVE_SURFACE_PX = 0.024
-"""What the voxel grid leaves open of the particle's surface; in `curve` it stands for the reconstruction's, too."""
+"""What is open of the particle's surface in `curve`: by the voxel grid, and of the reconstruction's."""
 _LEAST_SHARE = 1e-4
 DISAGREEMENT = "the two ways to D disagree"
 RESHAPED_DEGREE_STD = 0.1
@@ -58,7 +57,7 @@ def diffusivity_of(
     temperatures = tuple(sorted({round(p.temperature_c, 1) for h in heated for p in h.header.heat}))
     seconds = _seconds(heated, temperatures, reference)
     degree = np.array([h.degree for h in heated])
-    surface, curve_surface = (_surface_ln_std(reference, px) for px in (_SURFACE_PX, _CURVE_SURFACE_PX))
+    surface, curve_surface = (_surface_ln_std(reference, px) for px in (SURFACE_PX, _CURVE_SURFACE_PX))
     by_curve = fit_diffusivity(
         reference.curve,
         seconds,
@@ -168,7 +167,7 @@ def joint_fit_of(reference: Reference, heated: list[FittedState], *, straight: b
         temperatures,
         [h.state for h in heated],
         np.array([reference.trajectory.degree_slope(h.state.ln_tau) for h in heated]),
-        surface_ln_std=_surface_ln_std(reference, _SURFACE_PX),
+        surface_ln_std=_surface_ln_std(reference, SURFACE_PX),
         straight=straight,
     )
 
@@ -190,7 +189,7 @@ def followed(particle: str, reference: Reference, heated: list[FittedState]) -> 
         seconds=_seconds(kept, temperatures, reference)[told],
         ln_tau=ln_tau[told],
         ln_std=ln_std[told],
-        shared_ln_std=_surface_ln_std(reference, _SURFACE_PX),
+        shared_ln_std=_surface_ln_std(reference, SURFACE_PX),
         floor_ln_std=floor[told],
         pulses=heated[-1].header.heat,
     )

@@ -27,7 +27,7 @@ from analysis.results import Estimate, Provisional, Result, StateResult
 from analysis.tomography.projections import Projections
 from analysis.tomography.projector import Volume
 from analysis.tomography.tilt_series import FEWEST_TILTS, AlignedSeries, prepare, problems_of, usable
-from analysis.unheated.amounts import composition_of, volume_of
+from analysis.unheated.amounts import first_composition, later_composition, volume_of
 from analysis.unheated.reference import POOR_MISFIT, NotCoreShell, Reference, fit_reference, reconstruct_crop
 from drivers.frames import Frame, FrameHeader, SeriesEnd
 
@@ -174,8 +174,8 @@ class ParticleHistory:
         start = Estimate(0.0, 0.0, {"the unalloyed level": float(reference.level_degree)})
         return _Numbers(
             start,
-            volume_of(reference, settings.uncertainty, first=True),
-            composition_of(reference, settings.uncertainty),
+            volume_of(reference, settings.uncertainty),
+            first_composition(reference, series),
             dict.fromkeys(SPREADS, 0.0),
             reference.surface_to_volume_per_nm,
             reference.aspect,
@@ -249,7 +249,7 @@ class ParticleHistory:
         return _Numbers(
             Estimate(degree, found.std, {"reshaped": RESHAPED_DEGREE_STD}) if reshaped else found,
             volume_of(reference, self._settings.uncertainty, growth),
-            composition_of(reference, self._settings.uncertainty, series, degree),
+            later_composition(reference, series, self._settings.uncertainty, degree_by("std"), growth),
             {name: degree_by(name) for name in SPREADS},
             reference.surface_to_volume_per_nm * rounding,
             aspect,
@@ -350,12 +350,12 @@ class ParticleHistory:
             alloying=numbers.alloying,
             alloying_by_spread=numbers.by_spread,
             volume_nm3=None if volume is None else volume.value,
-            volume=volume,
+            volume_with_errors_nm3=volume,
             surface_to_volume_per_nm=numbers.surface_to_volume_per_nm,
             aspect_ratio=numbers.aspect_ratio,
             shape_change=numbers.shape_change,
             gold_fraction=None if gold is None else gold.value,
-            composition=gold,
+            gold_fraction_with_errors=gold,
             quality="good" if not problems else "poor: " + "; ".join(problems),
             simulated=header.simulated if header is not None else False,
             shifts_px=() if series is None else tuple((float(y), float(x)) for y, x in series.alignment.shifts_px),

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import active_children, get_context
-from threading import current_thread, main_thread
+from threading import Thread, current_thread, main_thread
 from typing import Any, Protocol
 
 from analysis.reanalysis.particle_task import AnalysedParticle, ParticleTask, analyse_particle
@@ -18,6 +18,7 @@ from drivers.errors import ConfigError
 TRIES = 3
 """Of a particle whose worker dies, before it is given up: with the third it is the particle's doing."""
 _ANSWER_S = 5.0
+_ENDS_S = 10.0
 
 
 class Executor(Protocol):
@@ -51,7 +52,7 @@ class LocalProcesses:
                     try:
                         yield task, future.result()
                     except BrokenProcessPool:
-                        self._slots[slot] = None
+                        self._drop(slot)
                         if attempt < TRIES:
                             waiting.append((task, attempt + 1))
                         else:
@@ -67,7 +68,7 @@ class LocalProcesses:
             try:
                 return pool.submit(self._work, task)
             except BrokenProcessPool:  # it died with nothing to do
-                pass
+                self._drop(slot)
         pool = self._slots[slot] = ProcessPoolExecutor(1, get_context("spawn"), initializer=_on_one_core)
         with _deaf_to_ctrl_c():
             return pool.submit(self._work, task)
@@ -75,11 +76,19 @@ class LocalProcesses:
     def _end(self) -> None:
         for worker in active_children():  # they would still finish what nobody waits for
             worker.terminate()
-        for pool in self._slots:
-            if pool is not None:
-                # Waited for: Python 3.11 fails at its exit where a thread of a pool is closing its pipe just then.
-                pool.shutdown(cancel_futures=True)
-        self._slots = [None] * len(self._slots)
+        for slot in range(len(self._slots)):
+            self._drop(slot)
+
+    def _drop(self, slot: int) -> None:
+        """Waited for: Python 3.11 fails at its exit where a thread of a pool is closing its pipe just then.
+
+        Not for ever: one whose process ended in the middle of an answer waits for the rest of it.
+        """
+        pool, self._slots[slot] = self._slots[slot], None
+        if pool is not None:
+            ending = Thread(target=pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+            ending.start()
+            ending.join(_ENDS_S)
 
 
 class DaskCluster:

@@ -38,6 +38,8 @@ class Row:
     alloying_std_systematic: float | None = None
     volume_nm3: float | None = None
     """Of the unheated particle."""
+    volume_std_nm3: float | None = None
+    volume_std_systematic_nm3: float | None = None
     quality: str = ""
     """Of D, or why there is none."""
     simulated: bool | None = None
@@ -124,6 +126,7 @@ def _why_none(series: Sequence[StateResult]) -> str:
 
 
 def _of_states(session: str, particle: str, series: Sequence[StateResult]) -> dict[str, Any]:
+    volume = series[0].volume_with_errors_nm3 if series else None
     degrees = [r.alloying for r in series if r.alloying is not None]
     return {
         "session": session,
@@ -134,6 +137,8 @@ def _of_states(session: str, particle: str, series: Sequence[StateResult]) -> di
         "alloying_std": degrees[-1].std if degrees else None,
         "alloying_std_systematic": degrees[-1].std_systematic if degrees else None,
         "volume_nm3": series[0].volume_nm3 if series else None,
+        "volume_std_nm3": None if volume is None else volume.std,
+        "volume_std_systematic_nm3": None if volume is None else volume.std_systematic,
     }
 
 

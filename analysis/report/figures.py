@@ -232,9 +232,10 @@ def _conserved(states: dict[str, list[StateResult]]) -> ReportFigure:
 
 def _composition(state: StateResult) -> tuple[float, float]:
     """With its total standard deviation; not a number where there is none."""
-    if state.composition is None:
+    known = state.gold_fraction_with_errors
+    if known is None:
         return (np.nan if state.gold_fraction is None else state.gold_fraction), np.nan
-    return state.composition.value, state.composition.total
+    return known.value, known.total
 
 
 def _map(found: EdxResult) -> ReportFigure:

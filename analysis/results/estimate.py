@@ -92,6 +92,15 @@ def pretty(value: float, std: float) -> str:
     return text if exponent == 0 else f"({text})e{exponent:d}"
 
 
+def in_digits(value: float, std: float) -> str:
+    """Value +- std with all its digits, to two of the error's: ``148200 +- 5200``, ``23.98 +- 0.23``."""
+    if not (math.isfinite(value) and math.isfinite(std)) or std <= 0.0:
+        return f"{value:.4g} +- {std:.2g}"
+    digits = 1 - math.floor(math.log10(std))
+    rounded = (round(v, digits) for v in (value, std))
+    return " +- ".join(f"{v:.{max(0, digits)}f}" for v in rounded)
+
+
 def finite(value: float | None) -> float | None:
     """JSON has no infinity: what is not known has no number."""
     return value if value is not None and math.isfinite(value) else None

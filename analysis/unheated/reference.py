@@ -38,6 +38,8 @@ _THINNEST_SHELL_PX = 1.0
 _NOT_FOUND = "no core-shell particle was found in the first tilt series"
 _WORST_LEVEL = 0.08
 _MARGIN_PX = 5
+SURFACE_PX = 0.009
+"""What the voxel grid leaves open of the particle's surface."""
 _LEVEL_STD, _DEGREE_STD = 0.001, 0.003
 _FEWEST_COUNTS = 1e-4
 """Of the first tilt series': one with fewer, or a fit that ran away, tells nothing anyhow."""

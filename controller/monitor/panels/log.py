@@ -13,7 +13,7 @@ class SessionLog(RichLog):
     """The newest at the end."""
 
     def __init__(self, *, id: str, most: int) -> None:
-        super().__init__(id=id, wrap=True, min_width=1, max_lines=most)
+        super().__init__(id=id, wrap=True, max_lines=most)
         self._told: deque[Text] = deque(maxlen=most)
         self._broken_at: int | None = None
         """The width that its lines are broken for."""
@@ -36,4 +36,4 @@ class SessionLog(RichLog):
 
     def _break(self, line: Text) -> None:
         # Unless it is told, RichLog goes by the console's width, which is another's where there is no terminal.
-        self.write(line, width=self.scrollable_content_region.width)
+        self.write(line, width=max(1, self.scrollable_content_region.width))

@@ -11,7 +11,7 @@ from analysis.results import Estimate, StateResult
 from controller.monitor.panels.drawn import entitle
 from controller.monitor.state import WatchedSession
 
-_COLUMNS = ("particle", "heated", "alloying", "volume", "tilts", "quality")
+_COLUMNS = ("particle", "heated", "alloying", "volume (nm3)", "tilts", "quality")
 
 
 class StatesTable(DataTable[str | Text]):
@@ -43,12 +43,11 @@ class StatesTable(DataTable[str | Text]):
 def state_in_cells(state: StateResult, session: WatchedSession) -> tuple[str, ...]:
     """Volume against that of the particle's first state; a degree that is not known is a stroke."""
     first = next(s for s in session.states.values() if s.particle == state.particle)
-    whole = f"{state.volume_in_words} nm3" if state.volume_nm3 else "-"
     return (
         state.particle,
         f"{state.heated_s:.4g} s",
         "-" if state.alloying is None else str(state.alloying),
-        whole if state.step == first.step else _in_percent(state.change_of_volume(first)),
+        state.volume_in_words if state.step == first.step else _in_percent(state.change_of_volume(first)),
         f"{state.frames}/{state.planned}",
         state.quality,
     )

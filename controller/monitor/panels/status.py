@@ -51,7 +51,10 @@ class StatusLine(Words):
             room = self.size.width - head.cell_len - tail.cell_len - 1
             short = Text(title)
             short.truncate(max(room, 0), overflow="ellipsis")
-            ways += [whole, *([Text.assemble(head, " ", short, tail)] if room >= _TITLE else []), head + tail]
+            ways.append(whole)
+            if room >= _TITLE:
+                ways.append(Text.assemble(head, " ", short, tail))
+            ways.append(Text.assemble(head, tail))  # their sum would have the head's style all along
         self.say_in_a_row(ways)
 
 
@@ -89,7 +92,7 @@ class AlarmLine(Words):
             return
         time_s, words = session.alarms[-1]
         at = "" if time_s is None else f"{clock_time(time_s)} "
-        room = (self.size.width or self.app.size.width) - 1
+        room = max(2 * len(_REST), self.size.width or self.app.size.width) - 1
         rows = list(Text(f"{at}{words}").wrap(self.app.console, room))
         if len(rows) > _ALARM_ROWS:
             rows = rows[:_ALARM_ROWS]

@@ -121,11 +121,11 @@ def test_a_sheet_without_a_map_says_why(source, kind, said):
     def look(app, _):
         panel = app.query_one("#maps-large").query_one("#map-0", PicturePanel)
         across = app.query_one("#maps-large").size.width == app.size.width
-        return panel.render().plain.replace("\n", " "), app.query_one("#edx-large #spectrum").display or not across
+        return panel.render().plain.replace("\n", " "), app.query_one("#edx-large #spectrum").display, across
 
-    words, plotted = on_screen(source, [*story()[:1], plan], look, press=("6",))
+    words, plotted, across = on_screen(source, [*story()[:1], plan], look, press=("6",))
     assert said in words
-    assert not plotted
+    assert not plotted and across
 
 
 def test_no_temperature_is_said_to_have_no_error(source):
