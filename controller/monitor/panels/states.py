@@ -12,6 +12,8 @@ from controller.monitor.panels.drawn import entitle
 from controller.monitor.state import WatchedSession
 
 _COLUMNS = ("particle", "heated", "alloying", "volume (nm3)", "tilts", "quality")
+_NARROW = 64
+"""Columns up to which cells have one between them, so that no number is cut where the room ends."""
 
 
 class StatesTable(DataTable[str | Text]):
@@ -24,11 +26,14 @@ class StatesTable(DataTable[str | Text]):
 
     def on_mount(self) -> None:
         for name in _COLUMNS:
-            self.add_column(name, key=name)
+            self.add_column(f"{name} ", key=name)
+
+    def on_resize(self) -> None:
+        self.cell_padding = int(self.size.width > _NARROW)
 
     def draw(self, session: WatchedSession) -> None:
         for step, state in session.states.items():
-            cells = state_in_cells(state, session)
+            cells = tuple(f"{cell} " for cell in state_in_cells(state, session))
             if step not in self._told:
                 self.add_row(*cells, key=step)
             elif cells != self._told[step]:

@@ -9,7 +9,7 @@ import pytest
 from textual.app import App
 from textual.widgets import ContentSwitcher, Static
 
-from analysis.results import Preview
+from analysis.results import Estimate, Preview, StateResult
 from controller import events as ev
 from controller.monitor.app import MonitorApp
 from controller.monitor.panels.chip import forecast
@@ -90,6 +90,28 @@ def test_no_words_in_a_frame_are_cut_in_two(source, size):
                         assert not re.search("… [─╮╯]", strip.text), (key, strip.text)
 
     asyncio.run(main())
+
+
+def test_no_number_of_a_state_is_cut_where_a_small_terminal_ends(source):
+    volume = Estimate(146400.0, 400.0, {"pixel size": 5000.0})
+    facts = {"particle": "NC2", "frames": 71, "planned": 71, "quality": "good", "simulated": True}
+    state = StateResult(
+        step="c00/NC2/tilt",
+        state=0,
+        heated_s=0.0,
+        volume_nm3=volume.value,
+        volume_with_errors_nm3=volume,
+        alloying=Estimate(0.0, 0.001),
+        **facts,
+    )
+
+    def rows(app, _):
+        return [strip.text for strip in app.screen._compositor.render_strips()]
+
+    for size in SIZES:
+        drawn = in_sheet(source, "2", rows, [*planned()[:1], ev.ResultReceived(state)], size=size)
+        (row,) = (text for text in drawn if "146400" in text and "NC2" in text)
+        assert "146400 +- 5000 " in row and " 71/71 " in row
 
 
 def test_a_terminal_too_small_for_panels_has_temperature_alloying_and_d(source):
