@@ -90,11 +90,7 @@ class LinearProjections:
         )
         per_tilt = slopes_of(projected, gain * by_tilt, exposures.factors)
         per_tilt *= self._priors.astype(np.float32)[:, None, None]
-        flat = self._everywhere.reshape(len(self._everywhere), -1)
-        self._everywhere_own = (flat * self._weight.ravel() @ flat.T).astype(np.float64) + np.eye(len(flat))
-        rows = per_tilt.reshape(*per_tilt.shape[:2], -1)
-        own_of_tilts = np.matmul(rows * self._weight.reshape(len(rows), 1, -1), rows.transpose(0, 2, 1))
-        self._per_tilt_own = own_of_tilts.astype(np.float64) + np.eye(5)
+        self._per_tilt = per_tilt
         self._patterns = Patterns(gain, self._everywhere, per_tilt)
         self._outside = self._surface_prior * (model.shell_level - model.displaced) * occupancy_slope(model.outside)
         self._interface = self._surface_prior * model.core_step * occupancy_slope(model.interface)
@@ -102,7 +98,6 @@ class LinearProjections:
         self._around = SmoothField(model.surroundings.shape)
         clouds = np.exp(-0.5 * _CLOUD_CELLS**2 * self._around.squares)
         self._cell_waves = np.float32(model.shell_level) * (_CELL_PRIOR + _CLOUD_PRIOR * clouds)
-        self._stiffness = self._find_stiffness()
         self._free = self._not_at_bounds(free)
 
     def forward(self, unknowns: Unknowns) -> Stack:
@@ -273,7 +268,21 @@ class LinearProjections:
             np.linalg.solve(self._per_tilt_own, per_tilt[:, :, None])[:, :, 0],
         ]
 
-    def _find_stiffness(self) -> list[NDArray[np.float32]]:
+    # What only a step asks for: every third model of a fit is looked at and left.
+
+    @cached_property
+    def _everywhere_own(self) -> NDArray[np.float64]:
+        flat = self._everywhere.reshape(len(self._everywhere), -1)
+        return np.asarray((flat * self._weight.ravel() @ flat.T).astype(np.float64) + np.eye(len(flat)))
+
+    @cached_property
+    def _per_tilt_own(self) -> NDArray[np.float64]:
+        rows = self._per_tilt.reshape(*self._per_tilt.shape[:2], -1)
+        own_of_tilts = np.matmul(rows * self._weight.reshape(len(rows), 1, -1), rows.transpose(0, 2, 1))
+        return np.asarray(own_of_tilts.astype(np.float64) + np.eye(5))
+
+    @cached_property
+    def _stiffness(self) -> list[NDArray[np.float32]]:
         """Curvature of the likelihood and prior wave by wave, for each field.
 
         Its form is the prior's, and for the surroundings the slice theorem's 1/k as well; its size comes from the
