@@ -106,7 +106,7 @@ def test_the_screen_comes_to_the_page_and_its_keys_go_back(served):
             async with browser.ws_connect(at, headers=headers) as socket:
                 await text_of(socket, "SIMULATED")
                 await socket.send_json(["stdin", "2"])
-                await text_of(socket, "tilts  quality")
+                await text_of(socket, "volume (nm3)")
                 await socket.send_json(["resize", {"width": 80, "height": 24}])
                 await socket.send_json(["stdin", "q"])
                 await closed(socket, 20.0)
